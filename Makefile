@@ -1,0 +1,34 @@
+# make build   bin/cpacman and bin/cpacman-lab, static
+# make demo    twelve real hosts on this machine, and the whole story on them
+# make test    every test but peer and bench; installs what it needs
+# make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
+# make lint    golangci-lint with the import table
+# make fuzz    each fuzz target for FUZZTIME (10s)
+
+GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 10s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+export CGO_ENABLED = 0
+
+.PHONY: build demo test bench lint fuzz clean
+
+build:
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/cpacman ./cmd/cpacman-lab
+
+demo:
+	scripts/demo
+
+test:
+	scripts/test
+
+bench:
+	scripts/bench/run
+
+lint:
+	go run $(GOLANGCI) run ./...
+
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+clean:
+	rm -rf bin

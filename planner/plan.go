@@ -1,0 +1,180 @@
+package planner
+
+import (
+	"time"
+
+	"cpacman/internal/rpm"
+)
+
+// PlanFormat is the version of the plan file. A reader refuses a larger one by name.
+const PlanFormat = 1
+
+// Plan is the upgrade sets of many hosts, bound by digests to what they were computed from: the file that people review and
+// the only thing a rollout takes (PLAN-10). The same facts, repositories and request give the same bytes.
+type Plan struct {
+	Format       int           `json:"format"`
+	ID           string        `json:"id"`         // sha256 of the rest, lower-case hex
+	Type         PlanType      `json:"type"`       //
+	CreatedAt    time.Time     `json:"created_at"` // the newest collected_at used, never the wall clock
+	ExpiresAt    time.Time     `json:"expires_at"`
+	Requested    Requested     `json:"requested"`
+	Repos        []PlanRepo    `json:"repos"`
+	Sets         []Set         `json:"sets"`
+	Hosts        []PlanHost    `json:"hosts"`
+	Packages     []PlanPackage `json:"packages"`
+	MissingFiles []string      `json:"missing_files"`
+}
+
+// PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR (SEC-6).
+type PlanType string
+
+// The types of plan.
+const (
+	TypeUpdate    PlanType = "update"
+	TypeDowngrade PlanType = "downgrade"
+	TypeRollback  PlanType = "rollback"
+	TypeRepair    PlanType = "repair"
+	TypeLock      PlanType = "lock"
+)
+
+// Requested is what the operator asked for, in the words of the command line.
+type Requested struct {
+	Selector string `json:"selector"`
+	Filter   Filter `json:"filter"`
+}
+
+// Filter is the selection of updates (PLAN-7). The zero value selects everything.
+type Filter struct {
+	Security   bool     `json:"security,omitempty"`
+	Bugfix     bool     `json:"bugfix,omitempty"`
+	Severities []string `json:"severities,omitempty"` // lower case
+	Advisories []string `json:"advisories,omitempty"`
+	CVEs       []string `json:"cves,omitempty"`
+	Packages   []string `json:"packages,omitempty"` // globs over names, or NEVRAs
+	Exclude    []string `json:"exclude,omitempty"`  // globs over names, or NEVRAs
+	Newest     bool     `json:"newest,omitempty"`   // the newest version instead of the one that fixes
+}
+
+// PlanRepo binds a plan to one repository as it was read.
+type PlanRepo struct {
+	ID     string `json:"id"`
+	Kind   string `json:"kind"` // repomd or directory
+	Digest string `json:"digest"`
+}
+
+// Set is what hosts of one configuration are to install, upgrade, downgrade and remove. All lists are sorted.
+type Set struct {
+	ID        string    `json:"id"` // digest of the set's content
+	Install   []Install `json:"install"`
+	Upgrade   []Move    `json:"upgrade"`
+	Downgrade []Move    `json:"downgrade"`
+	Remove    []Remove  `json:"remove"`
+	Held      []Held    `json:"held"`
+	Blocked   []Blocked `json:"blocked"`
+}
+
+// Install is a package that comes in new: because something needs it, or beside older builds when it is install-only.
+type Install struct {
+	NEVRA       rpm.NEVRA `json:"nevra"`
+	NeededBy    []string  `json:"needed_by"` // NEVRAs or "obsoletes NEVRA" or "requested"; never empty
+	InstallOnly bool      `json:"install_only,omitempty"`
+}
+
+// Move replaces one installed package by another build of the same name and arch.
+type Move struct {
+	From rpm.NEVRA `json:"from"`
+	To   rpm.NEVRA `json:"to"`
+}
+
+// Remove is a package that leaves the host, with the rule that allows it ("obsoleted", "keep-n").
+type Remove struct {
+	NEVRA   rpm.NEVRA `json:"nevra"`
+	Rule    string    `json:"rule"`
+	Because string    `json:"because"`
+}
+
+// Held is an installed package that could go higher and does not because of dependencies: Available is the newest candidate,
+// To (if any) what it goes to instead; Because is the chain of reasons, in the words of packages.
+type Held struct {
+	NEVRA     rpm.NEVRA `json:"nevra"`
+	Available rpm.NEVRA `json:"available"`
+	Because   []string  `json:"because"`
+}
+
+// Blocked is an update that exists and that a rule of cpacman forbids: Rule names it ("arch", "exclude", "lockstep", …).
+type Blocked struct {
+	NEVRA     rpm.NEVRA `json:"nevra"`
+	Available rpm.NEVRA `json:"available"`
+	Rule      string    `json:"rule"`
+	Because   string    `json:"because"`
+}
+
+// Empty tells whether the set changes nothing on a host.
+func (s Set) Empty() bool {
+	return len(s.Install) == 0 && len(s.Upgrade) == 0 && len(s.Downgrade) == 0 && len(s.Remove) == 0
+}
+
+// PlanHost binds one host to its set and to the facts the set was computed from.
+type PlanHost struct {
+	Host            string       `json:"host"`
+	MachineID       string       `json:"machine_id"`
+	Class           string       `json:"class"`
+	Level           string       `json:"level"`
+	Set             string       `json:"set,omitempty"`    // ID of a Set; empty when the host is not planned
+	Status          HostStatus   `json:"status"`           // planned, nothing, or why it is not planned
+	Detail          string       `json:"detail,omitempty"` // for people
+	InstalledDigest string       `json:"installed_digest"`
+	CollectedAt     time.Time    `json:"collected_at"`
+	PreBroken       []string     `json:"pre_broken,omitempty"`
+	Rollback        RollbackInfo `json:"rollback"`
+	Bytes           int64        `json:"bytes"` // to transfer if nothing is there yet
+	Impact          Impact       `json:"impact"`
+}
+
+// HostStatus says whether a host is part of the plan's work. Only StatusPlanned hosts are changed by a rollout.
+type HostStatus string
+
+// The states a host can have in a plan (FACT-4, FACT-5).
+const (
+	StatusPlanned     HostStatus = "planned"
+	StatusNothing     HostStatus = "nothing"     // up to date within the request; blocked and held updates may remain
+	StatusNoFacts     HostStatus = "no_facts"    // never collected
+	StatusStale       HostStatus = "stale"       // facts older than facts.max_age
+	StatusUnreachable HostStatus = "unreachable" // asked now, did not answer
+	StatusNoView      HostStatus = "no_view"     // no repository matches
+	StatusPreBroken   HostStatus = "pre_broken"  // held by pre_broken = "hold"
+	StatusMismatch    HostStatus = "mismatch"    // the inventory's os or arch is not what the host reports
+	StatusUnreadable  HostStatus = "unreadable"  // the package listing could not be read
+	StatusNoHeaders   HostStatus = "no_headers"  // dependencies of installed packages are not known
+	StatusUnsolved    HostStatus = "unsolved"    // the checker refused the result: a defect, reported as such
+)
+
+// RollbackInfo says whether the packages to go back are at hand.
+type RollbackInfo struct {
+	Complete bool        `json:"complete"`
+	Missing  []rpm.NEVRA `json:"missing"`
+}
+
+// Impact is what the set touches on the host beside packages.
+type Impact struct {
+	Reboot        bool     `json:"reboot"`
+	RebootReasons []string `json:"reboot_reasons,omitempty"`
+}
+
+// PlanPackage is one file that the plan needs, with where it comes from.
+type PlanPackage struct {
+	NEVRA      rpm.NEVRA `json:"nevra"`
+	Repo       string    `json:"repo"`
+	Path       string    `json:"path"` // relative to the repository
+	Checksum   Checksum  `json:"checksum"`
+	SHA256     string    `json:"sha256,omitempty"` // from metadata of that type; rollout start computes it otherwise
+	Size       int64     `json:"size"`             // bytes, as metadata says
+	Vendor     string    `json:"vendor"`
+	Advisories []string  `json:"advisories"`
+}
+
+// Checksum is a digest as repository metadata gives it.
+type Checksum struct {
+	Type  string `json:"type"` // sha256, sha512, sha1 ("sha" in old metadata), md5
+	Value string `json:"value"`
+}
