@@ -1,0 +1,200 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"cpacman/internal/host"
+)
+
+// maxBlob bounds what one stored value may unpack to: 256 MiB, rpm's own limit of a header's data.
+const maxBlob = 256 << 20
+
+// Contact is the last attempt to ask a host.
+type Contact struct {
+	Host    string
+	TriedAt time.Time
+	OK      bool
+	Kind    string // kind of the error, empty when OK
+	Error   string
+}
+
+// PutFacts stores f as the newest facts of its host and records the contact that brought them.
+func (s *Store) PutFacts(ctx context.Context, f *host.Facts) error {
+	list, times, err := packPackages(f.Packages)
+	if err != nil {
+		return fmt.Errorf("store facts of %s: %w", f.Host, err)
+	}
+	short := *f
+	short.Packages = nil
+	body, err := json.Marshal(&short)
+	if err != nil {
+		return fmt.Errorf("store facts of %s: %w", f.Host, err)
+	}
+	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO installed VALUES (?,?) ON CONFLICT DO NOTHING", f.InstalledDigest, list); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
+			f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, times); err != nil {
+			return err
+		}
+		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
+	})
+}
+
+// PutContact records an attempt that brought no facts.
+func (s *Store) PutContact(ctx context.Context, c Contact) error {
+	return s.write(ctx, "store the contact with "+c.Host, func(tx *sql.Tx) error { return putContact(ctx, tx, c) })
+}
+
+func putContact(ctx context.Context, tx *sql.Tx, c Contact) error {
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO contacts VALUES (?,?,?,?,?)", c.Host, stamp(c.TriedAt), c.OK, c.Kind, c.Error)
+	return err
+}
+
+// Contacts returns the last attempt of every host that was ever asked.
+func (s *Store) Contacts(ctx context.Context) (map[string]Contact, error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT host, tried_at, ok, kind, error FROM contacts")
+	if err != nil {
+		return nil, fmt.Errorf("read contacts: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]Contact{}
+	for rows.Next() {
+		var c Contact
+		var at string
+		if err := rows.Scan(&c.Host, &at, &c.OK, &c.Kind, &c.Error); err != nil {
+			return nil, fmt.Errorf("read contacts: %w", err)
+		}
+		if c.TriedAt, err = parseStamp(at); err != nil {
+			return nil, fmt.Errorf("read contacts: %s: %w", c.Host, err)
+		}
+		out[c.Host] = c
+	}
+	return out, rows.Err()
+}
+
+// Facts returns the newest facts of a host with its packages, or ErrNotFound.
+func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
+	var body, times, list []byte
+	err := s.db.QueryRowContext(ctx, `SELECT f.body, f.install_times, i.packages FROM facts f
+		JOIN installed i ON i.digest = f.installed_digest WHERE f.host = ?`, name).Scan(&body, &times, &list)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	var f host.Facts
+	if err := json.Unmarshal(body, &f); err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	if f.Packages, err = unpackPackages(list); err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	if err := putTimes(f.Packages, times); err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	return &f, nil
+}
+
+// AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
+// Installed, once per digest however many hosts share it.
+func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
+	rows, err := s.db.QueryContext(ctx, "SELECT host, body FROM facts ORDER BY host")
+	if err != nil {
+		return fmt.Errorf("read facts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var body []byte
+		if err := rows.Scan(&name, &body); err != nil {
+			return fmt.Errorf("read facts: %w", err)
+		}
+		var f host.Facts
+		if err := json.Unmarshal(body, &f); err != nil {
+			return fmt.Errorf("read facts of %s: %w", name, err)
+		}
+		if err := fn(&f); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Installed returns the package list of a digest, without install times.
+func (s *Store) Installed(ctx context.Context, digest string) ([]host.Package, error) {
+	var list []byte
+	err := s.db.QueryRowContext(ctx, "SELECT packages FROM installed WHERE digest = ?", digest).Scan(&list)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("package list %.12s: %w", digest, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read package list %.12s: %w", digest, err)
+	}
+	out, err := unpackPackages(list)
+	if err != nil {
+		return nil, fmt.Errorf("read package list %.12s: %w", digest, err)
+	}
+	return out, nil
+}
+
+// packPackages divides a package list into what equal hosts share and the times that are each host's own.
+func packPackages(packages []host.Package) (list, times []byte, err error) {
+	shared := make([]host.Package, len(packages))
+	for i, p := range packages {
+		times = binary.AppendVarint(times, p.InstallTime)
+		p.InstallTime = 0
+		shared[i] = p
+	}
+	text, err := json.Marshal(shared)
+	if err != nil {
+		return nil, nil, err
+	}
+	if times == nil {
+		times = []byte{}
+	}
+	return pack(text), times, nil
+}
+
+func unpackPackages(list []byte) ([]host.Package, error) {
+	text, err := unpack(list)
+	if err != nil {
+		return nil, err
+	}
+	var out []host.Package
+	if err := json.Unmarshal(text, &out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func putTimes(packages []host.Package, times []byte) error {
+	for i := range packages {
+		v, n := binary.Varint(times)
+		if n <= 0 {
+			return errors.New("install times are damaged")
+		}
+		packages[i].InstallTime, times = v, times[n:]
+	}
+	return nil
+}
+
+// encoder and decoder of one-shot calls may be shared by goroutines (package zstd).
+var (
+	encoder, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	decoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxBlob))
+)
+
+func pack(b []byte) []byte { return encoder.EncodeAll(b, make([]byte, 0, len(b)/4+64)) }
+
+func unpack(b []byte) ([]byte, error) { return decoder.DecodeAll(b, nil) }

@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// FileName is the database's name inside the state directory.
+const FileName = "cpacman.db"
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrNotFound is returned where the thing asked for was never stored.
+var ErrNotFound = errors.New("not stored")
+
+// NewerError tells that the database was written by a newer cpacman (OPS-2).
+type NewerError struct {
+	Path        string
+	Have, Known int
+}
+
+// Error names the file and both versions.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("open %s: it has format %d and this cpacman knows up to %d; use the newer cpacman that wrote it", e.Path, e.Have, e.Known)
+}
+
+// Store is one open database.
+type Store struct {
+	db   *sql.DB
+	path string
+}
+
+// Open opens the database in the state directory dir and brings its format up to date; both are made when absent. Before a
+// migration of existing data a copy is left beside the file (OPS-2).
+func Open(ctx context.Context, dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	if err := private(dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, FileName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the state database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("open the state database: %w", err)
+	}
+	// Writers of other processes are waited for; a reader never blocks a writer in WAL mode (sqlite.org/wal.html).
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(4)
+	s := &Store{db: db, path: path}
+	if err := s.migrate(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// private refuses a state directory that others may write: they could swap plans and journals.
+func private(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("check the state directory: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("state directory %s may be written by others (mode %04o); run: chmod go-w %s", dir, info.Mode().Perm(), dir)
+	}
+	return nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Path is the database file.
+func (s *Store) Path() string { return s.path }
+
+// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction.
+func (s *Store) migrate(ctx context.Context) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return fmt.Errorf("list migrations: %w", err)
+	}
+	sort.Strings(names)
+	var have int
+	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		return fmt.Errorf("open %s: %w (is it a cpacman state file?)", s.path, err)
+	}
+	if have > len(names) {
+		return &NewerError{Path: s.path, Have: have, Known: len(names)}
+	}
+	if have == len(names) {
+		return nil
+	}
+	if have > 0 {
+		if err := s.backup(ctx, fmt.Sprintf("%s.before-format-%d", s.path, len(names))); err != nil {
+			return err
+		}
+	}
+	for i := have; i < len(names); i++ {
+		if err := s.apply(ctx, i, names[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply runs one migration unless another process did meanwhile.
+func (s *Store) apply(ctx context.Context, index int, name string) error {
+	script, err := migrations.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read migration %s: %w", name, err)
+	}
+	return s.write(ctx, "migrate "+s.path, func(tx *sql.Tx) error {
+		var have int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+			return err
+		}
+		if have > index {
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, string(script)); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", index+1))
+		return err
+	})
+}
+
+// backup writes a consistent copy to path, which is replaced.
+func (s *Store) backup(ctx context.Context, path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("back up %s: %w", s.path, err)
+	}
+	if _, err := s.db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+		return fmt.Errorf("back up %s to %s: %w", s.path, path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("back up %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// write runs fn in one transaction that holds the write lock from its start; what names the step in an error.
+func (s *Store) write(ctx context.Context, what string, fn func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := fn(tx); err != nil {
+		tx.Rollback() //nolint:errcheck // the first error is the one to tell
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// stamp writes a time as text that sorts: UTC, with nanoseconds, always of the same length.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
+
+// parseStamp reads what stamp wrote; an empty text is the zero time.
+func parseStamp(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, s)
+}
+
+// marks returns "?,?,…" with n marks.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
