@@ -1,0 +1,203 @@
+package inventory
+
+// KeyDoc documents one key. Keys gives all of them, and the reference page is
+// made from that; tests hold it against what can be decoded and against the
+// real defaults.
+type KeyDoc struct {
+	Table     string `json:"table"` // "" is the top of the file; "host.NAME"; "[repo]" repeats as [[repo]]
+	Key       string `json:"key"`   // "NAME" where any name may stand
+	Type      string `json:"type"`
+	Unit      string `json:"unit,omitempty"`
+	Default   string `json:"default,omitempty"`
+	Where     string `json:"where"` // the files the table may stand in
+	Doc       string `json:"doc"`
+	Supported bool   `json:"supported"` // false: known, and refused as "not supported yet"
+}
+
+// Where a table may stand.
+const (
+	whereMain      = "cpacman.toml"
+	whereInventory = "inventory/*.toml"
+)
+
+// section is the documented keys of one table.
+type section struct {
+	table, where string
+	rows         []KeyDoc
+}
+
+// Keys gives every key of a site, table by table, those that are not built yet
+// included.
+func Keys() []KeyDoc {
+	var out []KeyDoc
+	all := append(mainSections(), inventorySections()...)
+	for _, s := range all {
+		for _, k := range s.rows {
+			k.Table, k.Where, k.Supported = s.table, s.where, true
+			out = append(out, k)
+		}
+		out = append(out, laterKeys(s.table)...)
+	}
+	known := make(map[string]bool, len(all))
+	for _, s := range all {
+		known[s.table] = true
+	}
+	for _, k := range unsupportedKeys() {
+		if !known[k.Table] {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// laterKeys gives the unsupported keys of one table.
+func laterKeys(table string) []KeyDoc {
+	var out []KeyDoc
+	for _, k := range unsupportedKeys() {
+		if k.Table == table {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// sshRows are the keys of [ssh]; overrides have no defaults of their own.
+func sshRows(override bool) []KeyDoc {
+	rows := []KeyDoc{
+		{Key: "user", Type: "string", Default: `"root"`, Doc: "account on the host"},
+		{Key: "port", Type: "integer", Default: "22", Doc: "port of sshd, 1 to 65535"},
+		{Key: "identity", Type: "list of paths", Default: "[]", Doc: "private keys, tried in this order; none: the keys of the agent. `~/` and paths relative to the site are allowed"},
+		{Key: "known_hosts", Type: "path", Default: `"~/.ssh/known_hosts"`, Doc: "host keys; a host that is not in it is refused"},
+		{Key: "jump", Type: "list of hops", Default: "[]", Doc: "jump hosts in the order they are passed: \"user@host:22\", or {address, user, port, identity}"},
+		{Key: "sudo", Type: "never | nopasswd | password", Default: `"never"`, Doc: "how root's rights are got on the host"},
+		{Key: "sudo_password_command", Type: "argument list", Default: "[]", Doc: "program on the control host that prints the password for sudo; absolute path, no shell; for engines without a terminal"},
+		{Key: "connect_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"10s"`, Doc: "for one connection, the handshake included"},
+	}
+	if override {
+		for i := range rows {
+			rows[i].Default = "as above it"
+		}
+	}
+	return rows
+}
+
+// mainSections are the tables of cpacman.toml.
+func mainSections() []section {
+	return []section{
+		{"", whereMain, []KeyDoc{
+			{Key: "state", Type: "path", Default: `"state"`, Doc: "directory of the database and the caches, relative to the site"},
+		}},
+		{"ssh", whereMain, sshRows(false)},
+		{"limits", whereMain, []KeyDoc{
+			{Key: "connections", Type: "integer", Unit: "hosts", Default: "64", Doc: "hosts worked on at once"},
+			{Key: "starts", Type: "integer", Unit: "handshakes", Default: "30", Doc: "SSH handshakes at once; through one jump host never more than 8"},
+			{Key: "transfers", Type: "integer", Unit: "hosts", Default: "16", Doc: "hosts that receive packages at once"},
+			{Key: "transactions", Type: "integer", Unit: "hosts", Default: "64", Doc: "hosts that run rpm at once"},
+			{Key: "bandwidth", Type: "rate", Unit: "kB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s", Default: `"0"`, Doc: "of all transfers together; 0 is no limit"},
+			{Key: "lock_wait", Type: "duration", Unit: "s, m, h, d", Default: `"10m"`, Doc: "how long a host waits for its rpm lock"},
+		}},
+		{"facts", whereMain, []KeyDoc{
+			{Key: "max_age", Type: "duration", Unit: "s, m, h, d", Default: `"24h"`, Doc: "older facts are stale"},
+		}},
+		{"[repo]", whereMain, repoRows()},
+		{"[class]", whereMain, classRows()},
+		{"[level]", whereMain, []KeyDoc{
+			{Key: "name", Type: "name", Doc: "required; levels are ordered as in the file"},
+			{Key: "waves", Type: "list of amounts", Unit: "hosts or %", Default: `["100%"]`, Doc: "of the level's hosts in the plan, not cumulative; the last repeats; rounded up, at least 1"},
+			{Key: "max_failures", Type: "amount", Unit: "hosts or %", Default: `"0"`, Doc: "budget of the level; rounded down, but a percentage above 0 gives at least 1; trips when exceeded"},
+			{Key: "soak", Type: "duration", Unit: "s, m, h, d", Default: `"0s"`, Doc: "how long checks must stay green after a wave"},
+			{Key: "health", Type: "list of names", Default: `["basic"]`, Doc: "health checks of every host of the level; basic is always among them"},
+			{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the level's gate; 0 or 1"},
+		}},
+		{"rollout", whereMain, []KeyDoc{
+			{Key: "max_failures", Type: "amount", Unit: "hosts or %", Default: `"5%"`, Doc: "budget of the whole rollout; rounded down, but a percentage above 0 gives at least 1"},
+			{Key: "max_unreachable", Type: "amount", Unit: "hosts or %", Default: `"5%"`, Doc: "budget of unreachable hosts, counted apart"},
+			{Key: "min_sample", Type: "integer", Unit: "hosts", Default: "10", Doc: "below it percentages of budgets do not trip, counts do"},
+			{Key: "quorum", Type: "amount", Unit: "hosts or %", Default: `"90%"`, Doc: "hosts that must be reachable before anything starts; rounded up, at least 1"},
+			{Key: "unreachable", Type: "defer | fail | ignore", Default: `"defer"`, Doc: "hosts that cannot be reached: to the end of their wave, a failure, or left out"},
+			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
+			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
+			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},
+		}},
+		{"health.NAME", whereMain, healthRows()},
+	}
+}
+
+func repoRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "id", Type: "name", Doc: "required"},
+		{Key: "path", Type: "path", Doc: "required; a yum repository or a directory of packages, relative to the site"},
+		{Key: "priority", Type: "integer", Default: "99", Doc: "for each name only the repository with the smallest number counts, as in dnf"},
+		{Key: "auto", Type: "boolean", Default: "true", Doc: "false: neither updates nor dependencies come from it, only what is asked for by name"},
+		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that are never taken from it"},
+		{Key: "signed", Type: "required | optional", Default: `"required"`, Doc: "optional: unsigned packages are allowed and printed; a bad or unknown signature is always refused"},
+		{Key: "keys", Type: "list of paths", Default: "[]", Doc: "public keys that may have signed its packages, relative to the site"},
+		{Key: "hosts", Type: "selector", Default: "every host", Doc: "hosts that see it; a value that is not known matches nothing"},
+	}
+}
+
+func classRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "name", Type: "name", Doc: "required; classes are ordered as in the file"},
+		{Key: "repos", Type: "list of repository ids", Default: "every repository", Doc: "the view of the class, less those whose `hosts` does not match"},
+		{Key: "pre_broken", Type: "plan | hold", Default: `"plan"`, Doc: "hosts whose rpm database has faults already"},
+		{Key: "host_signatures", Type: "all | digest", Default: `"all"`, Doc: "what the host verifies again before it installs"},
+		{Key: "install_only_keep", Type: "integer", Unit: "packages", Default: "3", Doc: "how many of each install-only package stay, at least 1; the running kernel always stays"},
+		{Key: "install_only", Type: "list of globs", Default: "[]", Doc: "more names that are installed beside their older versions, as kernels are"},
+		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take"},
+		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; 0 or 1"},
+	}
+}
+
+func healthRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "http", Type: "URL", Doc: "asked from the control host; {address} and {host} are replaced. Exactly one of http, tcp, command, program and systemd; none in [health.basic]"},
+		{Key: "tcp", Type: "address:port", Doc: "dialled from the control host"},
+		{Key: "command", Type: "argument list", Doc: "run on the host without a shell; green when it exits with 0"},
+		{Key: "program", Type: "argument list", Doc: "run on the control host without a shell; absolute path, not writable by others"},
+		{Key: "systemd", Type: "list of units", Doc: "units that must be active on the host"},
+		{Key: "status", Type: "integer", Default: "200", Doc: "of the HTTP answer"},
+		{Key: "body", Type: "string", Doc: "text that the HTTP answer must contain"},
+		{Key: "interval", Type: "duration", Unit: "s, m, h, d", Default: `"5s"`, Doc: "between two tries"},
+		{Key: "timeout", Type: "duration", Unit: "s, m, h, d", Default: `"3s"`, Doc: "of one try"},
+		{Key: "passes", Type: "integer", Unit: "tries", Default: "1", Doc: "green tries in a row that make the check green"},
+		{Key: "deadline", Type: "duration", Unit: "s, m, h, d", Default: `"5m"`, Doc: "a check that is not green by then is red"},
+	}
+}
+
+// inventorySections are the tables of the files under inventory/.
+func inventorySections() []section {
+	meta := []KeyDoc{{Key: "NAME", Type: "string, number or boolean", Doc: "free field, for selectors as NAME or meta.NAME"}}
+	return []section{
+		{"group.NAME", whereInventory, []KeyDoc{
+			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks of its hosts, in addition"},
+			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take, in addition"},
+			{Key: "meta", Type: "table", Doc: "free fields of its hosts; a host's own win, two groups must not disagree"},
+			{Key: "ssh", Type: "table", Doc: "SSH settings of its hosts; a host's own win, two groups must not disagree"},
+		}},
+		{"group.NAME.meta", whereInventory, meta},
+		{"group.NAME.ssh", whereInventory, sshRows(true)},
+		{"host.NAME", whereInventory, []KeyDoc{
+			{Key: "address", Type: "name or IP address", Default: "the host's name", Doc: "where it is reached; the port is in [host.NAME.ssh]"},
+			{Key: "class", Type: "name", Doc: "a host without a class has no view, unless the site has no classes"},
+			{Key: "level", Type: "name", Doc: "when its turn comes in a rollout"},
+			{Key: "groups", Type: "list of names", Default: "[]", Doc: "its groups"},
+			{Key: "clusters", Type: "list of names", Default: "[]", Doc: "the clusters it is a member of"},
+			{Key: "location", Type: "name", Doc: "where it stands; [location.NAME] is optional"},
+			{Key: "os", Type: "name", Default: "from the facts", Doc: "ID and major VERSION_ID, as in rocky9; when given, checked against the facts"},
+			{Key: "arch", Type: "name", Default: "from the facts", Doc: "machine architecture; when given, checked against the facts"},
+			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks, in addition to those of level and groups"},
+			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names it never takes, in addition to those of class and groups"},
+			{Key: "meta", Type: "table", Doc: "free fields"},
+			{Key: "ssh", Type: "table", Doc: "SSH settings of this host"},
+		}},
+		{"host.NAME.meta", whereInventory, meta},
+		{"host.NAME.ssh", whereInventory, sshRows(true)},
+		{"cluster.NAME", whereInventory, []KeyDoc{
+			{Key: "max_unavailable", Type: "amount", Unit: "hosts or %", Default: `"1"`, Doc: "members that may be down at once, for whatever reason; rounded down, but a percentage above 0 gives at least 1"},
+		}},
+		{"location.NAME", whereInventory, []KeyDoc{
+			{Key: "bandwidth", Type: "rate", Unit: "kB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s", Default: `"0"`, Doc: "of all transfers to it together; 0 is no limit"},
+		}},
+	}
+}

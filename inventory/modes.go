@@ -1,0 +1,105 @@
+package inventory
+
+import "fmt"
+
+// SudoMode is how root's rights are got on a host.
+type SudoMode string
+
+// The modes of sudo.
+const (
+	SudoNever    SudoMode = "never"    // the account is root, or root is not needed
+	SudoNoPasswd SudoMode = "nopasswd" // sudo -n
+	SudoPassword SudoMode = "password" // asked on the terminal or of sudo_password_command
+)
+
+// SignedMode is what a repository demands of its packages.
+type SignedMode string
+
+// The demands. With SignedOptional an unsigned package is allowed and printed; a
+// bad or unknown signature is refused in both.
+const (
+	SignedRequired SignedMode = "required"
+	SignedOptional SignedMode = "optional"
+)
+
+// PreBrokenMode is what to do with a host whose rpm database has faults.
+type PreBrokenMode string
+
+// The ways to treat a pre-broken host (FACT-4).
+const (
+	PreBrokenPlan PreBrokenMode = "plan" // plan all that adds no fault
+	PreBrokenHold PreBrokenMode = "hold" // hold the host
+)
+
+// SignaturesMode is what the host itself verifies before a transaction.
+type SignaturesMode string
+
+// The demands on the host.
+const (
+	SignaturesAll    SignaturesMode = "all"    // signatures and digests
+	SignaturesDigest SignaturesMode = "digest" // digests only
+)
+
+// UnreachableMode is what becomes of hosts that cannot be reached (ROLL-15).
+type UnreachableMode string
+
+// The ways to treat unreachable hosts.
+const (
+	UnreachableDefer  UnreachableMode = "defer" // to the end of their wave
+	UnreachableFail   UnreachableMode = "fail"
+	UnreachableIgnore UnreachableMode = "ignore"
+)
+
+// OrderMode is the order of hosts within a level (ROLL-1).
+type OrderMode string
+
+// The orders.
+const (
+	OrderHash      OrderMode = "hash"      // by a hash of host and plan
+	OrderInventory OrderMode = "inventory" // by name
+)
+
+// RollbackMode is when a rollout goes back by itself.
+type RollbackMode string
+
+// The modes; all but RollbackNever are not supported yet.
+const (
+	RollbackNever RollbackMode = "never"
+	RollbackHost  RollbackMode = "host"
+	RollbackWave  RollbackMode = "wave"
+	RollbackLevel RollbackMode = "level"
+)
+
+// enum is a string with a closed set of values.
+type enum interface{ values() []string }
+
+func (SudoMode) values() []string        { return []string{"never", "nopasswd", "password"} }
+func (SignedMode) values() []string      { return []string{"required", "optional"} }
+func (PreBrokenMode) values() []string   { return []string{"plan", "hold"} }
+func (SignaturesMode) values() []string  { return []string{"all", "digest"} }
+func (UnreachableMode) values() []string { return []string{"defer", "fail", "ignore"} }
+func (OrderMode) values() []string       { return []string{"hash", "inventory"} }
+func (RollbackMode) values() []string    { return []string{"never", "host", "wave", "level"} }
+
+// Units are names of systemd units; one may be written without brackets.
+type Units []string
+
+func (u *Units) decodeTOML(v any) error {
+	switch v := v.(type) {
+	case string:
+		*u = Units{v}
+		return nil
+	case []any:
+		out := make(Units, 0, len(v))
+		for _, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return fmt.Errorf("wants names of units, not %s", kindOf(e))
+			}
+			out = append(out, s)
+		}
+		*u = out
+		return nil
+	}
+	return fmt.Errorf(`wants names of units like ["sshd.service"], not %s`, kindOf(v))
+}

@@ -1,0 +1,264 @@
+package inventory
+
+import (
+	"sort"
+	"time"
+)
+
+// Site is a loaded site. Nothing in it may be changed.
+type Site struct {
+	Dir      string // absolute
+	StateDir string // absolute; may not exist yet
+	SSH      SSH
+	Limits   Limits
+	Facts    FactsSettings
+	Rollout  Rollout
+	Repos    []Repo  // in the order of the file
+	Classes  []Class // in the order of the file, which is their order
+	Levels   []Level // in the order of the file, which is their order
+
+	Health    map[string]*HealthCheck // "basic" is always there
+	Groups    map[string]*Group
+	Clusters  map[string]*Cluster
+	Locations map[string]*Location
+	Hosts     []*Host // sorted by name
+
+	state   string // as written
+	top     Source // of cpacman.toml
+	owners  Owners
+	byName  map[string]*Host
+	meta    map[string]bool // every meta key of the site
+	ignored []string        // files below inventory/ that are not read
+}
+
+// SSH is how hosts are reached. Paths are absolute.
+type SSH struct {
+	Source
+	User                string        `toml:"user"`
+	Port                int           `toml:"port"`
+	Identity            []string      `toml:"identity"` // none: the agent
+	KnownHosts          string        `toml:"known_hosts"`
+	Jump                []Hop         `toml:"jump"` // in the order they are passed
+	Sudo                SudoMode      `toml:"sudo"`
+	SudoPasswordCommand []string      `toml:"sudo_password_command"`
+	ConnectTimeout      time.Duration `toml:"connect_timeout"`
+}
+
+// Hop is one jump host.
+type Hop struct {
+	Address  string   `json:"address"`
+	User     string   `json:"user,omitempty"` // "" means the user of the host behind it
+	Port     int      `json:"port"`
+	Identity []string `json:"identity,omitempty"` // none: those of the host behind it
+}
+
+// SSHOverride are the SSH settings that a group or host writes; IsSet tells
+// which. The others are zero.
+type SSHOverride struct{ SSH }
+
+// Limits bound the work of one control host.
+type Limits struct {
+	Source
+	Connections  int           `toml:"connections"`  // hosts worked on at once
+	Starts       int           `toml:"starts"`       // SSH handshakes at once
+	Transfers    int           `toml:"transfers"`    // hosts that receive files at once
+	Transactions int           `toml:"transactions"` // hosts that run rpm at once
+	Bandwidth    Rate          `toml:"bandwidth"`    // of all transfers together
+	LockWait     time.Duration `toml:"lock_wait"`    // for the rpm lock of a host
+}
+
+// FactsSettings say how facts are treated.
+type FactsSettings struct {
+	Source
+	MaxAge time.Duration `toml:"max_age"` // older facts are stale
+}
+
+// Repo is a repository or a directory of packages on local disk.
+type Repo struct {
+	Source
+	ID       string     `toml:"id"`
+	Path     string     `toml:"path"`     // absolute
+	Priority int        `toml:"priority"` // the smaller wins
+	Auto     bool       `toml:"auto"`     // false: only what is asked for by name comes from it
+	Exclude  []string   `toml:"exclude"`  // globs of package names
+	Signed   SignedMode `toml:"signed"`
+	Keys     []string   `toml:"keys"`  // absolute paths of public keys
+	Hosts    Selector   `toml:"hosts"` // the zero selector is every host
+	Place    int        `toml:"-"`     // in the file, from 0
+}
+
+// Class owns a view of the repositories.
+type Class struct {
+	Source
+	Name            string         `toml:"name"`
+	Repos           []string       `toml:"repos"` // nil: every repository whose selector matches
+	PreBroken       PreBrokenMode  `toml:"pre_broken"`
+	HostSignatures  SignaturesMode `toml:"host_signatures"`
+	InstallOnlyKeep int            `toml:"install_only_keep"` // kernels and the like to keep, at least 1
+	InstallOnly     []string       `toml:"install_only"`      // more globs of names that are installed beside
+	Exclude         []string       `toml:"exclude"`           // globs of package names
+	Approve         int            `toml:"approve"`           // people needed at the gate
+}
+
+// Level is a step of the order of a rollout.
+type Level struct {
+	Source
+	Name        string        `toml:"name"`
+	Waves       []Amount      `toml:"waves"` // of the level's hosts, not cumulative; the last repeats
+	MaxFailures Amount        `toml:"max_failures"`
+	Soak        time.Duration `toml:"soak"`
+	Health      []string      `toml:"health"`
+	Approve     int           `toml:"approve"`
+}
+
+// Rollout are the settings of every rollout.
+type Rollout struct {
+	Source
+	MaxFailures    Amount          `toml:"max_failures"`
+	MaxUnreachable Amount          `toml:"max_unreachable"`
+	MinSample      int             `toml:"min_sample"` // below it percentages of budgets do not trip
+	Quorum         Amount          `toml:"quorum"`     // of hosts that must be reachable before the start
+	Unreachable    UnreachableMode `toml:"unreachable"`
+	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
+	Order          OrderMode       `toml:"order"`
+	Rollback       RollbackMode    `toml:"rollback"`
+}
+
+// HealthCheck is one named check. Exactly one of HTTP, TCP, Command, Program
+// and Systemd is set; none for the check "basic", which asks for a reachable
+// host without a newly failed unit. Placeholders are not expanded: see For.
+type HealthCheck struct {
+	Source
+	Name     string        `toml:"-"`
+	HTTP     string        `toml:"http"`    // URL, asked from the control host
+	TCP      string        `toml:"tcp"`     // address:port, dialled from the control host
+	Command  []string      `toml:"command"` // run on the host, no shell
+	Program  []string      `toml:"program"` // run on the control host, no shell
+	Systemd  Units         `toml:"systemd"` // units that must be active on the host
+	Status   int           `toml:"status"`  // of the HTTP answer
+	Body     string        `toml:"body"`    // text the HTTP answer must contain
+	Interval time.Duration `toml:"interval"`
+	Timeout  time.Duration `toml:"timeout"`  // of one try
+	Passes   int           `toml:"passes"`   // in a row
+	Deadline time.Duration `toml:"deadline"` // for all of it
+}
+
+// Group is a named set of hosts with settings.
+type Group struct {
+	Source
+	Name    string            `toml:"-"`
+	Health  []string          `toml:"health"`
+	Exclude []string          `toml:"exclude"`
+	Meta    map[string]string `toml:"meta"`
+	SSH     *SSHOverride      `toml:"ssh"`
+}
+
+// Cluster is a set of hosts that stand in for each other.
+type Cluster struct {
+	Source
+	Name           string `toml:"-"`
+	MaxUnavailable Amount `toml:"max_unavailable"`
+}
+
+// Location is where hosts stand.
+type Location struct {
+	Source
+	Name      string `toml:"-"`
+	Bandwidth Rate   `toml:"bandwidth"` // of transfers to it, all together
+}
+
+// Host is one machine. Address is never empty after loading, and Meta has the
+// fields of the groups too.
+type Host struct {
+	Source
+	Name     string            `toml:"-"`
+	Address  string            `toml:"address"`
+	Class    string            `toml:"class"`
+	Level    string            `toml:"level"`
+	Groups   []string          `toml:"groups"`
+	Clusters []string          `toml:"clusters"`
+	Location string            `toml:"location"`
+	OS       string            `toml:"os"`   // "rocky9"; "" is unknown
+	Arch     string            `toml:"arch"` // "" is unknown
+	Health   []string          `toml:"health"`
+	Exclude  []string          `toml:"exclude"`
+	Meta     map[string]string `toml:"meta"`
+	SSH      *SSHOverride      `toml:"ssh"`
+}
+
+// Host gives the host of that name, or nil.
+func (s *Site) Host(name string) *Host { return s.byName[name] }
+
+// Class gives the class of that name, or nil.
+func (s *Site) Class(name string) *Class {
+	if i := s.ClassIndex(name); i >= 0 {
+		return &s.Classes[i]
+	}
+	return nil
+}
+
+// Level gives the level of that name, or nil.
+func (s *Site) Level(name string) *Level {
+	if i := s.LevelIndex(name); i >= 0 {
+		return &s.Levels[i]
+	}
+	return nil
+}
+
+// Repo gives the repository of that id, or nil.
+func (s *Site) Repo(id string) *Repo {
+	for i := range s.Repos {
+		if s.Repos[i].ID == id {
+			return &s.Repos[i]
+		}
+	}
+	return nil
+}
+
+// ClassIndex gives the place of a class in the order of classes, or -1.
+func (s *Site) ClassIndex(name string) int {
+	for i := range s.Classes {
+		if s.Classes[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// LevelIndex gives the place of a level in the order of levels, or -1.
+func (s *Site) LevelIndex(name string) int {
+	for i := range s.Levels {
+		if s.Levels[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Members gives the hosts of a cluster, sorted by name.
+func (s *Site) Members(cluster string) []*Host {
+	var out []*Host
+	for _, h := range s.Hosts {
+		for _, c := range h.Clusters {
+			if c == cluster {
+				out = append(out, h)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// VerifyProgram checks a program of the site right before it is run; see
+// Owners.VerifyProgram.
+func (s *Site) VerifyProgram(path string) error { return s.owners.VerifyProgram(path) }
+
+// sortedKeys gives the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
