@@ -40,4 +40,5 @@ require (
 require (
 	github.com/cloudflare/circl v1.6.3 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
+	golang.org/x/tools v0.50.0 // indirect
 )

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // NEVRA names one package build: name, EVR and architecture. It is comparable and can be a map key.
@@ -29,7 +31,7 @@ func ParseNEVRA(s string) (NEVRA, error) {
 		return bad("no arch")
 	}
 	arch, rest := s[dot+1:], s[:dot]
-	if strings.ContainsAny(arch, "-:/ ") {
+	if strings.ContainsAny(arch, "-:") {
 		return bad("bad arch")
 	}
 	rel := strings.LastIndexByte(rest, '-')
@@ -48,10 +50,22 @@ func ParseNEVRA(s string) (NEVRA, error) {
 	if err != nil {
 		return NEVRA{}, fmt.Errorf("%w: %q: %w", ErrNEVRA, s, err)
 	}
-	if name == "" || strings.ContainsAny(s, " \t\n/") || e.Release == "" {
+	if e.Release == "" {
+		return bad("no release")
+	}
+	if !validName(name) || !validName(arch) {
 		return bad("bad name")
 	}
 	return NEVRA{Name: name, EVR: e, Arch: arch}, nil
+}
+
+// validName tells whether a package name or architecture can stand in a list, a command or a file name without meaning
+// something else: not empty, no white space, control character, slash or colon, no leading dash, valid UTF-8. rpm's own
+// builder allows less.
+func validName(s string) bool {
+	return s != "" && s[0] != '-' && s != "." && s != ".." && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || r == '/' || r == ':' || unicode.IsControl(r)
+	})
 }
 
 // String writes "name-[epoch:]version-release.arch", the epoch only when it is not 0.

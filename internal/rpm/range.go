@@ -3,8 +3,8 @@ package rpm
 // Overlap tells whether two ranges of the same capability have a version in common, by rpm's rule (rpmverOverlap in
 // rpmio/rpmver.cc): a range without a comparison matches every version, and releases are compared only when both sides have one.
 func Overlap(aSense Sense, a EVR, bSense Sense, b EVR) bool {
-	if aSense == 0 || bSense == 0 {
-		return true
+	if aSense == 0 || bSense == 0 || a == (EVR{}) || b == (EVR{}) {
+		return true // rpmdsCompare: a missing comparison or an empty version overlaps with everything
 	}
 	c := 0
 	switch {
