@@ -1,0 +1,329 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
+)
+
+func TestAdvisories(t *testing.T) {
+	r := open(t, fullRepo(t), Options{})
+	got, err := r.Advisories()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Advisory{{
+		ID: "A-1", Type: "security", Severity: "important", Status: "final", Title: "newer", Release: "R",
+		Issued:  time.Date(2012, 2, 17, 0, 0, 0, 0, time.UTC),
+		Updated: time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC),
+		CVEs:    []string{"CVE-2012-1", "CVE-2012-2"},
+		References: []Reference{{"cve", "CVE-2012-2", "h", "t"}, {"cve", "CVE-2012-1", "", ""},
+			{"bugzilla", "7", "b", "CVE-2000-1"}},
+		Packages: []AdvisoryPackage{
+			{NEVRA: rpm.NEVRA{Name: "bar", EVR: rpm.EVR{Epoch: 2, Version: "1", Release: "1"}, Arch: "noarch"}, EpochKnown: true},
+			// The epoch is the repository's: the notice says none.
+			{NEVRA: rpm.NEVRA{Name: "foo", EVR: rpm.EVR{Epoch: 1, Version: "1.2", Release: "3.el9"}, Arch: "x86_64"}, Filename: "foo.rpm",
+				EpochKnown: true, Modules: []AdvisoryModule{{"perl", "5.30", "820200101", "00000000", "x86_64"}}},
+			{NEVRA: rpm.NEVRA{Name: "gone", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"},
+				EpochKnown: true, Modules: []AdvisoryModule{{"perl", "5.30", "820200101", "00000000", "x86_64"}}},
+		},
+		RebootSuggested: true,
+	}, {ID: "A-2", Type: "bugfix", Status: "retracted", Updated: time.Unix(1356998400, 0).UTC()}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if !got[1].Retracted() || got[0].Retracted() {
+		t.Error("retracted")
+	}
+	var words []string
+	for _, p := range r.advisories.problems {
+		words = append(words, p.What)
+	}
+	all := strings.Join(words, "\n")
+	for _, w := range []string{`"15mangled" is not understood`, "release or arch is missing", "no usable id"} {
+		if !strings.Contains(all, w) {
+			t.Errorf("nothing said of %q in\n%s", w, all)
+		}
+	}
+}
+
+// TestNoAdvisories: no updateinfo is no data, and a missing one is an error; neither is an empty answer that looks clean.
+func TestNoAdvisories(t *testing.T) {
+	primary := metaFile{kind: "primary", content: primaryXML(packageXML("foo"))}
+	r := open(t, madeRepo(t, primary), Options{})
+	if list, err := r.Advisories(); r.HasAdvisories() || err != nil || list != nil {
+		t.Error(r.HasAdvisories(), list, err)
+	}
+	r = open(t, madeRepo(t, primary, metaFile{kind: "updateinfo", content: updateinfoXML, absent: true}), Options{})
+	_, err := r.Advisories()
+	wantDamage(t, err, "repodata/updateinfo", "missing")
+	if !r.HasAdvisories() || len(r.Problems()) != 1 {
+		t.Error(r.HasAdvisories(), r.Problems())
+	}
+	r = open(t, madeRepo(t, primary, metaFile{kind: "updateinfo", content: updateinfoXML[:500]}), Options{})
+	_, err = r.Advisories()
+	wantDamage(t, err, "repodata/updateinfo", "the XML ends in the middle")
+	// Several updateinfo files are one list.
+	r = open(t, madeRepo(t, primary,
+		metaFile{kind: "updateinfo", href: "repodata/u1", content: `<updates><update type="security"><id>B</id></update></updates>`},
+		metaFile{kind: "updateinfo", href: "repodata/u2", content: `<updates><update type="security"><id>C</id></update></updates>`}), Options{})
+	if list, err := r.Advisories(); err != nil || len(list) != 2 {
+		t.Error(list, err)
+	}
+}
+
+func TestModules(t *testing.T) {
+	r := open(t, fullRepo(t), Options{})
+	streams, defaults, err := r.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	artifact := rpm.NEVRA{Name: "foo", EVR: rpm.EVR{Epoch: 1, Version: "1.2", Release: "3.el9"}, Arch: "x86_64"}
+	source := artifact
+	source.Arch = "src"
+	wantStreams := []ModuleStream{{Name: "perl", Stream: "5.30", Version: 820200101, Context: "00000000", Arch: "x86_64",
+		Artifacts: []rpm.NEVRA{artifact, {Name: "gone", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}, source},
+		Requires:  []map[string][]string{{"platform": {"el8"}, "other": nil}, {"platform": {"-el7"}}}}}
+	wantDefaults := []ModuleDefault{{Name: "perl", Stream: "5.30", Profiles: map[string][]string{"5.30": {"common"}, "5.26": nil}}}
+	if d := cmp.Diff(wantStreams, streams) + cmp.Diff(wantDefaults, defaults); d != "" {
+		t.Error(d)
+	}
+	for name, c := range map[string]struct{ doc, want string }{
+		"not YAML":     {"a: b: c", "document 1"},
+		"bad artifact": {strings.Replace(modulesYAML, "gone-0:1-1.noarch", "gone", 1), `not a name-[epoch:]version-release.arch`},
+		"no name":      {strings.Replace(modulesYAML, "name: perl", "nome: perl", 1), "a module has no name"},
+		"control":      {strings.Replace(modulesYAML, "name: perl", `name: "perl\e[0m"`, 1), "control characters"},
+		"bomb": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n" +
+			"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ndocument: modulemd\nversion: 2\ndata:\n  name: x\n  artifacts: {rpms: [*f,*f,*f,*f]}\n", "document 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML()}, metaFile{kind: "modules", content: c.doc})
+			_, _, err := open(t, dir, Options{}).Modules()
+			wantDamage(t, err, "repodata/modules", c.want)
+		})
+	}
+}
+
+func TestFiles(t *testing.T) {
+	r := open(t, fullRepo(t), Options{})
+	for path, want := range map[string]string{
+		"/usr/share/x": "foo bar", "/x": "bar", "/usr/share": "foo", "/usr/share/": "", "/usr/share/doc/foo & co": "foo", "/nothing": "", "usr": "", "": "",
+	} {
+		got, err := r.ProvidersOf(path)
+		var names []string
+		for _, p := range got {
+			names = append(names, p.Name)
+		}
+		if err != nil || strings.Join(names, " ") != want {
+			t.Errorf("ProvidersOf(%q) = %v, %v; want %q", path, names, err, want)
+		}
+	}
+	if _, err := r.FilesOf(&Package{Package: &rpm.Package{}}); err == nil {
+		t.Error("files of a package of another repository")
+	}
+}
+
+// TestNoFilelists: a repository without its file lists opens; what the package list carries is answered, the rest is an error.
+func TestNoFilelists(t *testing.T) {
+	primary := metaFile{kind: "primary", content: primaryXML(packageXML("foo"))}
+	for name, files := range map[string][]metaFile{
+		"named and missing": {primary, {kind: "filelists", content: "x", absent: true}},
+		"not named":         {primary},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, madeRepo(t, files...), Options{})
+			for _, path := range []string{"/usr/bin/foo", "/etc/foo"} {
+				if got, err := r.ProvidersOf(path); err != nil || len(got) != 1 {
+					t.Errorf("%s: %v, %v", path, got, err)
+				}
+			}
+			if _, err := r.ProvidersOf("/usr/share/x"); err == nil {
+				t.Error("answered without file lists")
+			}
+			if _, err := r.FilesOf(r.Packages()[0]); err == nil {
+				t.Error("a part given as the whole list")
+			}
+			var d *Damage
+			if err := r.LoadFiles(context.Background()); !errors.As(err, &d) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	// A package that the file lists do not know is not a package without files.
+	r := open(t, madeRepo(t, primary, metaFile{kind: "filelists", content: filelistsXML(nil)}), Options{})
+	_, err := r.FilesOf(r.Packages()[0])
+	wantDamage(t, err, "repodata/filelists", "lack package foo-1:1.2-3.el9.x86_64")
+}
+
+func TestInPrimary(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/usr/bin/x": true, "/sbin/x": true, "/opt/bin/deep/x": true, "/etc/x": true, "/usr/lib/sendmail": true,
+		"/usr/lib/sendmail2": false, "/etc": false, "/usr/share/etc/x": false, "/bin": false,
+	} {
+		if InPrimary(path) != want {
+			t.Errorf("InPrimary(%q) = %v", path, !want)
+		}
+	}
+}
+
+// TestRepeated: a package listed twice is one package; two packages of one name are the first, and a problem.
+func TestRepeated(t *testing.T) {
+	foo := packageXML("foo")
+	other := packageXML("foo", hexSum([]byte("foo")), hexSum([]byte("other")), "Packages/foo", "Packages/other/foo")
+	source := packageXML("foo", "<arch>x86_64", "<arch>src")
+	delta := packageXML("foo", `type="rpm"`, `type="drpm"`)
+	r := open(t, madeRepo(t, metaFile{kind: "primary", content: primaryXML(foo, foo, other, source, delta)}), Options{})
+	if len(r.Packages()) != 1 || r.Packages()[0].Location != "Packages/foo-1.2-3.el9.x86_64.rpm" {
+		t.Fatalf("packages %v", r.Packages())
+	}
+	var words []string
+	for _, p := range r.Problems() {
+		words = append(words, p.String())
+	}
+	all := strings.Join(words, "\n")
+	for _, w := range []string{"two different packages have this name", "1 source packages", `a package of type "drpm" is ignored`} {
+		if !strings.Contains(all, w) {
+			t.Errorf("nothing said of %q in\n%s", w, all)
+		}
+	}
+}
+
+// TestElsewhere: xml:base says that packages are on a server. They can be here all the same; if not, the error says it.
+func TestElsewhere(t *testing.T) {
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", "<location ", `<location xml:base="http://mirror/x" `))})
+	r := open(t, dir, Options{})
+	p := r.Packages()[0]
+	_, err := r.FilePath(p)
+	wantDamage(t, err, p.Location, "http://mirror/x")
+	if !errors.Is(err, ErrNotLocal) || !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	write(t, filepath.Join(dir, p.Location), make([]byte, 100))
+	if path, err := r.FilePath(p); err != nil || path != filepath.Join(r.Path(), p.Location) {
+		t.Error(path, err)
+	}
+}
+
+// TestZchunkBeside: the other form is read, and zchunk is no fault.
+func TestZchunkBeside(t *testing.T) {
+	dir := madeRepo(t, metaFile{kind: "primary_zck", content: "\x00ZCK1 something"}, metaFile{kind: "primary", compress: "gz", content: primaryXML(packageXML("foo"))})
+	if n := len(open(t, dir, Options{}).Packages()); n != 1 {
+		t.Error(n)
+	}
+	problems, err := Check(context.Background(), Config{"test", dir}, Options{})
+	if err != nil || slices.ContainsFunc(problems, func(p Problem) bool { return strings.Contains(p.File, "primary") }) {
+		t.Error(problems, err)
+	}
+}
+
+// TestMoved: a repository stays on the directory it was opened at, however the link to it moves.
+func TestMoved(t *testing.T) {
+	a, b := rpmDir(t), t.TempDir()
+	link := filepath.Join(t.TempDir(), "tier")
+	if err := os.Symlink(a, link); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, link, Options{})
+	if err := errors.Join(os.Remove(link), os.Symlink(b, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.VerifyPackage(context.Background(), r.Packages()[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCheckCollects finds several faults in one run.
+func TestCheckCollects(t *testing.T) {
+	dir := madeRepo(t,
+		metaFile{kind: "primary", content: primaryXML(packageXML("foo"), packageXML("bar"))},
+		metaFile{kind: "filelists", content: filelistsXML(nil, "foo")},
+		metaFile{kind: "other", content: "x", absent: true},
+		metaFile{kind: "group", content: "x", spoil: func([]byte) []byte { return []byte("y") }},
+		metaFile{kind: "updateinfo", content: updateinfoXML},
+		metaFile{kind: "modules", content: modulesYAML})
+	write(t, filepath.Join(dir, "Packages/foo-1.2-3.el9.x86_64.rpm"), make([]byte, 99))
+	problems, err := Check(context.Background(), Config{"test", dir}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, p := range problems {
+		words = append(words, p.String())
+	}
+	all := strings.Join(words, "\n")
+	for _, w := range []string{
+		"repodata/other: missing", "repodata/group: checksum mismatch", "bar-1:1.2-3.el9.x86_64: the file lists lack this package",
+		"foo-1.2-3.el9.x86_64.rpm: foo-1:1.2-3.el9.x86_64: truncated: 99 bytes, the metadata says 100",
+		"bar-1.2-3.el9.x86_64.rpm: bar-1:1.2-3.el9.x86_64: package missing",
+		`advisory "A-1" names this package`, `module "perl:5.30" names this package`,
+	} {
+		if !strings.Contains(all, w) {
+			t.Errorf("nothing said of %q in\n%s", w, all)
+		}
+	}
+	if n := strings.Count(all, "repodata/other"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, all)
+	}
+}
+
+// TestConcurrent uses one repository from several goroutines; the race detector judges.
+func TestConcurrent(t *testing.T) {
+	r := open(t, fullRepo(t), Options{CacheDir: t.TempDir()})
+	done := make(chan error)
+	for range 4 {
+		go func() {
+			_, err1 := r.Advisories()
+			_, _, err2 := r.Modules()
+			_, err3 := r.ProvidersOf("/usr/share/x")
+			_, err4 := r.FilesOf(r.Packages()[0])
+			done <- errors.Join(err1, err2, err3, err4)
+		}()
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzUpdateinfo(f *testing.F) {
+	f.Add(updateinfoXML)
+	f.Fuzz(func(t *testing.T, doc string) {
+		_ = readUpdateinfo(strings.NewReader(doc), func(u *xmlUpdate) {
+			a, _ := u.advisory(nil)
+			if a == nil {
+				return
+			}
+			for _, p := range a.Packages {
+				if again, err := rpm.ParseNEVRA(p.NEVRA.String()); err != nil || again != p.NEVRA {
+					t.Fatalf("%+v is written as %s and read as %+v: %v", p.NEVRA, p.NEVRA, again, err)
+				}
+			}
+		})
+	})
+}
+
+func FuzzModules(f *testing.F) {
+	f.Add(modulesYAML)
+	f.Fuzz(func(t *testing.T, doc string) {
+		var data moduleData
+		if readModules(strings.NewReader(doc), &data) != nil {
+			return
+		}
+		for _, s := range data.streams {
+			if s.Name == "" {
+				t.Fatal("a stream without a name")
+			}
+		}
+	})
+}

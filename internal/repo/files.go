@@ -1,0 +1,123 @@
+package repo
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// LoadFiles reads the complete file lists, once; the other questions about files do it when they need it. In a directory of RPMs
+// there is nothing to read. A repository whose file lists are absent gives a *Damage.
+func (r *Repo) LoadFiles(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loadFiles(ctx)
+}
+
+// loadFiles needs mu.
+func (r *Repo) loadFiles(ctx context.Context) error {
+	if r.files != nil || r.kind == KindDirectory {
+		return nil
+	}
+	e, ok := r.md.find("filelists")
+	if !ok {
+		return r.noFilelists("names no file lists (entry \"filelists\")")
+	}
+	k, err := r.disk()
+	if err != nil {
+		return err
+	}
+	defer k.root.Close() //nolint:errcheck // opened for reading
+	if d, ok := r.cache.load(kindFiles, r.digest); ok {
+		if x := decodeFiles(d, len(r.packages)); x != nil {
+			x.link()
+			r.files = x
+			return nil
+		}
+		r.cache.bad(kindFiles, r.digest)
+	}
+	x, err := r.readFilelists(ctx, k, e)
+	if err != nil {
+		return err
+	}
+	if r.cache.dir != "" {
+		enc := r.cache.start(kindFiles, r.digest)
+		x.encode(enc)
+		r.cache.store(kindFiles, r.digest, enc)
+	}
+	x.link()
+	r.files = x
+	return nil
+}
+
+// FilesOf lists all paths of a package, in the order of the metadata; the list is the caller's. Nothing but a complete list is ever
+// given.
+func (r *Repo) FilesOf(p *Package) ([]string, error) {
+	if p.FilesComplete {
+		return slices.Clone(p.Files), nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.loadFiles(context.Background()); err != nil {
+		return nil, err
+	}
+	if r.number == nil {
+		r.number = make(map[*Package]int32, len(r.packages))
+		for i, q := range r.packages {
+			r.number[q] = int32(i) //nolint:gosec // fewer than 2^31 packages
+		}
+	}
+	n, ok := r.number[p]
+	if !ok || r.files.ranges[n][0] == noEntries {
+		e, _ := r.md.find("filelists")
+		return nil, &Damage{r.id, e.Location, "the file lists lack package " + p.NEVRA.String(), nil}
+	}
+	g := r.files.ranges[n]
+	out := make([]string, 0, g[1]-g[0])
+	for e := g[0]; e < g[1]; e++ {
+		out = append(out, r.files.path(e))
+	}
+	return out, nil
+}
+
+// inPrimaryList is createrepo's rule for the files that primary.xml carries; libsolv relies on it as well.
+var inPrimaryList = regexp.MustCompile(`^(.*bin/.*|/etc/.*|/usr/lib/sendmail)$`)
+
+// InPrimary tells paths that the package list alone has for all packages, so that no file lists are opened for them.
+func InPrimary(path string) bool { return inPrimaryList.MatchString(path) }
+
+// ProvidersOf lists the packages that have a file, directory or ghost of that path, in the order of Packages. The complete file lists
+// are read only for paths that the package list does not carry.
+func (r *Repo) ProvidersOf(path string) ([]*Package, error) {
+	if !strings.HasPrefix(path, "/") {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kind == KindDirectory || InPrimary(path) {
+		if r.byFile == nil {
+			r.byFile = make(map[string][]int32)
+			for i, p := range r.packages {
+				for _, f := range p.Files {
+					r.byFile[f] = append(r.byFile[f], int32(i)) //nolint:gosec // fewer than 2^31 packages
+				}
+			}
+		}
+		return take(r.packages, r.byFile[path]), nil
+	}
+	if err := r.loadFiles(context.Background()); err != nil {
+		return nil, err
+	}
+	return take(r.packages, r.files.find(path)), nil
+}
+
+// take gives packages by their numbers, each once, in order.
+func take[N int32 | uint32](packages []*Package, numbers []N) []*Package {
+	sorted := slices.Compact(slices.Sorted(slices.Values(numbers)))
+	var out []*Package
+	for _, n := range sorted {
+		out = append(out, packages[n])
+	}
+	return out
+}

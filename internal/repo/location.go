@@ -1,0 +1,67 @@
+package repo
+
+import (
+	"errors"
+	"path"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxPath bounds a path in metadata (Linux PATH_MAX).
+const maxPath = 4096
+
+// cleanLocation checks a path from metadata and returns it in its shortest form. It is relative to the repository, stays below
+// it by its text alone, and has no scheme and no control characters.
+func cleanLocation(s string) (string, error) {
+	switch {
+	case s == "":
+		return "", errors.New("empty location")
+	case len(s) > maxPath:
+		return "", errors.New("location is longer than 4096 bytes")
+	case !utf8.ValidString(s):
+		return "", errors.New("location is not UTF-8")
+	case strings.IndexFunc(s, isUnsafe) >= 0:
+		return "", errors.New("location has control characters")
+	case hasScheme(s):
+		return "", errors.New("location is a URL: the package is not on local disk; mirror the repository first")
+	case s[0] == '/':
+		return "", errors.New("location is an absolute path")
+	case s[len(s)-1] == '/':
+		return "", errors.New("location is a directory")
+	}
+	for rest := s; rest != ""; {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		if part == ".." {
+			return "", errors.New("location leaves the repository")
+		}
+	}
+	c := path.Clean(s)
+	if c == "." || !filepath.IsLocal(c) {
+		return "", errors.New("location leaves the repository")
+	}
+	return c, nil
+}
+
+// isUnsafe tells characters that have no place in a path: controls, and the invisible ones that make text read as something else.
+func isUnsafe(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// hasScheme tells "http://x", "file:/x" and the like. A colon alone is no scheme: file names with an epoch have one.
+func hasScheme(s string) bool {
+	i := strings.IndexByte(s, ':')
+	if i < 1 || i+1 >= len(s) || s[i+1] != '/' {
+		return false
+	}
+	for j := 0; j < i; j++ {
+		c := s[j]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (j == 0 || !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return true
+}

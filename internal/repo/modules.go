@@ -1,0 +1,251 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"cpacman/internal/rpm"
+)
+
+// ModuleStream is one build of a module stream (modulemd version 2).
+type ModuleStream struct {
+	Name, Stream  string
+	Version       uint64
+	Context, Arch string
+	Artifacts     []rpm.NEVRA // source packages among them
+	// Requires has alternatives: with one of them every module named must have one of the streams enabled; no stream
+	// listed means any; "-x" means any but x.
+	Requires []map[string][]string
+}
+
+// ModuleDefault says which stream and which profiles of a module count where nobody chose (modulemd-defaults version 1).
+type ModuleDefault struct {
+	Name     string
+	Stream   string              // "": the module has no default stream
+	Profiles map[string][]string // stream → profiles
+}
+
+// moduleData is what the modules files say.
+type moduleData struct {
+	streams  []ModuleStream
+	defaults []ModuleDefault
+	problems []Problem
+}
+
+// HasModules tells whether the repository has module metadata.
+func (r *Repo) HasModules() bool {
+	if r.md == nil {
+		return false
+	}
+	_, ok := r.md.find("modules")
+	return ok
+}
+
+// Modules reads the module metadata, once, in the order of the file. Documents of other kinds (translations, obsoletes) are not
+// read.
+func (r *Repo) Modules() ([]ModuleStream, []ModuleDefault, error) {
+	if !r.HasModules() {
+		return nil, nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.modules == nil {
+		if err := r.loadModules(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return r.modules.streams, r.modules.defaults, nil
+}
+
+func (r *Repo) loadModules() error {
+	k, err := r.disk()
+	if err != nil {
+		return err
+	}
+	defer k.root.Close() //nolint:errcheck // opened for reading
+	entries := r.md.all("modules")
+	for _, e := range entries {
+		if _, err := k.identify(e); err != nil {
+			return err
+		}
+	}
+	if d, ok := r.cache.load(kindModules, r.digest); ok {
+		if data := d.modules(r.id); d.err == nil {
+			r.modules = data
+			return nil
+		}
+		r.cache.bad(kindModules, r.digest)
+	}
+	data := &moduleData{}
+	for _, e := range entries {
+		in, err := k.open(context.Background(), e)
+		if err != nil {
+			return err
+		}
+		before := len(data.problems)
+		err = readModules(in, data)
+		for i := range data.problems[before:] {
+			data.problems[before+i].Repo, data.problems[before+i].File = r.id, e.Location
+		}
+		if err := in.finish(err); err != nil {
+			return err
+		}
+	}
+	if r.cache.dir != "" {
+		e := r.cache.start(kindModules, r.digest)
+		e.modules(data)
+		r.cache.store(kindModules, r.digest, e)
+	}
+	r.modules = data
+	return nil
+}
+
+// yamlModule is a document of modules.yaml. Streams and versions look like numbers and are text.
+type yamlModule struct {
+	Document string    `yaml:"document"`
+	Version  string    `yaml:"version"`
+	Data     yaml.Node `yaml:"data"`
+}
+
+type yamlStream struct {
+	Name         string `yaml:"name"`
+	Stream       string `yaml:"stream"`
+	Version      uint64 `yaml:"version"`
+	Context      string `yaml:"context"`
+	Arch         string `yaml:"arch"`
+	Dependencies []struct {
+		Requires map[string]yamlStrings `yaml:"requires"`
+	} `yaml:"dependencies"`
+	Artifacts struct {
+		RPMs []string `yaml:"rpms"`
+	} `yaml:"artifacts"`
+}
+
+type yamlDefaults struct {
+	Module   string                 `yaml:"module"`
+	Stream   string                 `yaml:"stream"`
+	Profiles map[string]yamlStrings `yaml:"profiles"`
+}
+
+// yamlStrings is a list of texts, or one text.
+type yamlStrings []string
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (s *yamlStrings) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		*s = nil
+		if n.Tag != "!!null" {
+			*s = yamlStrings{n.Value}
+		}
+		return nil
+	}
+	var list []string
+	if err := n.Decode(&list); err != nil {
+		return err
+	}
+	if *s = nil; len(list) > 0 {
+		*s = list
+	}
+	return nil
+}
+
+// readModules reads the documents one at a time. A fault of the YAML reader is an error like any other.
+func readModules(r io.Reader, data *moduleData) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the YAML reader gave up: %s", plain(fmt.Sprint(p)))
+		}
+	}()
+	in := &tokenReader{r: r, left: maxToken}
+	d := yaml.NewDecoder(in)
+	for n := 1; ; n++ {
+		in.left = maxToken
+		var doc yamlModule
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = data.add(&doc)
+		}
+		if err != nil {
+			return fmt.Errorf("document %d: %s", n, plain(err.Error()))
+		}
+	}
+}
+
+// add takes one document.
+func (m *moduleData) add(doc *yamlModule) error {
+	switch {
+	case doc.Document == "modulemd" && doc.Version == "2":
+		return m.addStream(&doc.Data)
+	case doc.Document == "modulemd-defaults" && doc.Version == "1":
+		var y yamlDefaults
+		if err := doc.Data.Decode(&y); err != nil {
+			return err
+		}
+		if err := checkModuleText(y.Module, y.Stream); err != nil {
+			return err
+		}
+		def := ModuleDefault{Name: y.Module, Stream: y.Stream, Profiles: make(map[string][]string, len(y.Profiles))}
+		for stream, profiles := range y.Profiles {
+			def.Profiles[stream] = profiles
+		}
+		m.defaults = append(m.defaults, def)
+	case doc.Document == "" && doc.Version == "" && doc.Data.Kind == 0:
+		// an empty document between two separators
+	default:
+		what := fmt.Sprintf("a document %s of version %s is not read", quoted(doc.Document), quoted(doc.Version))
+		if !slices.ContainsFunc(m.problems, func(p Problem) bool { return p.What == what }) {
+			m.problems = append(m.problems, Problem{What: what, Note: true})
+		}
+	}
+	return nil
+}
+
+func (m *moduleData) addStream(n *yaml.Node) error {
+	var y yamlStream
+	if err := n.Decode(&y); err != nil {
+		return err
+	}
+	if err := checkModuleText(y.Name, y.Stream); err != nil {
+		return err
+	}
+	s := ModuleStream{Name: y.Name, Stream: y.Stream, Version: y.Version, Context: y.Context, Arch: y.Arch}
+	for _, text := range y.Artifacts.RPMs {
+		p, err := rpm.ParseNEVRA(text)
+		if err == nil {
+			err = checkNEVRA(p)
+		}
+		if err != nil {
+			return fmt.Errorf("module %s:%s: %w", y.Name, y.Stream, err)
+		}
+		s.Artifacts = append(s.Artifacts, p)
+	}
+	for _, d := range y.Dependencies {
+		alternative := make(map[string][]string, len(d.Requires))
+		for name, streams := range d.Requires {
+			alternative[name] = streams
+		}
+		s.Requires = append(s.Requires, alternative)
+	}
+	m.streams = append(m.streams, s)
+	return nil
+}
+
+// checkModuleText refuses names that could not be shown or compared.
+func checkModuleText(name, stream string) error {
+	if name == "" {
+		return errors.New("a module has no name")
+	}
+	if strings.IndexFunc(name+stream, isUnsafe) >= 0 {
+		return fmt.Errorf("module %s: stream %s: control characters", quoted(name), quoted(stream))
+	}
+	return nil
+}

@@ -1,0 +1,349 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"cpacman/internal/rpm"
+)
+
+// Kinds of repositories, as plans name them.
+const (
+	KindRepomd    = "repomd"
+	KindDirectory = "directory"
+)
+
+// Options say how repositories are read. The zero value works.
+type Options struct {
+	// CacheDir keeps the compact index, readable to its owner only; "" keeps none.
+	CacheDir string
+	// Logger takes notes and warnings; nil drops them.
+	Logger *slog.Logger
+	// MaxOpen bounds, in bytes, what one metadata file may open to; 0 means 2 GiB.
+	MaxOpen int64
+	// Full makes Check read every package and compare its digest, instead of its size alone.
+	Full bool
+	// Now is the clock for ages in the cache and times in the log; nil means time.Now. No answer depends on it.
+	Now func() time.Time
+}
+
+// Config names one repository.
+type Config struct {
+	ID   string // as in the configuration; it stands in every error
+	Path string // directory with repodata, or with RPMs
+}
+
+// Repo is an opened repository. Its methods may be called from several goroutines; what they return is shared and never changed. It
+// holds no file open. It stays on the directory that its path led to when it was opened, however symbolic links move later.
+type Repo struct {
+	id, path, kind, digest string
+	opt                    Options
+	log                    *slog.Logger
+	cache                  *cache
+	md                     *repomd
+	packages               []*Package
+	sources                []*Package // source packages, which are not offered
+	problems               []Problem
+
+	mu         sync.Mutex // guards what is read when asked for
+	number     map[*Package]int32
+	byFile     map[string][]int32 // path in Package.Files → packages
+	files      *fileIndex
+	advisories *advisoryData
+	modules    *moduleData
+}
+
+// Open reads the packages of a repository. The error is a *Damage unless the context ended or the path is no directory.
+func Open(ctx context.Context, cfg Config, opt Options) (*Repo, error) {
+	r, k, err := prepare(cfg, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer k.root.Close() //nolint:errcheck // opened for reading
+	_, err = k.root.Stat(repomdPath)
+	_, noDir := k.root.Stat("repodata")
+	switch {
+	case err == nil:
+		err = r.openRepomd(ctx, k)
+	case !errors.Is(err, fs.ErrNotExist):
+		err = &Damage{r.id, repomdPath, "cannot be opened", err}
+	case noDir == nil:
+		// Reading the RPMs instead would offer what a half-finished mirror happens to hold.
+		err = &Damage{r.id, repomdPath, "missing, though there is a directory repodata", fs.ErrNotExist}
+	default:
+		err = r.openDirectory(ctx, k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range r.problems {
+		level := slog.LevelWarn
+		if p.Note {
+			level = slog.LevelInfo
+		}
+		r.log.Log(ctx, level, "repository: "+plain(p.What), "repo", r.id, "file", p.File, "package", p.Package)
+	}
+	return r, nil
+}
+
+// prepare resolves the path and opens the directory.
+func prepare(cfg Config, opt Options) (*Repo, *disk, error) {
+	if opt.MaxOpen <= 0 {
+		opt.MaxOpen = defaultMaxOpen
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	path, err := filepath.Abs(cfg.Path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, nil, &Damage{cfg.ID, cfg.Path, "no such repository; check its path", err}
+	}
+	r := &Repo{id: cfg.ID, path: path, opt: opt, log: opt.Logger,
+		cache: &cache{dir: opt.CacheDir, log: opt.Logger, now: opt.Now}}
+	k, err := r.disk()
+	return r, k, err
+}
+
+// disk opens the repository's directory; the caller closes its root.
+func (r *Repo) disk() (*disk, error) {
+	root, err := os.OpenRoot(r.path)
+	if err != nil {
+		return nil, &Damage{r.id, r.path, "the repository is not a directory that can be read", err}
+	}
+	return &disk{root: root, id: r.id, maxOpen: r.opt.MaxOpen, log: r.log, now: r.opt.Now}, nil
+}
+
+// ID is the repository's id in the configuration.
+func (r *Repo) ID() string { return r.id }
+
+// Path is the absolute path of the directory, without symbolic links.
+func (r *Repo) Path() string { return r.path }
+
+// Kind is KindRepomd or KindDirectory.
+func (r *Repo) Kind() string { return r.kind }
+
+// Digest names the contents: sha256 of repomd.xml, or of the sorted (path, size, header digest) of a directory. Lower-case hex.
+func (r *Repo) Digest() string { return r.digest }
+
+// Packages lists the packages in the order of the metadata, or of the paths of a directory. Source packages are not among them, and of
+// packages with the same NEVRA only the first is.
+func (r *Repo) Packages() []*Package { return r.packages }
+
+// Problems lists what was noted when the repository was opened and does not prevent its use.
+func (r *Repo) Problems() []Problem { return r.problems }
+
+// openRepomd reads a repository with repodata, from the cache when it can.
+func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
+	r.kind = KindRepomd
+	md, err := readRepomd(ctx, k.root, r.id)
+	if err != nil {
+		return err
+	}
+	r.md, r.digest = md, md.Digest
+	e, err := md.primary(r.id)
+	if err != nil {
+		return err
+	}
+	id, err := k.identify(e)
+	if err != nil {
+		return err
+	}
+	ok, err := r.loadPackages(ctx, k, e, id)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := r.readPrimary(ctx, k, e); err != nil {
+			return err
+		}
+		r.storePackages(id)
+	}
+	r.noteMetadata(k)
+	return nil
+}
+
+// loadPackages takes the packages from the cache. The package list on disk is still proven to be the one that was read: by its
+// identity, else by its checksum.
+func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id fileID) (bool, error) {
+	d, ok := r.cache.load(kindPackages, r.digest)
+	if !ok {
+		return false, nil
+	}
+	same := d.fileID() == id
+	problems := d.problems(r.id)
+	sources := d.packages()
+	packages := d.packages()
+	if d.err != nil {
+		r.cache.bad(kindPackages, r.digest)
+		return false, nil
+	}
+	if !same {
+		if err := k.verifyRaw(ctx, e); err != nil {
+			return false, err
+		}
+	}
+	r.problems, r.sources, r.packages = problems, sources, packages
+	return true, nil
+}
+
+func (r *Repo) storePackages(id fileID) {
+	if r.cache.dir == "" {
+		return
+	}
+	e := r.cache.start(kindPackages, r.digest)
+	e.fileID(id)
+	e.problems(r.problems)
+	e.packages(r.sources)
+	e.packages(r.packages)
+	r.cache.store(kindPackages, r.digest, e)
+}
+
+// readPrimary parses the package list.
+func (r *Repo) readPrimary(ctx context.Context, k *disk, e dataEntry) error {
+	var all []*Package
+	var notes []Problem
+	reader := &metaReader[primaryResult]{
+		root:   "metadata",
+		window: firstWindow,
+		sink:   func() chunkSink[primaryResult] { return newPrimarySink() },
+		merge: func(p primaryResult) {
+			all = append(all, p.packages...)
+			notes = append(notes, p.notes...)
+		},
+		open: func() (*metaStream, error) { return k.open(ctx, e) },
+	}
+	declared, err := reader.read(ctx, func() { all, notes = nil, nil })
+	if err != nil {
+		return err
+	}
+	for _, n := range notes {
+		n.Repo, n.File = r.id, e.Location
+		r.problems = append(r.problems, n)
+	}
+	if declared >= 0 && declared != len(all)+len(notes) {
+		r.problem(Problem{File: e.Location, What: fmt.Sprintf("says that it has %d packages and has %d", declared, len(all))})
+	}
+	for _, n := range r.md.Notes {
+		r.problem(Problem{File: repomdPath, What: n, Note: true})
+	}
+	r.settle(all, e.Location)
+	return nil
+}
+
+func (r *Repo) problem(p Problem) {
+	p.Repo = r.id
+	r.problems = append(r.problems, p)
+}
+
+// settle sorts out source packages and repeated ones. Which of two different packages of one NEVRA a host would get is for nobody
+// to guess: the first counts, and the second is a problem.
+func (r *Repo) settle(all []*Package, file string) {
+	first := make(map[rpm.NEVRA]*Package, len(all))
+	r.packages = make([]*Package, 0, len(all))
+	weak := 0
+	for _, p := range all {
+		if p.Arch == "src" || p.Arch == "nosrc" {
+			r.sources = append(r.sources, p)
+			continue
+		}
+		before, again := first[p.NEVRA]
+		if !again {
+			first[p.NEVRA] = p
+			r.packages = append(r.packages, p)
+			if p.Checksum.Weak() {
+				weak++
+			}
+			continue
+		}
+		if before.Checksum != p.Checksum || before.Package.Header != p.Package.Header {
+			r.problem(Problem{File: file, Package: p.NEVRA.String(), What: fmt.Sprintf("two different packages have this name: %s is used, %s is not", before.Location, p.Location)})
+		}
+	}
+	if len(r.sources) > 0 {
+		r.problem(Problem{File: file, What: fmt.Sprintf("%d source packages are not offered to hosts", len(r.sources)), Note: true})
+	}
+	if weak > 0 {
+		r.problem(Problem{File: file, What: fmt.Sprintf("%d packages have MD5 or SHA-1 checksums only, which prove little; SHA-256 is computed from the files", weak), Note: true})
+	}
+}
+
+// noteMetadata looks for metadata that is named and not there, or that is not read.
+func (r *Repo) noteMetadata(k *disk) {
+	for _, kind := range []string{"filelists", "updateinfo", "modules"} {
+		for _, e := range r.md.all(kind) {
+			if _, err := k.root.Stat(e.Location); err != nil {
+				r.problem(Problem{File: e.Location, What: "named by repomd.xml and missing: what needs it fails"})
+			}
+		}
+	}
+	if _, ok := r.md.find("filelists-ext"); ok {
+		r.problem(Problem{File: repomdPath, What: "filelists-ext is not read", Note: true})
+	}
+}
+
+// identify looks at a metadata file without reading it, and tells at once that it is missing or has another size.
+func (k *disk) identify(e dataEntry) (fileID, error) {
+	st, err := k.root.Stat(e.Location)
+	if err != nil {
+		what, cause := missing(err)
+		return fileID{}, &Damage{k.id, e.Location, what, cause}
+	}
+	if err := sizeDamage(k.id, e, st.Size()); err != nil {
+		return fileID{}, err
+	}
+	return identity(st), nil
+}
+
+func identity(st fs.FileInfo) fileID {
+	id := fileID{Size: st.Size(), MTime: st.ModTime().UnixNano()}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		id.CTime, id.Inode, id.Dev = sys.Ctim.Nano(), sys.Ino, uint64(sys.Dev) //nolint:unconvert // its type differs by system
+	}
+	return id
+}
+
+// verifyRaw compares a metadata file, as it is on disk, with its checksum in repomd.xml.
+func (k *disk) verifyRaw(ctx context.Context, e dataEntry) error {
+	f, err := k.root.Open(e.Location)
+	if err != nil {
+		what, cause := missing(err)
+		return &Damage{k.id, e.Location, what, cause}
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	h := newHash(e.Checksum.Type)
+	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+		return &Damage{k.id, e.Location, "cannot be read", err}
+	}
+	if got := sum(h); got != e.Checksum.Value {
+		return &Damage{k.id, e.Location, fmt.Sprintf("checksum mismatch: %s is %s, repomd.xml says %s", e.Checksum.Type, got, e.Checksum.Value), nil}
+	}
+	return nil
+}
+
+// contextReader stops reading when the context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

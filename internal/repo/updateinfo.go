@@ -1,0 +1,391 @@
+package repo
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cpacman/internal/rpm"
+)
+
+// Advisory is one notice of updateinfo. Its texts are as the repository wrote them: whoever prints them escapes them.
+type Advisory struct {
+	ID       string
+	Type     string // lower case: security, bugfix, enhancement, newpackage, or what the repository says
+	Severity string // lower case; "" if not said
+	Status   string // lower case: final, stable, testing, retracted …
+	Title    string
+	Release  string
+	Issued   time.Time // zero if not known; UTC
+	Updated  time.Time // zero if not known; UTC
+
+	CVEs       []string // from references of type cve, sorted
+	References []Reference
+	Packages   []AdvisoryPackage
+
+	// RebootSuggested and RestartSuggested are set when the notice or one of its packages says so.
+	RebootSuggested, RestartSuggested bool
+}
+
+// Retracted tells a notice whose packages must not be used (libsolv: status retracted).
+func (a *Advisory) Retracted() bool { return a.Status == "retracted" }
+
+// Reference is where to read more.
+type Reference struct{ Type, ID, Href, Title string }
+
+// AdvisoryPackage is one package build that fixes what the notice is about.
+type AdvisoryPackage struct {
+	rpm.NEVRA
+	Filename string // as written; "" if not said
+	// EpochKnown is false when the notice gives no epoch and the repository has no package to tell it; it is 0 then.
+	EpochKnown bool
+	// Modules are the module streams of the package's collection: the notice counts only where one of them is enabled.
+	Modules []AdvisoryModule
+}
+
+// AdvisoryModule names a build of a module stream.
+type AdvisoryModule struct{ Name, Stream, Version, Context, Arch string }
+
+// advisoryData is what the updateinfo files say.
+type advisoryData struct {
+	list     []Advisory
+	problems []Problem
+}
+
+// HasAdvisories tells whether the repository has updateinfo at all. Without it nothing is known: no advisories then means "no
+// data", never "nothing to fix".
+func (r *Repo) HasAdvisories() bool {
+	if r.md == nil {
+		return false
+	}
+	_, ok := r.md.find("updateinfo")
+	return ok
+}
+
+// Advisories reads the advisories, once, in the order of the metadata. Two notices with one id become one. Without updateinfo the
+// list is empty, and HasAdvisories says why.
+func (r *Repo) Advisories() ([]Advisory, error) {
+	if !r.HasAdvisories() {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.advisories != nil {
+		return r.advisories.list, nil
+	}
+	k, err := r.disk()
+	if err != nil {
+		return nil, err
+	}
+	defer k.root.Close() //nolint:errcheck // opened for reading
+	entries := r.md.all("updateinfo")
+	for _, e := range entries {
+		if _, err := k.identify(e); err != nil {
+			return nil, err
+		}
+	}
+	if d, ok := r.cache.load(kindAdvisories, r.digest); ok {
+		if data := d.advisories(r.id); d.err == nil {
+			r.advisories = data
+			return data.list, nil
+		}
+		r.cache.bad(kindAdvisories, r.digest)
+	}
+	data, err := r.readAdvisories(context.Background(), k, entries)
+	if err != nil {
+		return nil, err
+	}
+	if r.cache.dir != "" {
+		e := r.cache.start(kindAdvisories, r.digest)
+		e.advisories(data)
+		r.cache.store(kindAdvisories, r.digest, e)
+	}
+	r.advisories = data
+	return data.list, nil
+}
+
+// readAdvisories parses all updateinfo files.
+func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (*advisoryData, error) {
+	epochs := r.epochs()
+	data := &advisoryData{}
+	byID := make(map[string]int)
+	for _, e := range entries {
+		in, err := k.open(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		err = readUpdateinfo(in, func(x *xmlUpdate) {
+			a, notes := x.advisory(epochs)
+			for _, n := range notes {
+				data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
+			}
+			if a == nil {
+				return
+			}
+			if i, again := byID[a.ID]; again {
+				data.list[i] = mergeAdvisories(data.list[i], *a)
+				return
+			}
+			byID[a.ID] = len(data.list)
+			data.list = append(data.list, *a)
+		})
+		if err := in.finish(err); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
+}
+
+// buildKey is a package build without its epoch, which old updateinfo leaves out.
+type buildKey struct{ name, version, release, arch string }
+
+// epochs gives the epoch of every build of the repository.
+func (r *Repo) epochs() map[buildKey]uint32 {
+	m := make(map[buildKey]uint32, len(r.packages))
+	for _, p := range r.packages {
+		m[buildKey{p.Name, p.Version, p.Release, p.Arch}] = p.Epoch
+	}
+	return m
+}
+
+// mergeAdvisories joins two notices of one id: the words of the newer one where it has any, the packages and
+// references of both.
+func mergeAdvisories(a, b Advisory) Advisory {
+	if b.changed().Before(a.changed()) {
+		a, b = b, a
+	}
+	for _, f := range []struct {
+		to   *string
+		from string
+	}{{&b.Type, a.Type}, {&b.Severity, a.Severity}, {&b.Status, a.Status}, {&b.Title, a.Title}, {&b.Release, a.Release}} {
+		if *f.to == "" {
+			*f.to = f.from
+		}
+	}
+	if b.Issued.IsZero() {
+		b.Issued = a.Issued
+	}
+	for _, p := range a.Packages {
+		if !slices.ContainsFunc(b.Packages, func(q AdvisoryPackage) bool { return q.NEVRA == p.NEVRA }) {
+			b.Packages = append(b.Packages, p)
+		}
+	}
+	for _, x := range a.References {
+		if !slices.Contains(b.References, x) {
+			b.References = append(b.References, x)
+		}
+	}
+	b.CVEs = append(b.CVEs, a.CVEs...)
+	slices.Sort(b.CVEs)
+	b.CVEs = slices.Compact(b.CVEs)
+	b.RebootSuggested = b.RebootSuggested || a.RebootSuggested
+	b.RestartSuggested = b.RestartSuggested || a.RestartSuggested
+	return b
+}
+
+func (a *Advisory) changed() time.Time {
+	if a.Updated.After(a.Issued) {
+		return a.Updated
+	}
+	return a.Issued
+}
+
+// xmlUpdate is one <update> as written.
+type xmlUpdate struct {
+	Status     string         `xml:"status,attr"`
+	Type       string         `xml:"type,attr"`
+	ID         string         `xml:"id"`
+	Title      string         `xml:"title"`
+	Severity   string         `xml:"severity"`
+	Release    string         `xml:"release"`
+	Issued     xmlDate        `xml:"issued"`
+	Updated    xmlDate        `xml:"updated"`
+	Reboot     *string        `xml:"reboot_suggested"`
+	Restart    *string        `xml:"restart_suggested"`
+	References []xmlReference `xml:"references>reference"`
+	Lists      []struct {
+		Modules  []xmlModule      `xml:"module"`
+		Packages []xmlAdvisoryRPM `xml:"package"`
+	} `xml:"pkglist>collection"`
+}
+
+type xmlDate struct {
+	Date string `xml:"date,attr"`
+	Text string `xml:",chardata"`
+}
+
+type xmlReference struct {
+	Type  string `xml:"type,attr"`
+	ID    string `xml:"id,attr"`
+	Href  string `xml:"href,attr"`
+	Title string `xml:"title,attr"`
+}
+
+type xmlModule struct {
+	Name    string `xml:"name,attr"`
+	Stream  string `xml:"stream,attr"`
+	Version string `xml:"version,attr"`
+	Context string `xml:"context,attr"`
+	Arch    string `xml:"arch,attr"`
+}
+
+type xmlAdvisoryRPM struct {
+	Name     string  `xml:"name,attr"`
+	Epoch    *string `xml:"epoch,attr"`
+	Version  string  `xml:"version,attr"`
+	Release  string  `xml:"release,attr"`
+	Arch     string  `xml:"arch,attr"`
+	Filename string  `xml:"filename"`
+	Reboot   *string `xml:"reboot_suggested"`
+	Restart  *string `xml:"restart_suggested"`
+}
+
+// readUpdateinfo gives every <update> below the root, one at a time.
+func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
+	in := &tokenReader{r: r, left: maxToken}
+	d := xml.NewDecoder(in)
+	depth := 0
+	for seen := false; ; {
+		in.left = maxToken
+		tok, err := d.Token()
+		if err == io.EOF && seen {
+			return nil
+		}
+		if err != nil {
+			return xmlError(d, err)
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			switch {
+			case depth == 0 && (seen || t.Name.Local != "updates"):
+				line, _ := d.InputPos()
+				return fmt.Errorf("line %d, offset %d: element %s where <updates> belongs", line, d.InputOffset(), quoted(t.Name.Local))
+			case depth == 0:
+				seen, depth = true, 1
+			case t.Name.Local == "update":
+				var u xmlUpdate
+				if err := d.DecodeElement(&u, &t); err != nil {
+					return xmlError(d, err)
+				}
+				give(&u)
+			default:
+				if err := d.Skip(); err != nil {
+					return xmlError(d, err)
+				}
+			}
+		case xml.EndElement:
+			depth--
+		}
+	}
+}
+
+// advisory checks a notice. It is nil when the notice has no id, by which alone anybody could speak of it.
+func (u *xmlUpdate) advisory(epochs map[buildKey]uint32) (*Advisory, []string) {
+	var notes []string
+	a := &Advisory{
+		ID:               strings.TrimSpace(u.ID),
+		Type:             strings.ToLower(u.Type),
+		Severity:         strings.ToLower(strings.TrimSpace(u.Severity)),
+		Status:           strings.ToLower(u.Status),
+		Title:            strings.TrimSpace(u.Title),
+		Release:          strings.TrimSpace(u.Release),
+		RebootSuggested:  said(u.Reboot),
+		RestartSuggested: said(u.Restart),
+	}
+	if a.ID == "" || strings.IndexFunc(a.ID, isUnsafe) >= 0 {
+		return nil, []string{"an advisory has no usable id and is ignored: title " + quoted(a.Title)}
+	}
+	for _, when := range []struct {
+		from xmlDate
+		to   *time.Time
+	}{{u.Issued, &a.Issued}, {u.Updated, &a.Updated}} {
+		t, err := when.from.time()
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("advisory %s: %v", quoted(a.ID), err))
+		}
+		*when.to = t
+	}
+	for _, x := range u.References {
+		ref := Reference{strings.ToLower(x.Type), x.ID, x.Href, x.Title}
+		a.References = append(a.References, ref)
+		if ref.Type == "cve" && ref.ID != "" {
+			a.CVEs = append(a.CVEs, ref.ID)
+		}
+	}
+	slices.Sort(a.CVEs)
+	a.CVEs = slices.Compact(a.CVEs)
+	for _, list := range u.Lists {
+		var modules []AdvisoryModule
+		for _, m := range list.Modules {
+			modules = append(modules, AdvisoryModule(m))
+		}
+		for _, x := range list.Packages {
+			p, err := x.pkg(epochs)
+			if err != nil {
+				notes = append(notes, fmt.Sprintf("advisory %s: a package is ignored: %v", quoted(a.ID), err))
+				continue
+			}
+			p.Modules = modules
+			a.Packages = append(a.Packages, p)
+			a.RebootSuggested = a.RebootSuggested || said(x.Reboot)
+			a.RestartSuggested = a.RestartSuggested || said(x.Restart)
+		}
+	}
+	return a, notes
+}
+
+func (x *xmlAdvisoryRPM) pkg(epochs map[buildKey]uint32) (AdvisoryPackage, error) {
+	p := AdvisoryPackage{Filename: x.Filename, EpochKnown: true}
+	p.NEVRA = rpm.NEVRA{Name: x.Name, EVR: rpm.EVR{Version: x.Version, Release: x.Release}, Arch: x.Arch}
+	if x.Epoch != nil && *x.Epoch != "" {
+		e, err := parseEpoch([]byte(*x.Epoch))
+		if err != nil {
+			return p, err
+		}
+		p.Epoch = e
+	} else {
+		p.Epoch, p.EpochKnown = epochs[buildKey{x.Name, x.Version, x.Release, x.Arch}]
+	}
+	if p.Name == "" || p.Version == "" || p.Release == "" || p.Arch == "" {
+		return p, errors.New("name, version, release or arch is missing: " + quoted(p.NEVRA.String()))
+	}
+	return p, checkNEVRA(p.NEVRA)
+}
+
+// said reads elements such as <reboot_suggested/>: there, and not "False" or "0".
+func said(s *string) bool {
+	if s == nil {
+		return false
+	}
+	switch strings.ToLower(strings.TrimSpace(*s)) {
+	case "false", "0", "no":
+		return false
+	}
+	return true
+}
+
+// time reads the forms of dates that are in use; all are UTC.
+func (x xmlDate) time() (time.Time, error) {
+	s := strings.TrimSpace(x.Date)
+	if s == "" {
+		s = strings.TrimSpace(x.Text)
+	}
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []string{"2006-01-02 15:04:05", "2006-01-02", time.RFC3339, "2006-01-02 15:04:05 MST", "2006-01-02 15:04", "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	if n, err := strconv.ParseFloat(s, 64); err == nil && n >= 0 && n < 1<<40 {
+		return time.Unix(int64(n), 0).UTC(), nil
+	}
+	return time.Time{}, fmt.Errorf("date %s is not understood", quoted(s))
+}
