@@ -1,0 +1,69 @@
+#!/bin/sh
+# The life of one lab host, from outside: runs in a mount and a network namespace of its
+# own that live as long as the lab, so that disks and the network card survive a reboot.
+# Everything it needs comes in the environment; see hostEnvironment in host.go.
+set -eu
+cd "$H"
+
+# The control side plugs in the network card and then says "go"; if it died, so do we.
+read -r go || exit 1
+[ "$go" = go ] || exit 1
+exec </dev/null
+
+mkdir -p "$H/rw/upper" "$H/rw/work"
+cp -a "$IMAGE/upper/." "$H/rw/upper/"
+cp -a "$H/seed/." "$H/rw/upper/"
+# volatile: nobody needs the files after a crash of the machine, so do not wait for disks
+layers="lowerdir=/,upperdir=$H/rw/upper,workdir=$H/rw/work"
+mount -t overlay overlay -o "$layers,volatile" "$H/root" 2>/dev/null ||
+    mount -t overlay overlay -o "$layers" "$H/root"
+
+# /var is a disk of limited size, so that it can be filled.
+mount -t tmpfs -o "mode=0755,size=$DISK" "$NAME-var" "$H/var"
+cp -a "$IMAGE/var/." "$H/var/"
+
+ip -batch - <<END
+link set lo up
+addr add $ADDRESS/$PREFIX dev eth0
+link set eth0 up
+route add default via $GATEWAY
+END
+
+payload=
+if [ "$SYSTEMD" = 1 ]; then
+    mount -t cgroup2 cgroup2 "$H/cgroup"
+    payload="$H/cgroup/cpl-$LAB_ID/$NAME"
+fi
+export payload
+
+while :; do
+    [ ! -e "$H/stop" ] || exit 0
+    cat /proc/sys/kernel/random/uuid >"$H/boot_id"
+    # the kernel "booted" is the newest one that rpm put in place
+    ls "$H/root/usr/lib/modules" 2>/dev/null | grep "$KERNEL_SUFFIX\$" | sort -V | tail -n 1 >"$H/osrelease" || true
+    [ -s "$H/osrelease" ] || cat /proc/sys/kernel/osrelease >"$H/osrelease"
+    if [ -n "$payload" ]; then
+        find "$payload" -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true
+        mkdir -p "$payload"
+    fi
+    clock=
+    if [ "$TIME_NAMESPACE" = 1 ]; then
+        up=$(cut -d. -f1 /proc/uptime)
+        clock="--time --boottime -$up --monotonic -$up"
+    fi
+    rc=0
+    # shellcheck disable=SC2086 # clock is a list of words
+    unshare --pid --fork --kill-child --mount --uts --ipc --propagation private $clock \
+        -- /bin/sh "$WORK/lib/init.sh" || rc=$?
+    echo "$(date -u +%FT%TZ) $NAME ended with status $rc"
+    rm -f "$H/init"
+    ip link set eth0 up
+    # 64 is our own init, 130 systemd, after a power-off: stay off until told otherwise
+    case $rc in
+    64 | 130)
+        until [ -e "$H/start" ] || [ -e "$H/stop" ]; do sleep 0.5; done
+        rm -f "$H/start"
+        ;;
+    *) sleep 0.3 ;;
+    esac
+done
