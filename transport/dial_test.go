@@ -1,0 +1,549 @@
+package transport
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cpacman/transport/sshtest"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+func ecdsaSigner(t *testing.T) ssh.Signer {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return must(t, signerFrom(t, k), nil)
+}
+
+func signerFrom(t *testing.T, key any) ssh.Signer {
+	t.Helper()
+	s, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func edSigner(t *testing.T) ssh.Signer {
+	t.Helper()
+	s, err := sshtest.NewSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func knownFileWith(t *testing.T, lines ...string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{file}
+}
+
+func TestHostKeys(t *testing.T) {
+	ed, ec, other := edSigner(t), ecdsaSigner(t), edSigner(t)
+	e := inProcess(t, sshtest.Config{HostKeys: []ssh.Signer{ec, ed}})
+	name := hostName("127.0.0.1", e.server.Port())
+	line := func(host string, k ssh.Signer) string { return ScannedKey{Host: host, Key: k.PublicKey()}.Line() }
+	for _, tc := range []struct {
+		name  string
+		known []string
+		alias string
+		kind  Kind     // "" : let in
+		says  []string // in the message
+	}{
+		{name: "known", known: []string{line(name, ed)}},
+		{name: "the server prefers another type", known: []string{line(name, ed)}},
+		{name: "only the other type", known: []string{line(name, ec)}},
+		{name: "hashed", known: []string{line(knownhosts.HashHostname(name), ed)}},
+		{name: "pattern", known: []string{line("[127.0.0.*]:*", ed)}},
+		{name: "alias", known: []string{line("the-alias", ed)}, alias: "The-Alias"},
+		{name: "under a CA line for all", known: []string{"@cert-authority * " + strings.TrimPrefix(line("x", other), "x "), line(name, ed)}},
+		{name: "only a CA line", known: []string{"@cert-authority " + line("*", other)}, kind: KindHostKey, says: []string{"not known"}},
+		{name: "unknown", known: []string{line("elsewhere", ed)}, kind: KindHostKey,
+			says: []string{"not known", ssh.FingerprintSHA256(ed.PublicKey()), "cpacman inventory scan-keys web01"}},
+		{name: "excluded by pattern", known: []string{line("*,!"+name, ed)}, kind: KindHostKey, says: []string{"not known"}},
+		{name: "wrong port", known: []string{line("127.0.0.1", ed)}, kind: KindHostKey, says: []string{"not known"}},
+		{name: "changed", known: []string{"# comment", line(name, other)}, kind: KindHostKey,
+			says: []string{"HAS CHANGED", ssh.FingerprintSHA256(ed.PublicKey()), ssh.FingerprintSHA256(other.PublicKey()), "line 2"}},
+		{name: "revoked", known: []string{line(name, ed), "@revoked " + line("*", ed)}, kind: KindHostKey, says: []string{"revoked", "line 2"}},
+		{name: "revoked, the other is good", known: []string{line(name, ec), "@revoked " + line("*", ed)}},
+		{name: "junk lines", known: []string{"garbage", "@what " + line(name, ed), name + " ssh-ed25519 AAAA", line(name, ed)}},
+		{name: "nothing at all", known: []string{"junk"}, kind: KindHostKey, says: []string{"1 lines not understood"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			target := e.target
+			target.KnownHosts, target.HostKeyAlias = knownFileWith(t, tc.known...), tc.alias
+			c, err := newDialer(t, Options{}).Dial(testContext(t), target)
+			if c != nil {
+				c.Close()
+			}
+			wantKind(t, err, tc.kind)
+			for _, s := range tc.says {
+				if !strings.Contains(err.Error(), s) {
+					t.Errorf("%q lacks %q", err, s)
+				}
+			}
+		})
+	}
+}
+
+func TestHostKeyOfAnotherType(t *testing.T) {
+	e := inProcess(t, sshtest.Config{HostKeys: []ssh.Signer{ecdsaSigner(t)}})
+	known := edSigner(t)
+	e.target.KnownHosts = knownFileWith(t, ScannedKey{Host: hostName("127.0.0.1", e.server.Port()), Key: known.PublicKey()}.Line())
+	_, err := newDialer(t, Options{}).Dial(testContext(t), e.target)
+	wantKind(t, err, KindHostKey)
+	var hk *HostKeyError
+	if !errors.As(err, &hk) || len(hk.Types) == 0 || !strings.Contains(err.Error(), "ecdsa") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	t.Parallel()
+	e := inProcess(t, sshtest.Config{})
+	good := e.target.Identities[0]
+	file := func(name string) string { return filepath.Join(e.dir, name) }
+	var wrong []string
+	for i := range 7 {
+		f := file(fmt.Sprint("wrong", i))
+		if _, err := sshtest.WriteIdentity(f); err != nil {
+			t.Fatal(err)
+		}
+		wrong = append(wrong, f)
+	}
+	key, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := ssh.ParseRawPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer := signerFrom(t, raw)
+	if err := os.WriteFile(file("open"), key, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file("public"), ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	writeLocked(t, file("locked"), raw)
+	socket := startAgent(t, 0, raw)
+	crowded := startAgent(t, 8, raw)
+	empty := startAgent(t, 0, nil)
+	for _, tc := range []struct {
+		name   string
+		ids    []string
+		socket string
+		kind   Kind
+		tries  int64
+		says   string
+	}{
+		{name: "one", ids: []string{good}, tries: 1},
+		{name: "the next configured", ids: []string{wrong[0], wrong[1], good}, tries: 3},
+		{name: "refused", ids: []string{wrong[0]}, kind: KindAuth, tries: 1, says: "does not let tester log in"},
+		{name: "no more than five", ids: append(append([]string{}, wrong...), good), kind: KindAuth, tries: 5, says: "only the first 5"},
+		{name: "absent beside a good one", ids: []string{file("absent"), good}, tries: 1},
+		{name: "absent", ids: []string{file("absent")}, kind: KindAuth, says: "no such file"},
+		{name: "open to others", ids: []string{file("open")}, kind: KindAuth, says: "chmod 600"},
+		{name: "passphrase, no agent", ids: []string{file("locked")}, kind: KindAuth, says: "has a passphrase"},
+		{name: "passphrase, agent", ids: []string{file("locked")}, socket: socket, tries: 1},
+		{name: "public key picks the agent's", ids: []string{file("public")}, socket: crowded, tries: 1},
+		{name: "agent", socket: socket, tries: 1},
+		{name: "agent with too many keys", socket: crowded, kind: KindAuth, tries: 5, says: "agent has 9 keys"},
+		{name: "empty agent", socket: empty, kind: KindAuth, says: "no keys"},
+		{name: "nothing", kind: KindAuth, says: "neither an identity file nor an agent"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before, conns := e.server.Tries.Load(), e.server.Accepted.Load()
+			target := e.target
+			target.Identities, target.AgentSocket = tc.ids, tc.socket
+			c, err := newDialer(t, Options{}).Dial(testContext(t), target)
+			if c != nil {
+				c.Close()
+			}
+			wantKind(t, err, tc.kind)
+			if tc.says != "" && !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%q lacks %q", err, tc.says)
+			}
+			// A key that is accepted is asked about first and used then: the callback
+			// result is cached by the server, so each key counts once.
+			if n := e.server.Tries.Load() - before; n != tc.tries {
+				t.Errorf("%d keys were offered, want %d", n, tc.tries)
+			}
+			if n := e.server.Accepted.Load() - conns; n > 1 {
+				t.Errorf("%d connections for one refusal", n)
+			}
+		})
+	}
+}
+
+// startAgent serves an agent with n other keys before key (nil: none).
+func startAgent(t *testing.T, n int, key any) string {
+	t.Helper()
+	ring := agent.NewKeyring()
+	for range n {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ring.Add(agent.AddedKey{PrivateKey: k}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if key != nil {
+		if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket := filepath.Join(t.TempDir(), "agent")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer c.Close()
+				agent.ServeAgent(ring, c) //nolint:errcheck // ends with the client
+			})
+		}
+	})
+	t.Cleanup(func() { ln.Close(); work.Wait() })
+	return socket
+}
+
+// TestDropped: a server that hangs up on new connections, as sshd does above
+// MaxStartups.
+func TestDropped(t *testing.T) {
+	var drop atomic.Int64
+	e := inProcess(t, sshtest.Config{OnAccept: func(n int, c net.Conn) bool {
+		if drop.Add(-1) < 0 {
+			return true
+		}
+		if n%2 == 0 {
+			io.WriteString(c, "Exceeded MaxStartups\r\n")
+		}
+		c.Close()
+		return false
+	}})
+	d := newDialer(t, Options{DialAttempts: 4})
+	drop.Store(3)
+	dial(t, d, e.target)
+	drop.Store(4)
+	_, err := d.Dial(testContext(t), e.target)
+	wantKind(t, err, KindUnreachable)
+	if !Retryable(err) || !strings.Contains(err.Error(), "MaxStartups") || !strings.Contains(err.Error(), "4 times") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBadServers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		says string
+		hold bool
+		kind Kind
+		want string
+	}{
+		"silent":        {hold: true, kind: KindUnreachable, want: "says nothing"},
+		"stops halfway": {says: "SSH-2.0-x\r\n", hold: true, kind: KindUnreachable, want: "did not finish the handshake"},
+		"penalty":       {says: "Not allowed at this time\r\n", kind: KindPenalised, want: "PerSourcePenalties"},
+		"not SSH":       {says: "220 mail.example ESMTP\x1b[2J\r\n", kind: KindUnreachable, want: "not an SSH server"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			held := make(chan net.Conn, 10)
+			e := inProcess(t, sshtest.Config{OnAccept: func(_ int, c net.Conn) bool {
+				io.WriteString(c, tc.says)
+				if tc.hold {
+					held <- c
+				} else {
+					c.Close()
+				}
+				return false
+			}})
+			e.target.HandshakeTimeout = 150 * time.Millisecond
+			_, err := newDialer(t, Options{}).Dial(testContext(t), e.target)
+			wantKind(t, err, tc.kind)
+			if !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\x1b") {
+				t.Errorf("%q lacks %q", err, tc.want)
+			}
+			if n := e.server.Accepted.Load(); n != 1 {
+				t.Errorf("%d connections, one is enough to know", n)
+			}
+			for range len(held) {
+				(<-held).Close()
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	e := inProcess(t, sshtest.Config{})
+	e.target.Port = freePort(t)
+	_, err := newDialer(t, Options{}).Dial(testContext(t), e.target)
+	wantKind(t, err, KindUnreachable)
+}
+
+func TestDialCanceled(t *testing.T) {
+	held := make(chan net.Conn, 1)
+	e := inProcess(t, sshtest.Config{OnAccept: func(_ int, c net.Conn) bool { held <- c; return false }})
+	ctx, cancel := context.WithCancel(testContext(t))
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := newDialer(t, Options{}).Dial(ctx, e.target)
+	wantKind(t, err, KindCanceled)
+	(<-held).Close()
+}
+
+// TestKeepAlive: a host that holds the TCP connection but answers nothing.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	e := inProcess(t, sshtest.Config{})
+	d := newDialer(t, Options{KeepAliveInterval: 40 * time.Millisecond, KeepAliveMisses: 3})
+	c := dial(t, d, e.target)
+	time.Sleep(250 * time.Millisecond)
+	if c.Err() != nil {
+		t.Fatalf("a living host was given up: %v", c.Err())
+	}
+	running := make(chan error, 1)
+	go func() {
+		_, err := c.Run(testContext(t), Command{Argv: []string{"sleep", "1"}})
+		running <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	e.server.Freeze()
+	start := time.Now()
+	err := <-running
+	wantKind(t, err, KindUnreachable)
+	if !strings.Contains(err.Error(), "keepalive") || time.Since(start) > 900*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+	<-c.Done()
+	_, err = c.Run(testContext(t), Command{Argv: []string{"true"}})
+	wantKind(t, err, KindUnreachable)
+}
+
+func TestStartLimit(t *testing.T) {
+	e := inProcess(t, sshtest.Config{OnLogin: func(string, ssh.PublicKey) error {
+		time.Sleep(10 * time.Millisecond) // long enough for starts to overlap
+		return nil
+	}})
+	d := newDialer(t, Options{Starts: 3})
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			c, err := d.Dial(testContext(t), e.target)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		})
+	}
+	wg.Wait()
+	// The server counts a start a moment longer than the client does.
+	if n := e.server.Handshakes.Most(); n > 4 || n < 2 {
+		t.Errorf("%d handshakes at once, want 3", n)
+	}
+}
+
+func TestJumpHosts(t *testing.T) {
+	t.Parallel()
+	hop1, hop2, inner := inProcess(t, sshtest.Config{}), inProcess(t, sshtest.Config{}), inProcess(t, sshtest.Config{})
+	target := inner.target
+	for _, h := range []*env{hop1, hop2} {
+		target.Jump = append(target.Jump, Hop{Address: "127.0.0.1", Port: h.server.Port(), User: "hopper", Identities: h.target.Identities})
+		target.KnownHosts = append(target.KnownHosts, h.target.KnownHosts...)
+	}
+	d := newDialer(t, Options{StartsPerJump: 2})
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			c, err := d.Dial(testContext(t), target)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			if r, err := c.Run(testContext(t), Command{Argv: []string{"echo", "hi"}}); err != nil || string(r.Stdout) != "hi\n" {
+				t.Errorf("%q, %v", r.Stdout, err)
+			}
+		})
+	}
+	wg.Wait()
+	if a, b, c := hop1.server.Logins.Load(), hop2.server.Logins.Load(), inner.server.Logins.Load(); a != 1 || b != 1 || c != 6 {
+		t.Errorf("logins %d, %d, %d; want one per jump host and 6", a, b, c)
+	}
+	if n := inner.server.Handshakes.Most(); n > 3 {
+		t.Errorf("%d handshakes at once behind a jump host, want 2", n)
+	}
+
+	// A jump host that died is dialled again.
+	hop2.server.CutAll()
+	var err error
+	for range 50 {
+		var c *Conn
+		if c, err = d.Dial(testContext(t), target); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil || hop2.server.Logins.Load() != 2 {
+		t.Errorf("after the jump host came back: %v, %d logins", err, hop2.server.Logins.Load())
+	}
+
+	// Its own troubles are told as such.
+	bad := target
+	bad.Jump = append([]Hop{}, target.Jump...)
+	bad.Jump[1].Identities = inner.target.Identities
+	_, err = d.Dial(testContext(t), bad)
+	wantKind(t, err, KindAuth)
+	if !strings.Contains(err.Error(), "jump host 127.0.0.1") {
+		t.Errorf("%v does not name the jump host", err)
+	}
+	bad = target
+	bad.Port = freePort(t)
+	_, err = d.Dial(testContext(t), bad)
+	wantKind(t, err, KindUnreachable)
+	if !strings.Contains(err.Error(), "cannot reach") {
+		t.Errorf("%v", err)
+	}
+	unknown := target
+	unknown.KnownHosts = inner.target.KnownHosts
+	_, err = d.Dial(testContext(t), unknown)
+	wantKind(t, err, KindHostKey) // equal hops with other known_hosts do not share a connection
+}
+
+// TestSilentBehindJump: deadlines hold on a forwarded channel too, which has none
+// of its own.
+func TestSilentBehindJump(t *testing.T) {
+	t.Parallel()
+	hop := inProcess(t, sshtest.Config{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	target := hop.target
+	target.Jump = []Hop{{Address: "127.0.0.1", Port: hop.server.Port()}}
+	target.Port = ln.Addr().(*net.TCPAddr).Port
+	target.HandshakeTimeout = 200 * time.Millisecond
+	// The hop logs in within the same limit; it is quick enough.
+	_, err = newDialer(t, Options{}).Dial(testContext(t), target)
+	wantKind(t, err, KindUnreachable)
+	if !strings.Contains(err.Error(), "says nothing") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestScanKeys(t *testing.T) {
+	ed, ec := edSigner(t), ecdsaSigner(t)
+	hop := inProcess(t, sshtest.Config{})
+	e := inProcess(t, sshtest.Config{HostKeys: []ssh.Signer{ec, ed}})
+	target := e.target
+	target.KnownHosts = hop.target.KnownHosts
+	target.Identities = hop.target.Identities
+	target.Jump = []Hop{{Address: "127.0.0.1", Port: hop.server.Port()}}
+	keys, err := newDialer(t, Options{}).ScanKeys(testContext(t), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) != 2 || keys[0].Fingerprint() != ssh.FingerprintSHA256(ed.PublicKey()) || keys[1].Fingerprint() != ssh.FingerprintSHA256(ec.PublicKey()) {
+		t.Fatalf("got %v", keys)
+	}
+	if n := e.server.Tries.Load(); n != 0 {
+		t.Errorf("%d logins were tried", n)
+	}
+	for _, hash := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "known")
+		if n, err := AppendKnownHosts(file, keys, hash); n != 2 || err != nil {
+			t.Fatalf("added %d, %v", n, err)
+		}
+		if n, err := AppendKnownHosts(file, keys, hash); n != 0 || err != nil {
+			t.Fatalf("added %d again, %v", n, err)
+		}
+		direct := e.target
+		direct.KnownHosts = []string{file}
+		dial(t, newDialer(t, Options{}), direct)
+		before, _ := os.ReadFile(file)
+		var conflict *KnownHostsConflict
+		for _, other := range []ssh.Signer{edSigner(t), ecdsaSigner(t)} {
+			_, err := AppendKnownHosts(file, []ScannedKey{{Host: keys[0].Host, Key: other.PublicKey()}}, hash)
+			if !errors.As(err, &conflict) || !strings.Contains(err.Error(), " line ") {
+				t.Errorf("another key: %v", err)
+			}
+		}
+		if after, _ := os.ReadFile(file); string(before) != string(after) {
+			t.Error("a refusal changed the file")
+		}
+	}
+	if _, err := AppendKnownHosts(filepath.Join(t.TempDir(), "k"), []ScannedKey{{Host: "a b", Key: ed.PublicKey()}}, false); err == nil {
+		t.Error("a host name with a blank was written")
+	}
+}
+
+func TestAppendKnownHostsTogether(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known")
+	if err := os.WriteFile(file, []byte("# mine, no line end"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		k := edSigner(t).PublicKey()
+		wg.Go(func() {
+			if _, err := AppendKnownHosts(file, []ScannedKey{{Host: fmt.Sprint("h", i), Key: k}}, i%2 == 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	text, _ := os.ReadFile(file)
+	info, _ := os.Stat(file)
+	if n := strings.Count(string(text), "\n"); n != 9 || !strings.HasPrefix(string(text), "# mine, no line end\n") || info.Mode().Perm() != 0o644 {
+		t.Errorf("%d lines, mode %v:\n%s", n, info.Mode(), text)
+	}
+}
+
+func TestBadTargets(t *testing.T) {
+	for name, target := range map[string]Target{
+		"empty":       {},
+		"dash":        {Address: "-oProxyCommand=x"},
+		"blank":       {Address: "a b"},
+		"port":        {Address: "a", Port: 70000},
+		"user":        {Address: "a", User: "x\n"},
+		"sudo":        {Address: "a", Sudo: "maybe"},
+		"no password": {Address: "a", Sudo: SudoPassword},
+		"hop":         {Address: "a", Jump: []Hop{{}}},
+	} {
+		if _, err := newDialer(t, Options{}).Dial(testContext(t), target); KindOf(err) != KindInternal {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
