@@ -1,0 +1,122 @@
+package planner
+
+import (
+	"errors"
+	"fmt"
+
+	"cpacman/internal/rpm"
+)
+
+// ErrTooHard is returned when the search gave up at its bound (maxConflicts): a result that may not be the best is never
+// passed on as one.
+var ErrTooHard = errors.New("the dependency problem is too hard: the search was stopped at its bound")
+
+// Candidate is one package that a repository offers.
+type Candidate struct {
+	*rpm.Package
+	Path     string // relative to the repository
+	Checksum Checksum
+	Size     int64 // bytes
+}
+
+// FileSource answers who carries a file that primary metadata does not list. It is asked only for paths that are required and
+// that the listed files leave open. It must be usable from several goroutines and answer the same to the same question.
+type FileSource interface {
+	// Providers returns the indexes into Source.Packages of the packages that contain path.
+	Providers(path string) ([]int, error)
+}
+
+// Source is one repository of a view.
+type Source struct {
+	ID       string
+	Priority int      // smaller wins, as in dnf; 99 where nothing is said
+	Auto     bool     // false: only what is asked for by name comes from it (PLAN-8)
+	Exclude  []string // globs over names, or NEVRAs
+	Packages []Candidate
+	Files    FileSource // nil: every file is in Packages
+}
+
+// Advisory is one entry of updateinfo.
+type Advisory struct {
+	ID       string
+	Type     string // security, bugfix, enhancement, newpackage …
+	Severity string // any case
+	Status   string // "retracted" takes its packages out of every plan (PLAN-7)
+	CVEs     []string
+	Packages []rpm.NEVRA
+}
+
+// View is what the hosts of one kind may take packages from. It is built once and shared.
+type View struct {
+	Sources    []Source // in the order of the configuration
+	Advisories []Advisory
+	Modules    []ModuleStream
+}
+
+// ModuleStream is one stream of a module with the packages that belong to it (PLAN-6).
+type ModuleStream struct {
+	Name      string
+	Stream    string
+	Artifacts []rpm.NEVRA
+}
+
+// Host is what the planner knows of one host, and the rules that hold for it.
+type Host struct {
+	Installed       []*rpm.Package // with dependencies; gpg-pubkey entries are ignored
+	Arch            string         // native arch: x86_64, aarch64 …
+	RunningKernel   string         // uname -r; "" if not known
+	RPMVersion      string         // "4.14.3"; "" if not known: then every rpmlib() feature known here is taken as given
+	InstallOnly     []string       // globs over names, beside the built-in rule (PLAN-5)
+	KeepInstallOnly int            // builds of an install-only name that stay; 0: all
+	Exclude         []string       // globs over names, or NEVRAs: of class, group and host
+	Hold            []string       // globs over installed names, or NEVRAs, that stay as they are
+	Modules         []string       // enabled streams, "name:stream"
+}
+
+// Request says what is wanted.
+type Request struct {
+	Filter Filter
+	Type   PlanType // TypeUpdate; the others are not built yet and refused
+}
+
+// Fault is something that is wrong with a set of packages: an unmet requirement, a conflict, a duplicate, a broken rule.
+type Fault struct {
+	Kind string // requires, conflicts, duplicate, or the name of the rule that a set breaks
+	Text string // for people
+}
+
+// String returns the text of the fault.
+func (f Fault) String() string { return f.Text }
+
+// Used is a package of a result with the repository it comes from.
+type Used struct {
+	Candidate
+	Source     string   // ID
+	Advisories []string // IDs of the view's advisories that list it
+}
+
+// Result is the answer for one host.
+type Result struct {
+	Set      Set
+	Faults   []string // what was wrong with the host before (FACT-4); sorted
+	Packages []Used   // everything that Set brings to the host; sorted by NEVRA
+	Notes    []string // for people: fewer kernels removed than asked, packages asked for and not installed, …
+}
+
+// FaultError is returned by Solve when the checker refused its result: a defect of the solver or metadata that contradicts
+// itself. The host is left alone.
+type FaultError struct{ Faults []Fault }
+
+// Error names the first fault and the number of the others.
+func (e *FaultError) Error() string {
+	if len(e.Faults) == 0 {
+		return "the checker refused the result"
+	}
+	if n := len(e.Faults) - 1; n > 0 {
+		return fmt.Sprintf("the checker refused the result: %s (and %d more)", e.Faults[0].Text, n)
+	}
+	return "the checker refused the result: " + e.Faults[0].Text
+}
+
+// ErrNotBuilt is returned for requests that the planner does not know yet.
+var ErrNotBuilt = errors.New("not supported yet")

@@ -1,0 +1,423 @@
+package planner
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"cpacman/internal/rpm"
+)
+
+// Tiny random worlds: up to eight packages over five names, with everything that the rules know of.
+
+var (
+	tinyNames = []string{"a", "b", "c", "d", "kernel"}
+	tinyCaps  = []string{"a", "b", "c", "d", "kernel", "v", "w", "/f"}
+)
+
+func drawDep(t *rapid.T, label string) rpm.Dep {
+	d := rpm.Dep{Name: rapid.SampledFrom(tinyCaps).Draw(t, label)}
+	if rapid.IntRange(0, 3).Draw(t, "ranged") == 0 && d.Name[0] != '/' {
+		d.Sense = rapid.SampledFrom([]rpm.Sense{rpm.Equal, rpm.Less, rpm.Greater | rpm.Equal, rpm.Greater}).Draw(t, "sense")
+		d.EVR = rpm.EVR{Version: fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "version"))}
+	}
+	return d
+}
+
+func drawRich(t *rapid.T) rpm.Dep {
+	op := rapid.SampledFrom([]string{"or", "and", "if", "unless", "with", "without"}).Draw(t, "op")
+	x, y := drawDep(t, "left"), drawDep(t, "right")
+	text := x.String() + " " + op + " " + y.String()
+	if (op == "if" || op == "unless") && rapid.Bool().Draw(t, "else") {
+		text += " else " + drawDep(t, "third").String()
+	}
+	return rpm.Dep{Name: "(" + text + ")"}
+}
+
+func drawDeps(t *rapid.T, often int, rich bool) []rpm.Dep {
+	var out []rpm.Dep
+	for rapid.IntRange(0, 9).Draw(t, "more") < often && len(out) < 3 {
+		if rich && rapid.IntRange(0, 4).Draw(t, "rich") == 0 {
+			out = append(out, drawRich(t))
+		} else {
+			out = append(out, drawDep(t, "dep"))
+		}
+	}
+	return out
+}
+
+func drawPackage(t *rapid.T) *rpm.Package {
+	p := &rpm.Package{NEVRA: rpm.NEVRA{
+		Name: rapid.SampledFrom(tinyNames).Draw(t, "name"),
+		Arch: rapid.SampledFrom([]string{"x86_64", "x86_64", "x86_64", "i686", "noarch"}).Draw(t, "arch"),
+		EVR:  rpm.EVR{Version: fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "version")), Release: "1"},
+	}}
+	p.Requires = drawDeps(t, 4, true)
+	p.Conflicts = drawDeps(t, 1, true)
+	for _, d := range drawDeps(t, 2, false) {
+		if d.Name[0] != '/' {
+			p.Obsoletes = append(p.Obsoletes, d)
+		}
+	}
+	for _, d := range drawDeps(t, 3, false) {
+		if d.Name == "/f" {
+			p.Files = []string{"/f"}
+		} else if d.Name == "v" || d.Name == "w" {
+			p.Provides = append(p.Provides, d)
+		}
+	}
+	if rapid.IntRange(0, 5).Draw(t, "coloured") == 0 {
+		p.ColorKnown, p.Color = true, map[string]rpm.Color{"x86_64": 2, "i686": 1}[p.Arch]
+	}
+	return p
+}
+
+// drawWorld draws a view, a host and a request.
+func drawWorld(t *rapid.T) (View, Host, Request) {
+	h := Host{Arch: "x86_64", KeepInstallOnly: rapid.IntRange(0, 3).Draw(t, "keep"), RunningKernel: "1-1.x86_64"}
+	seen := map[rpm.NEVRA]bool{}
+	for range rapid.IntRange(0, 4).Draw(t, "installed") {
+		p := drawPackage(t)
+		if !seen[p.NEVRA] {
+			seen[p.NEVRA] = true
+			h.Installed = append(h.Installed, p)
+		}
+	}
+	v := View{Sources: []Source{{ID: "one", Priority: 99, Auto: true}, {ID: "two", Priority: rapid.SampledFrom([]int{50, 99}).Draw(t, "priority"),
+		Auto: rapid.IntRange(0, 4).Draw(t, "auto") > 0}}}
+	for range rapid.IntRange(1, 5).Draw(t, "candidates") {
+		p := drawPackage(t)
+		if !seen[p.NEVRA] {
+			seen[p.NEVRA] = true
+			s := &v.Sources[rapid.IntRange(0, 3).Draw(t, "source")/3]
+			s.Packages = append(s.Packages, Candidate{Package: p, Path: p.NEVRA.String() + ".rpm"})
+		}
+	}
+	var r Request
+	switch rapid.IntRange(0, 5).Draw(t, "request") {
+	case 0:
+		r.Filter.Packages = []string{rapid.SampledFrom(tinyNames).Draw(t, "asked")}
+	case 1:
+		r.Filter.Security = true
+		r.Filter.Newest = rapid.Bool().Draw(t, "newest")
+		for _, s := range v.Sources {
+			for _, c := range s.Packages {
+				if rapid.Bool().Draw(t, "listed") {
+					v.Advisories = append(v.Advisories, Advisory{ID: "SA-" + c.NEVRA.String(), Type: "security", Packages: []rpm.NEVRA{c.NEVRA}})
+				}
+			}
+		}
+	case 2:
+		h.Hold = []string{rapid.SampledFrom(tinyNames).Draw(t, "held")}
+	case 3:
+		h.Exclude = []string{rapid.SampledFrom(tinyNames).Draw(t, "excluded")}
+	}
+	return v, h, r
+}
+
+// setOf executes incoming candidates as rpm would and writes what happens as a set; keep-N is left out.
+func setOf(p *problem, in []int32) Set {
+	var s Set
+	gone := map[int]bool{}
+	for _, n := range in {
+		c := p.nodes[n]
+		isNew := true
+		for i := range p.installed {
+			q := p.nodes[i].pkg
+			isNew = isNew && q.Name != c.pkg.Name
+			if c.only || gone[i] {
+				continue
+			}
+			switch {
+			case q.NameArch() == c.pkg.NameArch():
+				gone[i] = true
+				s.Upgrade = append(s.Upgrade, Move{q.NEVRA, c.pkg.NEVRA})
+			}
+		}
+		if c.only || isNew {
+			s.Install = append(s.Install, Install{NEVRA: c.pkg.NEVRA, NeededBy: []string{"test"}, InstallOnly: c.only})
+		}
+	}
+	for _, n := range in {
+		for i := range p.installed {
+			if q := p.nodes[i].pkg; !p.nodes[n].only && !gone[i] && q.Name != p.nodes[n].pkg.Name && obsoletes(p.nodes[n].pkg, q) {
+				gone[i] = true
+				s.Remove = append(s.Remove, Remove{NEVRA: q.NEVRA, Rule: ruleObsoleted})
+			}
+		}
+	}
+	return s
+}
+
+// score writes down the preferences of design 7 a second time, as numbers to be compared from the left.
+func score(p *problem, in []int32) []int {
+	has := func(n int32) bool { return slices.Contains(in, n) }
+	bit := func(b bool) int {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	left := func(n int32) bool { // installed and not there any more
+		q := p.nodes[n].pkg
+		return slices.ContainsFunc(in, func(m int32) bool {
+			c := &p.nodes[m]
+			return !c.only && (c.pkg.NameArch() == q.NameArch() || c.pkg.Name != q.Name && obsoletes(c.pkg, q))
+		})
+	}
+	var goals, replaced, versions []int
+	ranked := map[int32]bool{}
+	for _, it := range p.items {
+		if it.wanted {
+			goals = append(goals, bit(slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has) || slices.ContainsFunc(it.obsoleted, func(l []int32) bool { return slices.ContainsFunc(l, has) })))
+		}
+		for _, l := range it.obsoleted {
+			ranked[l[0]] = true
+			for k := range l {
+				replaced = append(replaced, bit(slices.ContainsFunc(l[:k+1], has)))
+			}
+		}
+		for _, n := range it.targets {
+			ranked[n] = true
+			versions = append(versions, bit(has(n)))
+		}
+	}
+	var disliked, fresh, dragged, moved []int32
+	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
+		if !ranked[n] && (p.behind(n) > 0 || p.isNew(n) && p.archCost(n) > 0) {
+			disliked = append(disliked, n)
+		}
+		if p.isNew(n) {
+			fresh = append(fresh, n)
+		} else if !ranked[n] {
+			dragged = append(dragged, n)
+		}
+	}
+	for _, it := range p.items {
+		if !it.wanted {
+			moved = append(moved, it.inst...)
+		}
+	}
+	out := slices.Concat(goals, replaced, versions)
+	absent := func(l []int32) {
+		p.worst(l)
+		for _, n := range l {
+			out = append(out, -bit(has(n)))
+		}
+	}
+	absent(disliked)
+	count := 0
+	for _, n := range fresh {
+		count -= bit(has(n))
+	}
+	lost := 0
+	for _, n := range moved {
+		lost -= bit(left(n))
+	}
+	out = append(out, count, lost)
+	for _, n := range moved {
+		out = append(out, -bit(left(n)))
+	}
+	absent(fresh)
+	absent(dragged)
+	return out
+}
+
+// bruteForce tries every set of candidates and returns the best that Check accepts.
+func bruteForce(u *Universe, h Host, r Request) []rpm.NEVRA {
+	p := newProblem(u, &h, &r)
+	if p.reach() != nil {
+		return nil
+	}
+	p.makeItems()
+	for id := range u.cands {
+		p.node(int32(id))
+	}
+	free := len(p.nodes) - p.installed
+	var best []int32
+	var bestScore []int
+	for bits := range 1 << free {
+		var in []int32
+		for k := range free {
+			if bits>>k&1 == 1 {
+				in = append(in, int32(p.installed+k))
+			}
+		}
+		if len(Check(u, h, r, setOf(p, in))) > 0 || twoBuilds(p, in) {
+			continue
+		}
+		if sc := score(p, in); bestScore == nil || slices.Compare(sc, bestScore) > 0 {
+			best, bestScore = in, sc
+		}
+	}
+	var out []rpm.NEVRA
+	for _, n := range best {
+		out = append(out, p.nodes[n].pkg.NEVRA)
+	}
+	slices.SortFunc(out, rpm.CompareNEVRA)
+	return out
+}
+
+// twoBuilds tells whether two new builds of one name.arch come in, which rpm would take for install-only packages.
+func twoBuilds(p *problem, in []int32) bool {
+	for _, a := range in {
+		for _, b := range in {
+			if a != b && p.nodes[a].pkg.NameArch() == p.nodes[b].pkg.NameArch() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// describe writes a world in the language of the cases.
+func describe(v View, h Host, r Request) string {
+	var b strings.Builder
+	pkg := func(p *rpm.Package) {
+		fmt.Fprintf(&b, "  %s\n", p.NEVRA)
+		for _, l := range []struct {
+			word string
+			deps []rpm.Dep
+		}{{"requires", p.Requires}, {"provides", p.Provides}, {"conflicts", p.Conflicts}, {"obsoletes", p.Obsoletes}} {
+			for _, d := range l.deps {
+				fmt.Fprintf(&b, "    %s %s\n", l.word, d)
+			}
+		}
+		for _, f := range p.Files {
+			fmt.Fprintf(&b, "    file %s\n", f)
+		}
+		if p.ColorKnown {
+			fmt.Fprintf(&b, "    color %d\n", p.Color)
+		}
+	}
+	for _, s := range v.Sources {
+		fmt.Fprintf(&b, "repo %s prio=%d auto=%v\n", s.ID, s.Priority, s.Auto)
+		for _, c := range s.Packages {
+			pkg(c.Package)
+		}
+	}
+	b.WriteString("installed\n")
+	for _, p := range h.Installed {
+		pkg(p)
+	}
+	for _, a := range v.Advisories {
+		fmt.Fprintf(&b, "advisory %s %v\n", a.ID, a.Packages)
+	}
+	fmt.Fprintf(&b, "host keep=%d hold=%v exclude=%v\nrequest %+v\n", h.KeepInstallOnly, h.Hold, h.Exclude, r.Filter)
+	return b.String()
+}
+
+func TestAgainstBruteForce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, h, r := drawWorld(t)
+		u, err := NewUniverse(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Solve(h, r) // Check has accepted it, or this is an error
+		if err != nil {
+			t.Fatalf("%v\n%s", err, describe(v, h, r))
+		}
+		got := res.Set.Incoming()
+		slices.SortFunc(got, rpm.CompareNEVRA)
+		got = slices.Compact(got)
+		if want := bruteForce(u, h, r); !slices.Equal(got, want) {
+			t.Fatalf("planned %v, the best is %v\n%s", got, want, describe(v, h, r))
+		}
+	})
+}
+
+// perform gives the host as it is after a set, by rpm's execution by name.
+func perform(u *Universe, h Host, r Request, res *Result) Host {
+	c := &checker{u: u, h: &h, r: &r, set: &res.Set, byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	c.start = sortedInstalled(&h)
+	c.resolve()
+	after, _ := c.upgradeStep()
+	h.Installed = c.removeStep(append(slices.Clone(after), c.installs...))
+	return h
+}
+
+// goneInTheWay tells whether a package that left obsoletes one that comes in now.
+func goneInTheWay(before, after Host, again *Result) bool {
+	for _, p := range before.Installed {
+		if slices.Contains(after.Installed, p) {
+			continue
+		}
+		for _, n := range again.Set.Incoming() {
+			if obsoletes(p, &rpm.Package{NEVRA: n}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestPlanningTwice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, h, r := drawWorld(t)
+		u, err := NewUniverse(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Solve(h, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(res.Set.Install, func(i Install) bool { return i.InstallOnly }) {
+			t.Skip("what needs the new kernel may follow in a second plan")
+		}
+		after := perform(u, h, r, res)
+		again, err := u.Solve(after, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, gone := range again.Set.Remove {
+			if slices.Contains(res.Set.Incoming(), gone.NEVRA) {
+				t.Skip("a chain of Obsoletes takes a plan for each link, as with dnf")
+			}
+		}
+		if goneInTheWay(h, after, again) {
+			t.Skip("what an installed package kept out by Obsoletes may follow once that package has left")
+		}
+		if !again.Set.Empty() {
+			t.Fatalf("first %v, then %v\n%s", written(res), written(again), describe(v, h, r))
+		}
+	})
+}
+
+func TestOrderChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, h, r := drawWorld(t)
+		solve := func() []byte {
+			u, err := NewUniverse(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := u.Solve(h, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := canonical(res)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		first, key := solve(), Key(h, "v", r)
+		h.Installed = rapid.Permutation(h.Installed).Draw(t, "installed order")
+		for i := range v.Sources {
+			v.Sources[i].Packages = rapid.Permutation(v.Sources[i].Packages).Draw(t, "package order")
+		}
+		v.Advisories = rapid.Permutation(v.Advisories).Draw(t, "advisory order")
+		if second := solve(); !bytes.Equal(first, second) {
+			t.Fatalf("%s\n%s", first, second)
+		}
+		if Key(h, "v", r) != key {
+			t.Fatal("the key changed with the order")
+		}
+	})
+}

@@ -1,0 +1,310 @@
+package planner
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cpacman/internal/rpm"
+)
+
+// The cases in testdata/*.txt are written in a small language; testdata/README.txt describes it.
+
+type planCase struct {
+	name    string
+	view    View
+	host    Host
+	request Request
+	hidden  map[string]map[string][]int // source: path: packages (only in its filelists)
+	expect  []string
+	fails   string
+}
+
+// hiddenFiles is a file source made of a table; it notes what it was asked for.
+type hiddenFiles map[string][]int
+
+func (f hiddenFiles) Providers(path string) ([]int, error) { return f[path], nil }
+
+func mustDep(t testing.TB, text string) rpm.Dep {
+	t.Helper()
+	if strings.HasPrefix(text, "(") {
+		return rpm.Dep{Name: text}
+	}
+	f := strings.Fields(text)
+	d := rpm.Dep{Name: f[0]}
+	if len(f) == 1 {
+		return d
+	}
+	for _, c := range f[1] {
+		switch c {
+		case '<':
+			d.Sense |= rpm.Less
+		case '>':
+			d.Sense |= rpm.Greater
+		case '=':
+			d.Sense |= rpm.Equal
+		}
+	}
+	e, err := rpm.ParseEVR(f[2])
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	d.EVR = e
+	return d
+}
+
+func mustNEVRA(t testing.TB, text string) rpm.NEVRA {
+	t.Helper()
+	n, err := rpm.ParseNEVRA(text)
+	if err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return n
+}
+
+// readCases parses one file.
+func readCases(t *testing.T, path string) []*planCase {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []*planCase
+	var c *planCase
+	var pkg *rpm.Package
+	section := ""
+	sc := bufio.NewScanner(f)
+	for n := 1; sc.Scan(); n++ {
+		line, _, _ := strings.Cut(sc.Text(), " #")
+		text := strings.TrimSpace(line)
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		word, rest, _ := strings.Cut(text, " ")
+		indent := len(line) - len(strings.TrimLeft(line, " "))
+		bad := func(what string) { t.Fatalf("%s:%d: %s: %q", path, n, what, text) }
+		if word == "case" && indent == 0 {
+			c = &planCase{name: rest, host: Host{Arch: "x86_64", KeepInstallOnly: 3}, hidden: map[string]map[string][]int{}}
+			out, section = append(out, c), ""
+			continue
+		}
+		if c == nil {
+			bad("outside of a case")
+		}
+		switch {
+		case indent == 0:
+			section = word
+			c.directive(t, word, rest, bad)
+		case section == "expect":
+			if indent > 2 {
+				text = "  " + text
+			}
+			c.expect = append(c.expect, text)
+		case indent == 2:
+			pkg = &rpm.Package{NEVRA: mustNEVRA(t, word)}
+			if section == "repo" {
+				src := &c.view.Sources[len(c.view.Sources)-1]
+				src.Packages = append(src.Packages, Candidate{Package: pkg, Path: "Packages/" + word + ".rpm"})
+			} else if section == "installed" {
+				c.host.Installed = append(c.host.Installed, pkg)
+			} else {
+				bad("no place for a package")
+			}
+		default:
+			c.property(t, pkg, word, rest, bad)
+		}
+	}
+	return out
+}
+
+func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) {
+	f := strings.Fields(rest)
+	switch word {
+	case "installed", "expect":
+	case "repo":
+		src := Source{ID: f[0], Priority: 99, Auto: true}
+		for _, o := range f[1:] {
+			k, v, _ := strings.Cut(o, "=")
+			switch k {
+			case "prio":
+				src.Priority, _ = strconv.Atoi(v)
+			case "auto":
+				src.Auto = v == "true"
+			case "exclude":
+				src.Exclude = append(src.Exclude, v)
+			default:
+				bad("unknown option " + o)
+			}
+		}
+		c.hidden[src.ID] = map[string][]int{}
+		src.Files = hiddenFiles(c.hidden[src.ID])
+		c.view.Sources = append(c.view.Sources, src)
+	case "host":
+		for _, o := range f {
+			k, v, _ := strings.Cut(o, "=")
+			switch k {
+			case "arch":
+				c.host.Arch = v
+			case "running":
+				c.host.RunningKernel = v
+			case "rpm":
+				c.host.RPMVersion = v
+			case "keep":
+				c.host.KeepInstallOnly, _ = strconv.Atoi(v)
+			case "installonly":
+				c.host.InstallOnly = append(c.host.InstallOnly, v)
+			case "exclude":
+				c.host.Exclude = append(c.host.Exclude, v)
+			case "hold":
+				c.host.Hold = append(c.host.Hold, v)
+			case "module":
+				c.host.Modules = append(c.host.Modules, v)
+			default:
+				bad("unknown option " + o)
+			}
+		}
+	case "module": // module NAME:STREAM NEVRA…
+		name, stream, _ := strings.Cut(f[0], ":")
+		m := ModuleStream{Name: name, Stream: stream}
+		for _, n := range f[1:] {
+			m.Artifacts = append(m.Artifacts, mustNEVRA(t, n))
+		}
+		c.view.Modules = append(c.view.Modules, m)
+	case "advisory": // advisory ID TYPE SEVERITY STATUS CVE,CVE NEVRA…
+		a := Advisory{ID: f[0], Type: f[1], Severity: f[2], Status: f[3]}
+		if f[4] != "-" {
+			a.CVEs = strings.Split(f[4], ",")
+		}
+		for _, n := range f[5:] {
+			a.Packages = append(a.Packages, mustNEVRA(t, n))
+		}
+		c.view.Advisories = append(c.view.Advisories, a)
+	case "request":
+		c.ask(f, bad)
+	default:
+		bad("unknown word")
+	}
+}
+
+func (c *planCase) ask(f []string, bad func(string)) {
+	q := &c.request.Filter
+	for _, o := range f {
+		k, v, _ := strings.Cut(o, "=")
+		switch k {
+		case "security":
+			q.Security = true
+		case "bugfix":
+			q.Bugfix = true
+		case "newest":
+			q.Newest = true
+		case "severity":
+			q.Severities = append(q.Severities, v)
+		case "advisory":
+			q.Advisories = append(q.Advisories, v)
+		case "cve":
+			q.CVEs = append(q.CVEs, v)
+		case "package":
+			q.Packages = append(q.Packages, v)
+		case "exclude":
+			q.Exclude = append(q.Exclude, v)
+		default:
+			bad("unknown request " + o)
+		}
+	}
+}
+
+func (c *planCase) property(t *testing.T, p *rpm.Package, word, rest string, bad func(string)) {
+	switch word {
+	case "requires":
+		p.Requires = append(p.Requires, mustDep(t, rest))
+	case "provides":
+		p.Provides = append(p.Provides, mustDep(t, rest))
+	case "conflicts":
+		p.Conflicts = append(p.Conflicts, mustDep(t, rest))
+	case "obsoletes":
+		p.Obsoletes = append(p.Obsoletes, mustDep(t, rest))
+	case "file":
+		p.Files = append(p.Files, rest)
+	case "modular":
+		p.ModularityLabel = rest
+	case "color":
+		n, _ := strconv.Atoi(rest)
+		p.Color, p.ColorKnown = rpm.Color(n), true
+	case "hidden": // in the filelists only
+		src := &c.view.Sources[len(c.view.Sources)-1]
+		c.hidden[src.ID][rest] = append(c.hidden[src.ID][rest], len(src.Packages)-1)
+	default:
+		bad("unknown property")
+	}
+}
+
+// written puts a result into the words of the cases.
+func written(r *Result) []string {
+	var out []string
+	add := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	for _, m := range r.Set.Upgrade {
+		add("upgrade %s %s", m.From, m.To)
+	}
+	for _, i := range r.Set.Install {
+		word := "install"
+		if i.InstallOnly {
+			word = "beside"
+		}
+		add("%s %s for %s", word, i.NEVRA, strings.Join(i.NeededBy, ", "))
+	}
+	for _, x := range r.Set.Remove {
+		add("remove %s %s", x.NEVRA, x.Rule)
+	}
+	for _, h := range r.Set.Held {
+		add("held %s %s", h.NEVRA, h.Available)
+		for _, b := range h.Because {
+			add("  %s", b)
+		}
+	}
+	for _, b := range r.Set.Blocked {
+		add("blocked %s %s %s", b.NEVRA, b.Available, b.Rule)
+	}
+	for _, f := range r.Faults {
+		add("fault %s", f)
+	}
+	for _, n := range r.Notes {
+		add("note %s", n)
+	}
+	if len(out) == 0 {
+		add("nothing")
+	}
+	return out
+}
+
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.case")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, f := range files {
+		for _, c := range readCases(t, f) {
+			t.Run(filepath.Base(f)+"/"+c.name, func(t *testing.T) {
+				u, err := NewUniverse(c.view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := u.Solve(c.host, c.request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, want := written(res), slices.Clone(c.expect)
+				if !slices.ContainsFunc(want, func(s string) bool { return strings.HasPrefix(s, "  ") }) { // reasons only where the case has them
+					got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "  ") })
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+				}
+			})
+		}
+	}
+}

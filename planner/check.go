@@ -1,0 +1,336 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// Check judges a set without the search: it executes it as rpm will, by name (PLAN-3), looks at the host after each step, and
+// derives every requirement, conflict, duplicate, arch, lockstep and removal rule afresh. It returns what the set adds to the faults
+// that the host already has; none means that the set may be offered. It runs on every result.
+func Check(u *Universe, h Host, r Request, set Set) []Fault {
+	_, added := check(u, &h, &r, &set)
+	return added
+}
+
+// check returns the faults that the host has before, and what Check returns.
+func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
+	c := &checker{u: u, h: h, r: r, set: set, start: sortedInstalled(h), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	before = c.state(c.start)
+	if !c.resolve() {
+		return before, c.faults
+	}
+	c.rules()
+	c.steps(before)
+	slices.SortFunc(c.faults, func(a, b Fault) int { return strings.Compare(a.Kind+a.Text, b.Kind+b.Text) })
+	return before, slices.Compact(c.faults)
+}
+
+type checker struct {
+	u         *Universe
+	h         *Host
+	r         *Request
+	set       *Set
+	start     []*rpm.Package
+	byNEVRA   map[rpm.NEVRA]*rpm.Package // what comes in
+	upgrades  []*rpm.Package             // step (a): rpm -U
+	installs  []*rpm.Package             // step (b): rpm -i
+	candidate map[*rpm.Package]*candidate
+	only      map[string]bool // memo of isOnly, by name
+	faults    []Fault
+}
+
+func (c *checker) fault(kind, format string, a ...any) {
+	c.faults = append(c.faults, Fault{kind, fmt.Sprintf(format, a...)})
+}
+
+// resolve finds the packages that the set names; one that no allowed repository has is a fault.
+func (c *checker) resolve() bool {
+	c.candidate = map[*rpm.Package]*candidate{}
+	only := map[rpm.NEVRA]bool{}
+	for _, in := range c.set.Install {
+		only[in.NEVRA] = in.InstallOnly
+		if len(in.NeededBy) == 0 {
+			c.fault("needed", "nothing needs %s", in.NEVRA)
+		}
+	}
+	for _, n := range c.set.Incoming() {
+		if c.byNEVRA[n] != nil {
+			continue
+		}
+		cand := c.find(n)
+		if cand == nil {
+			c.fault("source", "no repository that the rules allow has %s", n)
+			continue
+		}
+		c.byNEVRA[n] = cand.Package
+		c.candidate[cand.Package] = cand
+		if only[n] {
+			c.installs = append(c.installs, cand.Package)
+		} else {
+			c.upgrades = append(c.upgrades, cand.Package)
+		}
+	}
+	return len(c.faults) == 0
+}
+
+// find looks for a build that excludes, retractions, streams, automatic use and priority leave.
+func (c *checker) find(n rpm.NEVRA) *candidate {
+	best := 0
+	var open []*candidate
+	for _, id := range c.u.byName[n.Name] {
+		cand := &c.u.cands[id]
+		src := &c.u.sources[cand.source]
+		_, gone := c.u.retracted[cand.NEVRA]
+		barred, _ := c.u.moduleRule(cand, c.h.Modules)
+		globs := slices.Concat(src.Exclude, c.h.Exclude, c.r.Filter.Exclude)
+		switch {
+		case gone, barred != "", archRank(c.h.Arch, cand.Arch) < 0, firstMatch(globs, cand.NEVRA) != "":
+			continue
+		case !src.Auto && !askedByName(&c.r.Filter, cand.NEVRA):
+			continue
+		}
+		if len(open) == 0 || src.Priority < best {
+			best = src.Priority
+		}
+		open = append(open, cand)
+	}
+	for _, cand := range open {
+		if cand.NEVRA == n && c.u.sources[cand.source].Priority == best {
+			return cand
+		}
+	}
+	return nil
+}
+
+// isOnly is the install-only rule, for a name as soon as one of its builds anywhere says so.
+func (c *checker) isOnly(p *rpm.Package) bool {
+	only, ok := c.only[p.Name]
+	if !ok {
+		if c.only == nil {
+			c.only = map[string]bool{}
+		}
+		only = c.findOnly(p)
+		c.only[p.Name] = only
+	}
+	return only
+}
+
+func (c *checker) findOnly(p *rpm.Package) bool {
+	if isInstallOnly(p, c.h.InstallOnly) {
+		return true
+	}
+	for _, q := range c.start {
+		if q.Name == p.Name && isInstallOnly(q, c.h.InstallOnly) {
+			return true
+		}
+	}
+	for _, id := range c.u.byName[p.Name] {
+		if isInstallOnly(c.u.cands[id].Package, c.h.InstallOnly) {
+			return true
+		}
+	}
+	return false
+}
+
+// rules checks the lines of the set against the rules that need no execution.
+func (c *checker) rules() {
+	arches := map[string][]string{}
+	highest := map[rpm.NameArch]rpm.EVR{}
+	for _, p := range c.start {
+		arches[p.Name] = append(arches[p.Name], p.Arch)
+		if e, ok := highest[p.NameArch()]; !ok || rpm.Compare(p.EVR, e) > 0 {
+			highest[p.NameArch()] = p.EVR
+		}
+	}
+	for _, m := range c.set.Upgrade {
+		if m.From.NameArch() != m.To.NameArch() {
+			c.fault(ruleArch, "%s to %s changes name or arch", m.From, m.To)
+		}
+	}
+	for _, p := range slices.Concat(c.upgrades, c.installs) {
+		if have, ok := highest[p.NameArch()]; ok && rpm.Compare(p.EVR, have) <= 0 {
+			c.fault("older", "%s is not newer than the installed %s", p.NEVRA, have)
+		}
+		if l := arches[p.Name]; len(l) > 0 && !slices.Contains(l, p.Arch) {
+			c.fault(ruleArch, "%s is installed as %s, not as %s", p.Name, strings.Join(l, ", "), p.Arch)
+		}
+	}
+	for _, p := range c.upgrades {
+		if c.isOnly(p) {
+			c.fault("install-only", "%s is install-only and would go by rpm -U", p.NEVRA)
+		}
+	}
+	for _, p := range c.installs {
+		if !c.isOnly(p) {
+			c.fault("install-only", "%s is not install-only and would go by rpm -i", p.NEVRA)
+		}
+	}
+	for _, p := range c.start {
+		if g := firstMatch(c.h.Hold, p.NEVRA); g != "" {
+			if c.leaves(p) {
+				c.fault(ruleHold, "%s is held by %s and would leave", p.NEVRA, g)
+			}
+			for _, q := range slices.Concat(c.upgrades, c.installs) {
+				if q.Name == p.Name {
+					c.fault(ruleHold, "%s is held by %s", p.NEVRA, g)
+				}
+			}
+		}
+	}
+}
+
+// steps executes the set and looks at the host after each step.
+func (c *checker) steps(faults []Fault) {
+	before := make(map[Fault]bool, len(faults))
+	for _, f := range faults {
+		before[f] = true
+	}
+	after, gone := c.upgradeStep()
+	c.sameMoves(gone)
+	if len(c.upgrades) > 0 {
+		c.added(before, after, "after the upgrade")
+	}
+	if len(c.installs) > 0 {
+		for _, p := range c.installs {
+			for _, q := range after {
+				if q.Name != p.Name && obsoletes(q, p) {
+					c.fault("obsoletes", "rpm refuses %s: %s obsoletes it", p.NEVRA, q.NEVRA)
+				}
+			}
+		}
+		after = append(slices.Clone(after), c.installs...)
+		c.added(before, after, "after install-only packages came in")
+	}
+	if final := c.removeStep(after); len(final) != len(after) {
+		c.added(before, final, "after old builds were removed")
+	}
+}
+
+// state returns the faults of a set of packages.
+func (c *checker) state(pkgs []*rpm.Package) []Fault {
+	w, err := newWorld(pkgs, c.isOnly, c.carries)
+	if err != nil {
+		return []Fault{{"files", err.Error()}}
+	}
+	w.fresh = map[*rpm.Package]bool{}
+	for p := range c.candidate {
+		w.fresh[p] = true
+	}
+	w.rpmlib = func(d rpm.Dep) bool { return rpmlibMet(d, c.h.RPMVersion) }
+	return w.faults()
+}
+
+// carries asks the filelists for the packages that come in.
+func (c *checker) carries(path string) (map[*rpm.Package]bool, error) {
+	if len(c.candidate) == 0 {
+		return nil, nil
+	}
+	ids, err := c.u.filesFor(path)
+	if err != nil {
+		return nil, err
+	}
+	out := map[*rpm.Package]bool{}
+	for _, id := range ids {
+		out[c.u.cands[id].Package] = true
+	}
+	return out, nil
+}
+
+// added reports faults that were not there before.
+func (c *checker) added(before map[Fault]bool, pkgs []*rpm.Package, when string) {
+	for _, f := range c.state(pkgs) {
+		if !before[f] {
+			c.faults = append(c.faults, Fault{f.Kind, when + ": " + f.Text})
+		}
+	}
+}
+
+// upgradeStep is rpm -U: a package erases every installed build of its name that is not equal in EVR and does not differ in colour,
+// and everything that it obsoletes (addUpgradeErasures and addObsoleteErasures in lib/depends.cc).
+func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rpm.Package) {
+	gone = map[*rpm.Package]*rpm.Package{}
+	for _, p := range c.upgrades {
+		for _, i := range c.start {
+			switch {
+			case i.Name == p.Name && disjoint(i, p):
+			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0:
+				c.fault(ruleLockstep, "rpm refuses %s: %s is newer", p.NEVRA, i.NEVRA)
+			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) != 0 && gone[i] == nil, i.Name != p.Name && obsoletes(p, i):
+				gone[i] = p
+			case i.Name != p.Name && obsoletes(i, p) && gone[i] == nil && !c.leaves(i):
+				c.fault("obsoletes", "rpm refuses %s: the installed %s obsoletes it", p.NEVRA, i.NEVRA)
+			}
+		}
+		for _, q := range c.upgrades {
+			if p.Name != q.Name && obsoletes(p, q) {
+				c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)
+			}
+			if p.Name == q.Name && p != q && !disjoint(p, q) && rpm.Compare(p.EVR, q.EVR) != 0 {
+				c.fault(ruleLockstep, "%s and %s would come in at different versions", p.NEVRA, q.NEVRA)
+			}
+		}
+	}
+	for _, i := range c.start {
+		if gone[i] == nil {
+			after = append(after, i)
+		}
+	}
+	return append(after, c.upgrades...), gone
+}
+
+// leaves tells whether an installed package is upgraded or removed by the set.
+func (c *checker) leaves(i *rpm.Package) bool {
+	return slices.ContainsFunc(c.set.Upgrade, func(m Move) bool { return m.From == i.NEVRA }) ||
+		slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
+}
+
+// sameMoves compares what rpm would erase with what the set says, and every removal with its rule.
+func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
+	for _, i := range c.start {
+		by := gone[i]
+		moved := slices.ContainsFunc(c.set.Upgrade, func(m Move) bool { return m.From == i.NEVRA })
+		obsoleted := slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
+		switch {
+		case by == nil && (moved || obsoleted):
+			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
+		case by != nil && !moved && !obsoleted:
+			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
+		case by != nil && moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool { return p.NameArch() == i.NameArch() }):
+			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
+		case obsoleted && !moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
+			return p.Name != i.Name && obsoletes(p, i) && mayObsolete(c.h.Arch, p.Arch, i.Arch)
+		}):
+			c.fault(ruleObsoleted, "%s would be removed, and nothing that may replace it obsoletes it", i.NEVRA)
+		}
+	}
+}
+
+// removeStep is rpm -e of keep-N.
+func (c *checker) removeStep(pkgs []*rpm.Package) []*rpm.Package {
+	left := slices.Clone(pkgs)
+	for _, r := range c.set.Remove {
+		if r.Rule == ruleObsoleted {
+			continue
+		}
+		if r.Rule != ruleKeepN {
+			c.fault("removal", "%s would be removed by the unknown rule %q", r.NEVRA, r.Rule)
+			continue
+		}
+		at := slices.IndexFunc(left, func(p *rpm.Package) bool { return p.NEVRA == r.NEVRA && c.candidate[p] == nil })
+		switch {
+		case at < 0:
+			c.fault(ruleKeepN, "%s is to be removed and is not there", r.NEVRA)
+			continue
+		case !c.isOnly(left[at]):
+			c.fault(ruleKeepN, "%s is to be removed and is not install-only", r.NEVRA)
+		case c.h.RunningKernel == "" || isRunning(left[at], c.h.RunningKernel):
+			c.fault(ruleKeepN, "%s is to be removed and may be the running kernel", r.NEVRA)
+		}
+		left = slices.Delete(left, at, at+1)
+	}
+	return left
+}

@@ -1,0 +1,369 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// reasonKind is the rule that a clause comes from.
+type reasonKind uint8
+
+const (
+	whyRequires  reasonKind = iota // a requires dep
+	whyConflicts                   // a conflicts with b
+	whyObsoletes                   // a obsoletes b
+	whyOneBuild                    // a and b are builds of one name.arch
+	whyStays                       // a leaves only by an update or by Obsoletes
+	whyLockstep                    // a and b are other arches of one name: rpm works by name
+	whyRich                        // part of a boolean dependency: no line of its own
+	whyGoal                        // a preference made into a clause
+	whyBad                         // a has a dependency that cannot be read
+)
+
+// reason explains one clause in the words of packages.
+type reason struct {
+	kind reasonKind
+	a, b int32 // nodes; b is -1 where there is none
+	dep  rpm.Dep
+}
+
+// because stores a reason and returns its index.
+func (p *problem) because(kind reasonKind, a, b int32, dep rpm.Dep) int32 {
+	p.reasons = append(p.reasons, reason{kind, a, b, dep})
+	return int32(len(p.reasons) - 1)
+}
+
+// laterStep tells whether a node comes in by rpm -i, after the upgrade: what is upgraded may not rely on it (design 5).
+func (p *problem) laterStep(n int32) bool { return p.nodes[n].cand >= 0 && p.nodes[n].only }
+
+// clauses states every rule over the nodes. What is installed satisfies all of them: faults that the host already has are left
+// out (FACT-4).
+func (p *problem) clauses() {
+	for range p.nodes {
+		p.sat.newVar()
+	}
+	byName := map[string][]int32{}
+	for n := range int32(len(p.nodes)) {
+		byName[p.nodes[n].pkg.Name] = append(byName[p.nodes[n].pkg.Name], n)
+	}
+	for n := range int32(len(p.nodes)) {
+		p.requireClauses(n)
+		p.conflictClauses(n)
+		p.obsoleteClauses(n, byName)
+	}
+	for n := range int32(len(p.nodes)) {
+		for _, m := range byName[p.nodes[n].pkg.Name] {
+			if n != m {
+				p.nameClauses(n, m)
+			}
+		}
+	}
+	for n := range int32(p.installed) {
+		p.stayClause(n)
+	}
+}
+
+// providersOf returns the nodes that fulfil d.
+func (p *problem) providersOf(d rpm.Dep) []int32 {
+	key := keyOf(d)
+	if l, ok := p.providers[key]; ok {
+		return l
+	}
+	l := p.installedFor(d)
+	for _, id := range p.candidatesFor(d) {
+		if n, ok := p.nodeOf[id]; ok {
+			l = append(l, n)
+		}
+	}
+	p.providers[key] = l
+	return l
+}
+
+// requireClauses states what a node needs.
+func (p *problem) requireClauses(n int32) {
+	reqs := p.nodes[n].pkg.Requires
+	done := map[depKey]bool{}
+	for i := range reqs {
+		d := reqs[i]
+		if done[keyOf(d)] {
+			continue
+		}
+		done[keyOf(d)] = true
+		switch {
+		case isRpmlib(d.Name):
+			if int(n) >= p.installed && !rpmlibMet(d, p.h.RPMVersion) {
+				p.sat.add(p.because(whyRequires, n, -1, d), neg(n))
+			}
+		case d.IsRich():
+			p.richClauses(n, d, true)
+		case p.always[keyOf(d)]:
+		default:
+			p.plainRequire(n, d)
+		}
+	}
+}
+
+// plainRequire states one plain requirement. A provider that comes in only by the later step counts for nothing of the first.
+func (p *problem) plainRequire(n int32, d rpm.Dep) {
+	lits := []lit{neg(n)}
+	met := false
+	for _, q := range p.providersOf(d) {
+		if q == n {
+			return
+		}
+		met = met || int(q) < p.installed
+		if p.laterStep(q) && !p.laterStep(n) {
+			continue
+		}
+		lits = append(lits, pos(q))
+	}
+	if int(n) < p.installed && !met {
+		return // broken before
+	}
+	p.sat.add(p.because(whyRequires, n, -1, d), lits...)
+}
+
+// conflictClauses states what a node does not stand.
+func (p *problem) conflictClauses(n int32) {
+	for _, d := range p.nodes[n].pkg.Conflicts {
+		if d.IsRich() {
+			p.richClauses(n, d, false)
+			continue
+		}
+		for _, q := range p.providersOf(d) {
+			if q == n || int(n) < p.installed && int(q) < p.installed {
+				continue
+			}
+			p.sat.add(p.because(whyConflicts, n, q, d), neg(n), neg(q))
+		}
+	}
+}
+
+// obsoleteClauses states that what is obsoleted does not stay beside. rpm -i follows no Obsoletes.
+func (p *problem) obsoleteClauses(n int32, byName map[string][]int32) {
+	if p.laterStep(n) {
+		return
+	}
+	pkg := p.nodes[n].pkg
+	for i := range pkg.Obsoletes {
+		d := pkg.Obsoletes[i]
+		if d.Name == pkg.Name {
+			continue
+		}
+		for _, q := range byName[d.Name] {
+			if int(n) < p.installed && int(q) < p.installed {
+				continue
+			}
+			if rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[q].pkg.EVR) {
+				p.sat.add(p.because(whyObsoletes, n, q, d), neg(n), neg(q))
+			}
+		}
+	}
+}
+
+// nameClauses states what rpm does with two builds n and m of one name, n coming in.
+func (p *problem) nameClauses(n, m int32) {
+	if int(n) < p.installed {
+		return
+	}
+	a, b := &p.nodes[n], &p.nodes[m]
+	incoming := int(m) >= p.installed
+	if incoming && m < n {
+		return // the pair was stated the other way round
+	}
+	if a.only {
+		if incoming && a.pkg.Arch == b.pkg.Arch { // one new build at a time
+			p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
+		}
+		return
+	}
+	switch {
+	case a.pkg.Arch == b.pkg.Arch:
+		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
+	case disjoint(a.pkg, b.pkg):
+	case rpm.Compare(a.pkg.EVR, b.pkg.EVR) != 0:
+		p.sat.add(p.because(whyLockstep, n, m, rpm.Dep{}), neg(n), neg(m))
+	}
+}
+
+// stayClause states that an installed package leaves only for its own update or for a package that obsoletes it.
+func (p *problem) stayClause(n int32) {
+	pkg := p.nodes[n].pkg
+	lits := []lit{pos(n)}
+	if !p.nodes[n].only {
+		for _, id := range p.name(pkg.Name).eligible {
+			if p.u.cands[id].Arch == pkg.Arch {
+				lits = append(lits, pos(p.node(id)))
+			}
+		}
+	}
+	for _, id := range p.obsoleters(pkg) {
+		lits = append(lits, pos(p.node(id)))
+	}
+	p.sat.add(p.because(whyStays, n, -1, rpm.Dep{}), lits...)
+}
+
+// richClauses states a boolean dependency: wanted for a requirement, its opposite for a conflict.
+func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
+	r, err := rpm.ParseRich(d.Name)
+	if err != nil {
+		if int(n) >= p.installed && wanted {
+			p.sat.add(p.because(whyBad, n, -1, d), neg(n))
+		}
+		return
+	}
+	if int(n) < p.installed && p.holdsNow(n, r) != wanted {
+		return // broken before
+	}
+	kind := whyRequires
+	if !wanted {
+		kind = whyConflicts
+	}
+	why := p.because(kind, n, -1, d)
+	later := encoder{p: p, why: p.because(whyRich, n, -1, d)}
+	p.sat.add(why, neg(n), later.encode(r, wanted))
+	if p.laterStep(n) {
+		return
+	}
+	// An expression may hold after both steps and not between them: both states are asked.
+	first := encoder{p: p, why: later.why, first: true}
+	r.Leaves(func(leaf rpm.Dep) {
+		first.matters = first.matters || slices.ContainsFunc(p.providersOf(leaf), p.laterStep)
+	})
+	if first.matters {
+		p.sat.add(why, neg(n), first.encode(r, wanted))
+	}
+}
+
+// holdsNow evaluates an expression over what is installed. For a conflict the package itself does not count.
+func (p *problem) holdsNow(n int32, r *rpm.Rich) bool {
+	return evalRich(r, func(d rpm.Dep) []int32 { return p.installedFor(d) })
+}
+
+// encoder turns a boolean expression into clauses with one variable for each part.
+type encoder struct {
+	p       *problem
+	why     int32
+	first   bool // the state after the first step: what comes by rpm -i is not there
+	matters bool // the two states differ
+}
+
+// encode returns a literal that implies the expression, or its opposite.
+func (e *encoder) encode(r *rpm.Rich, want bool) lit {
+	switch r.Op {
+	case rpm.RichLeaf, rpm.RichWith, rpm.RichWithout:
+		return e.set(e.members(r), want)
+	case rpm.RichAnd, rpm.RichOr:
+		parts := make([]lit, len(r.Args))
+		for i, a := range r.Args {
+			parts[i] = e.encode(a, want)
+		}
+		return e.join(parts, (r.Op == rpm.RichAnd) == want)
+	}
+	// if: (A or not B) and (C or B); unless: (A and not B) or (C and B). Both are built for the wanted sign.
+	a, b, notB := e.encode(r.Args[0], want), e.encode(r.Args[1], true), e.encode(r.Args[1], false)
+	if len(r.Args) < 3 {
+		switch {
+		case r.Op == rpm.RichIf && want:
+			return e.join([]lit{a, notB}, false)
+		case r.Op == rpm.RichIf:
+			return e.join([]lit{a, b}, true)
+		case want:
+			return e.join([]lit{a, notB}, true)
+		}
+		return e.join([]lit{a, b}, false)
+	}
+	// with an else branch both mean a choice by B, and so does the opposite: B chooses A, or C, for if; C, or A, for unless
+	c := e.encode(r.Args[2], want)
+	if r.Op == rpm.RichUnless {
+		a, c = c, a
+	}
+	return e.join([]lit{e.join([]lit{b, a}, true), e.join([]lit{notB, c}, true)}, false)
+}
+
+// join makes a literal that implies all of the parts, or one of them.
+func (e *encoder) join(parts []lit, all bool) lit {
+	x := e.p.sat.newVar()
+	if all {
+		for _, q := range parts {
+			e.p.sat.add(e.why, neg(x), q)
+		}
+		return pos(x)
+	}
+	e.p.sat.add(e.why, append([]lit{neg(x)}, parts...)...)
+	return pos(x)
+}
+
+// set makes a literal that implies that one of the nodes is there, or none.
+func (e *encoder) set(nodes []int32, present bool) lit {
+	var parts []lit
+	for _, q := range nodes {
+		if present {
+			parts = append(parts, pos(q))
+		} else {
+			parts = append(parts, neg(q))
+		}
+	}
+	return e.join(parts, !present)
+}
+
+// members returns the nodes that fulfil a leaf, or a with / without.
+func (e *encoder) members(r *rpm.Rich) []int32 {
+	return richMembers(r, func(d rpm.Dep) []int32 {
+		l := e.p.providersOf(d)
+		if e.first {
+			l = slices.DeleteFunc(slices.Clone(l), e.p.laterStep)
+		}
+		return l
+	})
+}
+
+// richMembers evaluates leaves, with and without to the packages that fulfil them; or inside them joins.
+func richMembers(r *rpm.Rich, providers func(rpm.Dep) []int32) []int32 {
+	if r.Op == rpm.RichLeaf {
+		return slices.Clone(providers(r.Dep))
+	}
+	out := richMembers(r.Args[0], providers)
+	for _, a := range r.Args[1:] {
+		other := richMembers(a, providers)
+		in := func(n int32) bool { return slices.Contains(other, n) }
+		switch r.Op {
+		case rpm.RichWith, rpm.RichAnd:
+			out = slices.DeleteFunc(out, func(n int32) bool { return !in(n) })
+		case rpm.RichWithout:
+			out = slices.DeleteFunc(out, in)
+		default:
+			out = append(out, other...)
+		}
+	}
+	return out
+}
+
+// evalRich tells whether an expression holds, given who provides what.
+func evalRich(r *rpm.Rich, providers func(rpm.Dep) []int32) bool {
+	switch r.Op {
+	case rpm.RichLeaf, rpm.RichWith, rpm.RichWithout:
+		return len(richMembers(r, providers)) > 0
+	case rpm.RichAnd, rpm.RichOr:
+		for _, a := range r.Args {
+			if evalRich(a, providers) != (r.Op == rpm.RichAnd) {
+				return r.Op == rpm.RichOr
+			}
+		}
+		return r.Op == rpm.RichAnd
+	}
+	cond := evalRich(r.Args[1], providers)
+	alone := len(r.Args) < 3
+	switch {
+	case r.Op == rpm.RichIf && cond, r.Op == rpm.RichUnless && !cond:
+		return evalRich(r.Args[0], providers)
+	case alone:
+		return r.Op == rpm.RichIf
+	}
+	return evalRich(r.Args[2], providers)
+}
+
+// isPath tells whether a dependency is on a file.
+func isPath(d rpm.Dep) bool { return strings.HasPrefix(d.Name, "/") }

@@ -1,0 +1,262 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// Explanation says why a package of a host moves, stays or comes (PLAN-13).
+type Explanation struct {
+	Package string          `json:"package"` // as asked
+	Items   []ExplainedItem `json:"items"`   // never empty
+}
+
+// ExplainedItem is the answer for one name.arch.
+type ExplainedItem struct {
+	Name      string       `json:"name"` // name.arch
+	Installed []rpm.NEVRA  `json:"installed"`
+	Taken     *rpm.NEVRA   `json:"taken,omitempty"`     // what comes in
+	Available *rpm.NEVRA   `json:"available,omitempty"` // the newest that the view has for it, whatever the rules say
+	State     ExplainState `json:"state"`
+	Rule      string       `json:"rule,omitempty"`
+	Because   []string     `json:"because,omitempty"`
+	Dropped   []Blocked    `json:"dropped,omitempty"` // candidates that a rule took away, newest first
+}
+
+// ExplainState is the case of an explanation.
+type ExplainState string
+
+// The cases of explain.
+const (
+	ExplainNewest       ExplainState = "newest"        // goes to the newest that exists for it
+	ExplainLeast        ExplainState = "least"         // goes to the least version that fixes what was asked for
+	ExplainNotNewest    ExplainState = "not_newest"    // moves, but not to the newest: Because says why
+	ExplainHeld         ExplainState = "held"          // stays: Because is the chain
+	ExplainBlocked      ExplainState = "blocked"       // stays: Rule forbids what exists
+	ExplainPulledIn     ExplainState = "pulled_in"     // new: Because says who needs it
+	ExplainRemoved      ExplainState = "removed"       // leaves the host by Rule
+	ExplainUpToDate     ExplainState = "up_to_date"    // nothing newer exists
+	ExplainNotSelected  ExplainState = "not_selected"  // newer exists, the request leaves it out
+	ExplainNotInstalled ExplainState = "not_installed" // the view has it, the host does not, nothing needs it
+	ExplainUnknown      ExplainState = "unknown"       // neither on the host nor in the view
+)
+
+// Explain says for each name.arch that pkg names (a name, name.arch, NEVRA or glob of them) what happens to it and why.
+func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
+	s, err := u.solve(&h, &r)
+	if err != nil {
+		return Explanation{}, err
+	}
+	e := Explanation{Package: pkg}
+	names := map[string]bool{}
+	for _, it := range s.items {
+		if s.explains(it, pkg) {
+			e.Items = append(e.Items, s.explainItem(it))
+			names[it.key.Name] = true
+		}
+	}
+	e.Items = append(e.Items, s.explainNew(pkg, names)...)
+	if len(e.Items) == 0 {
+		e.Items = []ExplainedItem{{Name: pkg, Installed: []rpm.NEVRA{}, State: ExplainUnknown,
+			Because: []string{"neither the host nor a repository of its view has it"}}}
+	}
+	return e, nil
+}
+
+// explains tells whether a pattern names an installed item, by itself or by one of its candidates.
+func (s *solution) explains(it *item, pkg string) bool {
+	if matchGlob(pkg, it.key.Name) || matchGlob(pkg, it.key.String()) {
+		return true
+	}
+	named := func(n int32) bool { return matchBuild(pkg, s.nodes[n].pkg.NEVRA) }
+	return slices.ContainsFunc(it.inst, named) || slices.ContainsFunc(it.cands, named)
+}
+
+// explainItem explains an installed name.arch.
+func (s *solution) explainItem(it *item) ExplainedItem {
+	have := s.highest(it)
+	e := ExplainedItem{Name: it.key.String(), Installed: []rpm.NEVRA{}, Dropped: s.droppedFor(it)}
+	for _, n := range it.inst {
+		e.Installed = append(e.Installed, s.nodes[n].pkg.NEVRA)
+	}
+	if len(it.cands) > 0 {
+		e.Available = &s.nodes[it.cands[0]].pkg.NEVRA
+	}
+	if len(e.Dropped) > 0 && (e.Available == nil || rpm.Compare(e.Dropped[0].Available.EVR, e.Available.EVR) > 0) {
+		e.Available = &e.Dropped[0].Available
+	}
+	for _, n := range it.cands {
+		if s.model[n] {
+			e.Taken = &s.nodes[n].pkg.NEVRA
+		}
+	}
+	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return l.NEVRA == have.NEVRA })
+	blocked := s.blockedItem(it)
+	removed := slices.IndexFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == have.NEVRA })
+	switch {
+	case e.Taken != nil:
+		s.explainMove(it, &e, i, blocked)
+	case removed >= 0:
+		e.State, e.Rule, e.Because = ExplainRemoved, s.result.Set.Remove[removed].Rule, []string{s.result.Set.Remove[removed].Because}
+	case i >= 0:
+		e.State, e.Because = ExplainHeld, s.result.Set.Held[i].Because
+	case len(it.cands) > 0 && !it.wanted:
+		e.State, e.Because = ExplainNotSelected, []string{"the request does not ask for it and nothing needs it"}
+	case len(blocked) > 0:
+		e.State, e.Rule = ExplainBlocked, blocked[0].Rule
+		for _, b := range blocked {
+			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
+		}
+	default:
+		e.State = ExplainUpToDate
+	}
+	return e
+}
+
+// explainMove explains an item that moves: to the newest, or why not.
+func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []Blocked) {
+	switch {
+	case held >= 0:
+		e.State, e.Because = ExplainNotNewest, s.result.Set.Held[held].Because
+	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA && it.wanted:
+		e.State, e.Because = ExplainLeast, []string{"the least change that was asked for; " + s.nodes[it.cands[0]].pkg.NEVRA.String() + " is newer"}
+	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA:
+		e.State, e.Because = ExplainNotNewest, s.chain(it.cands[0])
+	case len(blocked) > 0:
+		e.State, e.Rule = ExplainNotNewest, blocked[0].Rule
+		for _, b := range blocked {
+			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
+		}
+	default:
+		e.State = ExplainNewest
+		if !it.wanted {
+			e.Because = []string{"not asked for; what was asked for needs it"}
+		}
+	}
+	for _, n := range it.cands {
+		if s.model[n] && !it.wanted {
+			e.Because = append(e.Because, s.neededNow(n)...)
+		}
+	}
+}
+
+// neededNow lists who among the result cannot do without a node.
+func (s *solution) neededNow(n int32) []string {
+	var out []string
+	for _, x := range s.needers()[n] {
+		if x.alone {
+			out = append(out, "needed by "+s.nodes[x.by].pkg.NEVRA.String())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// droppedFor lists what rules took away and is newer than what is installed.
+func (s *solution) droppedFor(it *item) []Blocked {
+	have := s.highest(it)
+	var out []Blocked
+	for _, d := range s.name(it.key.Name).dropped {
+		c := &s.u.cands[d.cand]
+		if rpm.Compare(c.EVR, have.EVR) > 0 && (c.Arch == it.key.Arch || d.rule == ruleArch) {
+			out = append(out, Blocked{have.NEVRA, c.NEVRA, d.rule, d.because})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Blocked) int { return rpm.Compare(b.Available.EVR, a.Available.EVR) })
+	return out
+}
+
+// explainNew explains names that are not installed: pulled in, or only there to be had.
+func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem {
+	best := map[rpm.NameArch]rpm.NEVRA{}
+	for id := range s.u.cands {
+		c := &s.u.cands[id]
+		if done[c.Name] || !matchPackage(pkg, c.NEVRA) {
+			continue
+		}
+		if b, ok := best[c.NameArch()]; !ok || rpm.Compare(c.EVR, b.EVR) > 0 {
+			best[c.NameArch()] = c.NEVRA
+		}
+	}
+	var out []ExplainedItem
+	for key, newest := range best {
+		e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled,
+			Because: []string{"it is not installed and nothing needs it"}}
+		for _, in := range s.result.Set.Install {
+			if in.NEVRA.NameArch() == key {
+				e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
+				for _, by := range in.NeededBy {
+					if !strings.HasPrefix(by, "obsoletes ") && by != "requested" {
+						by = "needed by " + by
+					}
+					e.Because = append(e.Because, by)
+				}
+			}
+		}
+		for _, d := range s.name(key.Name).dropped {
+			if c := &s.u.cands[d.cand]; c.NameArch() == key {
+				e.Dropped = append(e.Dropped, Blocked{Available: c.NEVRA, NEVRA: c.NEVRA, Rule: d.rule, Because: d.because})
+			}
+		}
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b ExplainedItem) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Lines writes the explanation for people: a line for each item, its reasons indented below.
+func (e Explanation) Lines() []string {
+	var out []string
+	for _, it := range e.Items {
+		have := make([]string, len(it.Installed))
+		for i, n := range it.Installed {
+			have[i] = n.EVR.String()
+		}
+		out = append(out, it.Name+" "+strings.Join(have, ", ")+it.headline())
+		for _, b := range it.Because {
+			out = append(out, "  "+b)
+		}
+		for _, d := range it.Dropped {
+			if it.Rule == "" || len(it.Because) == 0 {
+				out = append(out, fmt.Sprintf("  not %s: %s (%s)", d.Available, d.Because, d.Rule))
+			}
+		}
+	}
+	return out
+}
+
+// headline is the state in words.
+func (it *ExplainedItem) headline() string {
+	evr := func(n *rpm.NEVRA) string {
+		if n == nil {
+			return "?"
+		}
+		return n.EVR.String()
+	}
+	switch it.State {
+	case ExplainNewest:
+		return " -> " + evr(it.Taken) + ": the newest there is"
+	case ExplainLeast:
+		return " -> " + evr(it.Taken) + ": the least version that does what was asked"
+	case ExplainNotNewest:
+		return " -> " + evr(it.Taken) + ", not " + evr(it.Available) + ":"
+	case ExplainHeld:
+		return " stays, not " + evr(it.Available) + ":"
+	case ExplainBlocked:
+		return " stays, " + evr(it.Available) + " is blocked (" + it.Rule + "):"
+	case ExplainPulledIn:
+		return evr(it.Taken) + ": new"
+	case ExplainRemoved:
+		return " is removed (" + it.Rule + "):"
+	case ExplainUpToDate:
+		return ": nothing newer"
+	case ExplainNotSelected:
+		return " stays; " + evr(it.Available) + " is there:"
+	case ExplainNotInstalled:
+		return evr(it.Available) + " is there and not installed:"
+	}
+	return ":"
+}

@@ -1,0 +1,212 @@
+package planner
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode"
+
+	"cpacman/internal/rpm"
+)
+
+// validate checks what a reader relies on: known type, no name twice, every reference leads somewhere, no path leaves its
+// repository, no text that could steer a terminal in a name.
+func (p *Plan) validate() error {
+	bad := func(format string, a ...any) error { return fmt.Errorf("%w: %s", ErrPlan, fmt.Sprintf(format, a...)) }
+	switch p.Type {
+	case TypeUpdate, TypeDowngrade, TypeRollback, TypeRepair, TypeLock:
+	default:
+		return bad("unknown type %q", p.Type)
+	}
+	if !p.ExpiresAt.After(p.CreatedAt) {
+		return bad("it expires before it was made")
+	}
+	repos := make(map[string]bool, len(p.Repos))
+	for _, r := range p.Repos {
+		if r.ID == "" || repos[r.ID] {
+			return bad("repository %q stands in it twice or has no name", r.ID)
+		}
+		repos[r.ID] = true
+	}
+	files := make(map[rpm.NEVRA]bool, len(p.Packages))
+	for _, f := range p.Packages {
+		if !repos[f.Repo] {
+			return bad("package %q comes from the unknown repository %q", f.NEVRA, f.Repo)
+		}
+		if !safePath(f.Path) {
+			return bad("package %q: the path %q leaves its repository", f.NEVRA, f.Path)
+		}
+		if f.Size < 0 {
+			return bad("package %q has a negative size", f.NEVRA)
+		}
+		files[f.NEVRA] = true
+	}
+	sets := make(map[string]bool, len(p.Sets))
+	for i := range p.Sets {
+		if err := p.Sets[i].validate(p.Type, files); err != nil {
+			return bad("set %q: %v", p.Sets[i].ID, err)
+		}
+		if sets[p.Sets[i].ID] {
+			return bad("set %q stands in it twice", p.Sets[i].ID)
+		}
+		sets[p.Sets[i].ID] = true
+	}
+	hosts := make(map[string]bool, len(p.Hosts))
+	for i := range p.Hosts {
+		h := &p.Hosts[i]
+		switch {
+		case h.Host == "" || strings.ContainsFunc(h.Host, notPlain):
+			return bad("bad host name %q", h.Host)
+		case hosts[h.Host]:
+			return bad("host %q stands in it twice", h.Host)
+		case h.Set != "" && !sets[h.Set]:
+			return bad("host %q refers to the unknown set %q", h.Host, h.Set)
+		case h.Status == StatusPlanned && h.Set == "":
+			return bad("host %q is planned without a set", h.Host)
+		}
+		hosts[h.Host] = true
+	}
+	return nil
+}
+
+// validate checks one set: its id, that every package that comes in has a file, and that no EVR falls in a plan that may not
+// lower one (SEC-6).
+func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
+	c := *s
+	if err := c.Seal(); err != nil {
+		return err
+	}
+	if c.ID != s.ID {
+		return fmt.Errorf("its id does not match its content")
+	}
+	for _, in := range s.Install {
+		if !files[in.NEVRA] {
+			return fmt.Errorf("%q is to be installed and has no file", in.NEVRA)
+		}
+		if len(in.NeededBy) == 0 {
+			return fmt.Errorf("%q is to be installed and nothing needs it", in.NEVRA)
+		}
+	}
+	for _, m := range s.Upgrade {
+		if !files[m.To] {
+			return fmt.Errorf("%q is to be installed and has no file", m.To)
+		}
+		if m.From.NameArch() != m.To.NameArch() || rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
+			return fmt.Errorf("%q to %q is no upgrade", m.From, m.To)
+		}
+	}
+	for _, m := range s.Downgrade {
+		if !files[m.To] {
+			return fmt.Errorf("%q is to be installed and has no file", m.To)
+		}
+		if t == TypeUpdate || t == TypeRepair {
+			return fmt.Errorf("a plan of type %s lowers %q", t, m.From)
+		}
+	}
+	return nil
+}
+
+// notPlain tells characters that have no place in a name: spaces, control and format characters.
+func notPlain(r rune) bool {
+	return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == unicode.ReplacementChar
+}
+
+// safePath tells whether a path is relative and stays below its root.
+func safePath(p string) bool {
+	return p != "" && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../") &&
+		!strings.ContainsFunc(p, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// Set returns the set with the given id.
+func (p *Plan) Set(id string) (Set, bool) {
+	for _, s := range p.Sets {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return Set{}, false
+}
+
+// Host returns the entry of a host.
+func (p *Plan) Host(name string) (PlanHost, bool) {
+	for _, h := range p.Hosts {
+		if h.Host == name {
+			return h, true
+		}
+	}
+	return PlanHost{}, false
+}
+
+// Incoming returns what the set brings to a host: installed, upgraded to, downgraded to; in the order of the lists.
+func (s *Set) Incoming() []rpm.NEVRA {
+	out := make([]rpm.NEVRA, 0, len(s.Install)+len(s.Upgrade)+len(s.Downgrade))
+	for _, i := range s.Install {
+		out = append(out, i.NEVRA)
+	}
+	for _, m := range s.Upgrade {
+		out = append(out, m.To)
+	}
+	for _, m := range s.Downgrade {
+		out = append(out, m.To)
+	}
+	return out
+}
+
+// PackagesFor returns the files that a set needs, in the plan's order. Two upgrades from duplicates of one package need one file.
+func (p *Plan) PackagesFor(set Set) []PlanPackage {
+	want := make(map[rpm.NEVRA]bool)
+	for _, n := range set.Incoming() {
+		want[n] = true
+	}
+	var out []PlanPackage
+	for _, f := range p.Packages {
+		if want[f.NEVRA] {
+			out = append(out, f)
+			want[f.NEVRA] = false
+		}
+	}
+	return out
+}
+
+// Summary returns one line per host for people, in the plan's order.
+func (p *Plan) Summary() []string {
+	out := make([]string, 0, len(p.Hosts))
+	for i := range p.Hosts {
+		h := &p.Hosts[i]
+		line := h.Host + ": " + string(h.Status)
+		if s, ok := p.Set(h.Set); ok {
+			line += ": " + s.Summary()
+		}
+		if len(h.PreBroken) > 0 {
+			line += fmt.Sprintf(", pre-broken (%d)", len(h.PreBroken))
+		}
+		if h.Impact.Reboot {
+			line += ", reboot"
+		}
+		if h.Detail != "" {
+			line += ": " + h.Detail
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// Summary counts the set's lines in words.
+func (s Set) Summary() string {
+	var parts []string
+	add := func(n int, word string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
+		}
+	}
+	add(len(s.Upgrade), "to upgrade")
+	add(len(s.Install), "to install")
+	add(len(s.Downgrade), "to downgrade")
+	add(len(s.Remove), "to remove")
+	add(len(s.Held), "held")
+	add(len(s.Blocked), "blocked")
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,115 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// minInstallOnly is the least number of builds that keep-N leaves: the new one and one to go back to.
+const minInstallOnly = 2
+
+// isRunning tells whether a package belongs to the running kernel: uname -r is version-release.arch, with a suffix for variants.
+func isRunning(p *rpm.Package, uname string) bool {
+	evra := p.Version + "-" + p.Release + "." + p.Arch
+	rest, ok := strings.CutPrefix(uname, evra)
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == '.' || rest[0] == '-' || rest[0] == '_')
+}
+
+// keepN removes the oldest builds of each install-only name that gets a new one, down to the number to keep: never the running
+// kernel, never what something else needs (PLAN-5).
+func (s *solution) keepN() {
+	if s.h.KeepInstallOnly <= 0 {
+		return
+	}
+	keep := max(s.h.KeepInstallOnly, minInstallOnly)
+	out := map[int32]bool{}
+	for _, it := range s.items {
+		if !it.only || !slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] }) {
+			continue
+		}
+		old := slices.DeleteFunc(slices.Clone(it.inst), func(n int32) bool { return !s.model[n] })
+		excess := len(old) + 1 - keep
+		if excess <= 0 {
+			continue
+		}
+		if s.h.RunningKernel == "" {
+			s.note("no build of %s is removed: the running kernel is not known", it.key)
+			continue
+		}
+		for _, n := range old { // oldest first
+			if excess == 0 {
+				break
+			}
+			if !isRunning(s.nodes[n].pkg, s.h.RunningKernel) {
+				out[n] = true
+				excess--
+			}
+		}
+		if excess > 0 {
+			s.note("%d more builds of %s stay than keep-n allows: one of them is running", excess, it.key)
+		}
+	}
+	s.sparing(out)
+	for n := range int32(s.installed) {
+		if out[n] {
+			s.result.Set.Remove = append(s.result.Set.Remove, Remove{s.nodes[n].pkg.NEVRA, ruleKeepN,
+				fmt.Sprintf("%d builds of %s are kept", keep, s.nodes[n].pkg.NameArch())})
+		}
+	}
+}
+
+func (s *solution) note(format string, a ...any) {
+	s.result.Notes = append(s.result.Notes, fmt.Sprintf(format, a...))
+}
+
+// sparing takes out of a removal what the rest needs, until nothing breaks.
+func (s *solution) sparing(out map[int32]bool) {
+	for changed := true; changed && len(out) > 0; {
+		changed = false
+		for m := range int32(len(s.nodes)) {
+			if !s.model[m] || out[m] {
+				continue
+			}
+			for _, d := range s.nodes[m].pkg.Requires {
+				if n := s.breaks(m, d, out); n >= 0 {
+					delete(out, n)
+					s.note("%s stays: %s needs it", s.nodes[n].pkg.NEVRA, s.nodes[m].pkg.NEVRA)
+					changed = true
+				}
+			}
+		}
+	}
+}
+
+// breaks returns the newest of the packages to be removed that a requirement cannot do without, or -1.
+func (s *solution) breaks(m int32, d rpm.Dep, out map[int32]bool) int32 {
+	if isRpmlib(d.Name) {
+		return -1
+	}
+	left := func(d rpm.Dep) []int32 {
+		return slices.DeleteFunc(s.there(d), func(q int32) bool { return out[q] })
+	}
+	var all []int32
+	if d.IsRich() {
+		r, err := rpm.ParseRich(d.Name)
+		if err != nil || !evalRich(r, s.there) || evalRich(r, left) {
+			return -1
+		}
+		r.Leaves(func(leaf rpm.Dep) { all = append(all, s.there(leaf)...) })
+	} else {
+		if len(left(d)) > 0 {
+			return -1
+		}
+		all = s.there(d)
+	}
+	best := int32(-1)
+	for _, q := range all {
+		if out[q] && q > best { // installed nodes are in NEVRA order
+			best = q
+		}
+	}
+	return best
+}

@@ -1,0 +1,80 @@
+package planner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strconv"
+
+	"cpacman/internal/rpm"
+)
+
+// Key is a digest of everything that changes a host's answer (PLAN-11): hosts of one key are solved once. view names the universe, for
+// example a digest over the repositories and their settings. The order of lists changes nothing.
+func Key(h Host, view string, r Request) string {
+	d := sha256.New()
+	k := keyWriter{d}
+	k.list("view", view)
+	k.list("host", h.Arch, h.RunningKernel, h.RPMVersion, strconv.Itoa(h.KeepInstallOnly))
+	k.sorted("install-only", h.InstallOnly)
+	k.sorted("exclude", h.Exclude)
+	k.sorted("hold", h.Hold)
+	k.sorted("modules", h.Modules)
+	f := r.Filter.normal()
+	t := r.Type
+	if t == "" {
+		t = TypeUpdate
+	}
+	k.list("request", string(t), fmt.Sprint(f.Security, f.Bugfix, f.Newest))
+	k.list("severities", f.Severities...)
+	k.list("advisories", f.Advisories...)
+	k.list("cves", f.CVEs...)
+	k.list("packages", f.Packages...)
+	k.list("without", f.Exclude...)
+	for _, p := range sortedInstalled(&h) {
+		k.list("package", p.NEVRA.String(), p.Header, p.Vendor, p.ModularityLabel, fmt.Sprint(p.ColorKnown, p.Color))
+		if p.Header == "" { // nothing else vouches for the dependencies
+			k.deps(p.Provides)
+			k.deps(p.Requires)
+			k.deps(p.Conflicts)
+			k.deps(p.Obsoletes)
+			k.sorted("files", p.Files)
+		}
+	}
+	return hex.EncodeToString(d.Sum(nil))
+}
+
+// keyWriter writes lists so that no two different ones have the same bytes.
+type keyWriter struct{ h hash.Hash }
+
+func (k keyWriter) list(name string, values ...string) {
+	k.text(name)
+	k.text(strconv.Itoa(len(values)))
+	for _, v := range values {
+		k.text(v)
+	}
+}
+
+// text writes a string behind its length. A hash never fails.
+func (k keyWriter) text(s string) {
+	_, _ = io.WriteString(k.h, strconv.Itoa(len(s)))
+	_, _ = io.WriteString(k.h, ":")
+	_, _ = io.WriteString(k.h, s)
+}
+
+func (k keyWriter) sorted(name string, values []string) {
+	l := slices.Clone(values)
+	slices.Sort(l)
+	k.list(name, slices.Compact(l)...)
+}
+
+func (k keyWriter) deps(deps []rpm.Dep) {
+	l := make([]string, len(deps))
+	for i, d := range deps {
+		l[i] = d.String()
+	}
+	k.sorted("deps", l)
+}

@@ -1,0 +1,364 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// node is one package build that may be on the host afterwards; its index is its variable in the search.
+type node struct {
+	pkg  *rpm.Package
+	cand int32 // index into Universe.cands, -1 when installed
+	only bool  // install-only
+}
+
+// depKey is a dependency without what does not matter here.
+type depKey struct {
+	name  string
+	sense rpm.Sense
+	evr   rpm.EVR
+}
+
+func keyOf(d rpm.Dep) depKey { return depKey{d.Name, d.Sense, d.EVR} }
+
+// problem is one host's planning: the part of the universe that can be reached, as numbers. Used by one goroutine, once.
+type problem struct {
+	u *Universe
+	h *Host
+	r *Request
+
+	nodes      []node
+	installed  int // nodes[:installed] are installed
+	nodeOf     map[int32]int32
+	instByName map[string][]int32
+	instProv   map[string][]providerRef
+	instFiles  map[string][]int32
+	names      map[string]*nameRule
+	asked      map[string][]int32 // answers of the file sources, as candidates
+	always     map[depKey]bool
+	providers  map[depKey][]int32 // nodes; filled after reach
+	items      []*item
+
+	sat     *sat
+	reasons []reason
+}
+
+// newProblem sets up a host: installed packages in canonical order, so that the order of the facts changes nothing.
+func newProblem(u *Universe, h *Host, r *Request) *problem {
+	p := &problem{
+		u: u, h: h, r: r, nodeOf: map[int32]int32{}, instByName: map[string][]int32{}, instProv: map[string][]providerRef{},
+		instFiles: map[string][]int32{}, names: map[string]*nameRule{}, asked: map[string][]int32{}, always: map[depKey]bool{},
+		providers: map[depKey][]int32{}, sat: newSAT(),
+	}
+	for _, pkg := range sortedInstalled(h) {
+		p.instByName[pkg.Name] = append(p.instByName[pkg.Name], int32(len(p.nodes)))
+		p.nodes = append(p.nodes, node{pkg: pkg, cand: -1})
+	}
+	p.installed = len(p.nodes)
+	paths := map[string]bool{}
+	for n := range p.nodes {
+		pkg := p.nodes[n].pkg
+		ref := int32(n)
+		self := false
+		for i := range pkg.Provides {
+			d := &pkg.Provides[i]
+			p.instProv[d.Name] = append(p.instProv[d.Name], providerRef{ref, int32(i)})
+			self = self || d.Name == pkg.Name && d.Sense == rpm.Equal && d.EVR == pkg.EVR
+		}
+		if !self {
+			p.instProv[pkg.Name] = append(p.instProv[pkg.Name], providerRef{ref, -1})
+		}
+		collectPaths(pkg, paths)
+	}
+	for n := range p.nodes {
+		for _, f := range p.nodes[n].pkg.Files {
+			if paths[f] || u.filePaths[f] {
+				p.instFiles[f] = append(p.instFiles[f], int32(n))
+			}
+		}
+	}
+	for n := range p.nodes {
+		p.nodes[n].only = p.name(p.nodes[n].pkg.Name).only
+	}
+	return p
+}
+
+// sortedInstalled returns the host's packages by NEVRA and header, without keys and without exact repetitions.
+func sortedInstalled(h *Host) []*rpm.Package {
+	out := make([]*rpm.Package, 0, len(h.Installed))
+	for _, p := range h.Installed {
+		if p != nil && p.Name != "gpg-pubkey" {
+			out = append(out, p)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *rpm.Package) int {
+		if c := rpm.CompareNEVRA(a.NEVRA, b.NEVRA); c != 0 {
+			return c
+		}
+		return cmp.Or(strings.Compare(a.NEVRA.String(), b.NEVRA.String()), cmp.Compare(a.Header, b.Header), cmp.Compare(a.BuildTime, b.BuildTime))
+	})
+	return out
+}
+
+// node returns the node of a candidate, making it when it is reached for the first time.
+func (p *problem) node(id int32) int32 {
+	if n, ok := p.nodeOf[id]; ok {
+		return n
+	}
+	n := int32(len(p.nodes))
+	p.nodes = append(p.nodes, node{pkg: p.u.cands[id].Package, cand: id, only: p.name(p.u.cands[id].Name).only})
+	p.nodeOf[id] = n
+	return n
+}
+
+// reach grows the nodes from what is installed: every update that may be taken, every package that replaces an installed one by
+// Obsoletes, and whatever could be needed by those.
+func (p *problem) reach() error {
+	for n := 0; n < p.installed; n++ {
+		pkg := p.nodes[n].pkg
+		for _, id := range p.name(pkg.Name).eligible {
+			p.node(id)
+		}
+		for _, id := range p.obsoleters(pkg) {
+			p.node(id)
+		}
+	}
+	for n := 0; n < len(p.nodes); n++ { // grows while it runs
+		pkg := p.nodes[n].pkg
+		for i := range pkg.Requires {
+			if err := p.reachDep(pkg.Requires[i]); err != nil {
+				return err
+			}
+		}
+		for i := range pkg.Conflicts {
+			if err := p.askFiles(pkg.Conflicts[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reachDep adds whatever could fulfil a requirement, unless something that never leaves the host does.
+func (p *problem) reachDep(d rpm.Dep) error {
+	if isRpmlib(d.Name) {
+		return nil
+	}
+	if d.IsRich() {
+		r, err := rpm.ParseRich(d.Name)
+		if err != nil {
+			return nil // never fulfilled: said where the clause is made
+		}
+		var first error
+		r.Leaves(func(leaf rpm.Dep) {
+			if err := p.reachDep(leaf); err != nil && first == nil {
+				first = err
+			}
+		})
+		return first
+	}
+	key := keyOf(d)
+	if _, ok := p.always[key]; ok {
+		return nil
+	}
+	if p.alwaysMet(d) {
+		p.always[key] = true
+		return nil
+	}
+	if err := p.askFiles(d); err != nil {
+		return err
+	}
+	if p.alwaysMet(d) { // a filelist may have said so
+		p.always[key] = true
+		return nil
+	}
+	p.always[key] = false
+	for _, id := range p.candidatesFor(d) {
+		if slices.Contains(p.name(p.u.cands[id].Name).eligible, id) {
+			p.node(id)
+		}
+	}
+	return nil
+}
+
+// candidatesFor returns all candidates that provide d, whatever the rules say of them.
+func (p *problem) candidatesFor(d rpm.Dep) []int32 {
+	var out []int32
+	for _, ref := range p.u.provides[d.Name] {
+		if providesDep(p.u.cands[ref.id].Package, ref.dep, d) {
+			out = append(out, ref.id)
+		}
+	}
+	if strings.HasPrefix(d.Name, "/") {
+		out = append(out, p.u.listing(d.Name)...)
+		out = append(out, p.asked[d.Name]...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// providesDep tells whether one provide of a package (its own name when i < 0) fulfils a dependency of the same name.
+func providesDep(pkg *rpm.Package, i int32, d rpm.Dep) bool {
+	if d.Sense == 0 {
+		return true
+	}
+	if i < 0 {
+		return rpm.Overlap(rpm.Equal, pkg.EVR, d.Sense, d.EVR)
+	}
+	pr := &pkg.Provides[i]
+	return rpm.Overlap(pr.Sense, pr.EVR, d.Sense, d.EVR)
+}
+
+// installedFor returns the installed nodes that provide d.
+func (p *problem) installedFor(d rpm.Dep) []int32 {
+	var out []int32
+	for _, ref := range p.instProv[d.Name] {
+		if providesDep(p.nodes[ref.id].pkg, ref.dep, d) {
+			out = append(out, ref.id)
+		}
+	}
+	if strings.HasPrefix(d.Name, "/") {
+		out = append(out, p.instFiles[d.Name]...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// alwaysMet tells whether an installed name.arch fulfils d now and in every version that it could go to, and cannot leave: then d
+// holds in every result and needs no clause. Most requirements are of this kind.
+func (p *problem) alwaysMet(d rpm.Dep) bool {
+	have := p.installedFor(d)
+	if len(have) == 0 {
+		return false
+	}
+	cands := p.candidatesFor(d)
+	for _, n := range have {
+		pkg := p.nodes[n].pkg
+		if p.obsoletable(pkg) {
+			continue
+		}
+		if p.nodes[n].only || p.groupProvides(pkg, have, cands) {
+			return true
+		}
+	}
+	return false
+}
+
+// groupProvides tells whether every installed and eligible build of a name.arch is among the providers.
+func (p *problem) groupProvides(pkg *rpm.Package, have, cands []int32) bool {
+	r := p.name(pkg.Name)
+	for _, n := range r.installed {
+		if p.nodes[n].pkg.Arch == pkg.Arch && (!slices.Contains(have, n) || p.obsoletable(p.nodes[n].pkg)) {
+			return false
+		}
+	}
+	for _, id := range r.eligible {
+		if p.u.cands[id].Arch == pkg.Arch {
+			if _, found := slices.BinarySearch(cands, id); !found {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// askFiles asks the filelists about a path that is required and that primary metadata leaves open. Paths that createrepo always
+// lists are asked for only when nothing is known to carry them.
+func (p *problem) askFiles(d rpm.Dep) error {
+	if !strings.HasPrefix(d.Name, "/") {
+		return nil
+	}
+	if _, done := p.asked[d.Name]; done {
+		return nil
+	}
+	found, err := p.u.filesFor(d.Name)
+	if err != nil {
+		return err
+	}
+	p.asked[d.Name] = found
+	return nil
+}
+
+// filesFor returns the candidates that carry a path by their filelists.
+func (u *Universe) filesFor(path string) ([]int32, error) {
+	if primaryPath(path) && len(u.listing(path))+len(u.provides[path]) > 0 {
+		return nil, nil
+	}
+	var out []int32
+	for si := range u.sources {
+		src := &u.sources[si]
+		if src.Files == nil {
+			continue
+		}
+		ids, err := src.Files.Providers(path)
+		if err != nil {
+			return nil, fmt.Errorf("repository %s: who carries %q: %w", src.ID, path, err)
+		}
+		for _, i := range ids {
+			if i < 0 || i >= len(src.Packages) {
+				return nil, fmt.Errorf("repository %s: its filelists name package %d of %d", src.ID, i, len(src.Packages))
+			}
+			if id := u.place[si][i]; id >= 0 {
+				out = append(out, id)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// obsoleters returns the candidates that may take the place of an installed package by Obsoletes, best first within a name. One
+// that another of them obsoletes is left out, as libsolv does.
+func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
+	if p.name(pkg.Name).heldBecause != "" {
+		return nil
+	}
+	var out []int32
+	for _, ref := range p.u.obsoletes[pkg.Name] {
+		c := &p.u.cands[ref.id]
+		d := &c.Obsoletes[ref.dep]
+		if c.Name == pkg.Name || !mayObsolete(p.h.Arch, c.Arch, pkg.Arch) || !rpm.Overlap(d.Sense, d.EVR, rpm.Equal, pkg.EVR) {
+			continue
+		}
+		r := p.name(c.Name)
+		if r.only || !slices.Contains(r.eligible, ref.id) {
+			continue
+		}
+		out = append(out, ref.id)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	all := slices.Clone(out)
+	out = slices.DeleteFunc(out, func(id int32) bool {
+		return slices.ContainsFunc(all, func(by int32) bool { return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) })
+	})
+	slices.SortFunc(out, p.u.better)
+	return out
+}
+
+// obsoletesPackage tells whether candidate a obsoletes candidate b of another name.
+func (u *Universe) obsoletesPackage(a, b int32) bool {
+	pa, pb := u.cands[a].Package, u.cands[b].Package
+	return pa.Name != pb.Name && obsoletes(pa, pb)
+}
+
+// obsoletes tells whether one of a's Obsoletes matches b's name and EVR; provides do not count (rpm, libsolv).
+func obsoletes(a, b *rpm.Package) bool {
+	for i := range a.Obsoletes {
+		if d := &a.Obsoletes[i]; d.Name == b.Name && rpm.Overlap(d.Sense, d.EVR, rpm.Equal, b.EVR) {
+			return true
+		}
+	}
+	return false
+}
+
+// better orders candidates: by name, newest first, then arch, then as in Universe.byName.
+func (u *Universe) better(a, b int32) int {
+	ca, cb := &u.cands[a], &u.cands[b]
+	return cmp.Or(cmp.Compare(ca.Name, cb.Name), rpm.Compare(cb.EVR, ca.EVR), cmp.Compare(ca.Arch, cb.Arch),
+		cmp.Compare(u.sources[ca.source].Priority, u.sources[cb.source].Priority), cmp.Compare(a, b))
+}

@@ -1,0 +1,240 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// maxChain bounds the lines of one chain of reasons.
+const maxChain = 24
+
+// held writes what could go higher and does not because of dependencies.
+func (s *solution) held() {
+	for _, it := range s.items {
+		if best, ok := s.missed(it); ok {
+			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: s.highest(it).NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best)})
+		}
+	}
+}
+
+// missed returns the node that an item should have got and did not: its first target, or a replacement by Obsoletes.
+func (s *solution) missed(it *item) (int32, bool) {
+	if !it.wanted {
+		return 0, false
+	}
+	gone := !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] })
+	moved := slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] })
+	if gone && !moved && len(it.obsoleted) > 0 { // replaced: the others that would replace it too may be missing
+		for _, l := range it.obsoleted {
+			if !slices.ContainsFunc(l, func(n int32) bool { return s.model[n] }) {
+				return l[0], true
+			}
+		}
+		return 0, false
+	}
+	switch {
+	case len(it.targets) > 0:
+		return it.targets[0], !s.model[it.targets[0]]
+	case len(it.obsoleted) > 0:
+		return it.obsoleted[0][0], !moved
+	}
+	return it.instead[0], !gone
+}
+
+// chain explains why a node cannot come in: the clauses that exclude it, in the order in which they follow from it. When only the
+// packages that were preferred to it exclude it, they are part of the chain.
+func (s *solution) chain(n int32) []string {
+	t := s.rulesOnly()
+	assume := []lit{pos(n)}
+	o, core, used := t.search(assume, s.remaining())
+	if o == found {
+		assume = append(assume, s.taken(n)...)
+		o, core, used = t.search(assume, s.remaining())
+	}
+	if o != failed {
+		return []string{"another update was preferred"}
+	}
+	lines := s.tell(t, n, core)
+	slices.Sort(used)
+	for _, l := range used {
+		if m := l.variable(); l == pos(m) && m != n && int(m) >= s.installed {
+			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" was preferred and comes in")
+		}
+	}
+	return lines
+}
+
+// rulesOnly makes a search over the rules without the preferences that were fixed, once.
+func (s *solution) rulesOnly() *sat {
+	if s.bare == nil {
+		s.bare = newSAT()
+		for range s.sat.value {
+			s.bare.newVar()
+		}
+		for _, c := range s.sat.clauses {
+			if c.why >= 0 && s.reasons[c.why].kind != whyGoal {
+				s.bare.add(c.why, c.lits...)
+			}
+		}
+	}
+	return s.bare
+}
+
+// taken lists what came in, what is preferred most first.
+func (s *solution) taken(n int32) []lit {
+	var out []lit
+	for _, it := range s.items {
+		for _, m := range it.cands {
+			if s.model[m] && m != n {
+				out = append(out, pos(m))
+			}
+		}
+	}
+	for m := range int32(s.installed) {
+		if s.model[m] {
+			out = append(out, pos(m))
+		}
+	}
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+		if !s.model[m] && m != n {
+			out = append(out, neg(m))
+		}
+	}
+	return out
+}
+
+// tell puts the clauses of a core in order: each line after those it follows from, starting at n.
+func (s *solution) tell(t *sat, n int32, core []int32) []string {
+	known := map[lit]bool{pos(n): true}
+	var lines []string
+	left := slices.Clone(core)
+	for len(left) > 0 {
+		at := slices.IndexFunc(left, func(id int32) bool { return unit(t.clauses[id].lits, known) })
+		if at < 0 {
+			at = 0
+		}
+		c := t.clauses[left[at]]
+		left = slices.Delete(left, at, at+1)
+		for _, l := range c.lits {
+			if !known[l.not()] {
+				known[l] = true
+			}
+		}
+		if text := s.line(c.why); text != "" && !slices.Contains(lines, text) {
+			lines = append(lines, text)
+		}
+	}
+	if len(lines) > maxChain {
+		lines = append(lines[:maxChain-1], "…")
+	}
+	return lines
+}
+
+// unit tells whether all but at most one literal of a clause are known to be false.
+func unit(lits []lit, known map[lit]bool) bool {
+	open := 0
+	for _, l := range lits {
+		if !known[l.not()] {
+			open++
+		}
+	}
+	return open <= 1
+}
+
+// line says one rule in the words of packages.
+func (s *solution) line(why int32) string {
+	r := s.reasons[why]
+	name := func(n int32) string { return s.nodes[n].pkg.NEVRA.String() }
+	switch r.kind {
+	case whyRequires:
+		return name(r.a) + " requires " + r.dep.String() + s.offers(r)
+	case whyConflicts:
+		if r.b < 0 {
+			return name(r.a) + " conflicts with " + r.dep.String()
+		}
+		return name(r.a) + " conflicts with " + r.dep.String() + ", which " + name(r.b) + " provides"
+	case whyObsoletes:
+		return name(r.a) + " obsoletes " + name(r.b)
+	case whyOneBuild:
+		return name(r.a) + " and " + name(r.b) + " are builds of one package"
+	case whyStays:
+		return name(r.a) + s.stays(r.a)
+	case whyLockstep:
+		return name(r.a) + " and " + name(r.b) + " must have one version: rpm works by name"
+	case whyBad:
+		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
+	}
+	return ""
+}
+
+// stays says what an installed package may leave for.
+func (s *solution) stays(n int32) string {
+	pkg := s.nodes[n].pkg
+	var who []string
+	if !s.nodes[n].only {
+		for _, id := range s.name(pkg.Name).eligible {
+			if c := &s.u.cands[id]; c.Arch == pkg.Arch {
+				who = append(who, c.NEVRA.String())
+			}
+		}
+	}
+	for _, id := range s.obsoleters(pkg) {
+		who = append(who, s.u.cands[id].NEVRA.String())
+	}
+	if len(who) == 0 {
+		return " stays: nothing can take its place"
+	}
+	return " leaves only for " + strings.Join(who, " or ")
+}
+
+// offers says who provides a requirement, in short.
+func (s *solution) offers(r reason) string {
+	if isRpmlib(r.dep.Name) {
+		return ", which the host's rpm does not have"
+	}
+	if r.dep.IsRich() {
+		return ""
+	}
+	var who []rpm.NEVRA
+	for _, q := range s.providersOf(r.dep) {
+		if !s.laterStep(q) || s.laterStep(r.a) {
+			who = append(who, s.nodes[q].pkg.NEVRA)
+		}
+	}
+	slices.SortFunc(who, rpm.CompareNEVRA)
+	who = slices.Compact(who)
+	switch {
+	case len(who) == 0 && len(s.providersOf(r.dep)) > 0:
+		return ", which only packages of the later step provide"
+	case len(who) == 0:
+		return s.nowhere(r.dep)
+	case len(who) > 3:
+		return ""
+	}
+	text := ", which "
+	for i, n := range who {
+		if i > 0 {
+			text += " or "
+		}
+		text += n.String()
+	}
+	if len(who) == 1 {
+		return text + " provides"
+	}
+	return text + " provide"
+}
+
+// nowhere says why nobody provides a requirement: no candidate, or one that a rule dropped.
+func (s *solution) nowhere(d rpm.Dep) string {
+	for _, id := range s.candidatesFor(d) {
+		c := &s.u.cands[id]
+		for _, drop := range s.name(c.Name).dropped {
+			if drop.cand == id {
+				return ", which only " + c.NEVRA.String() + " provides (" + drop.rule + ": " + drop.because + ")"
+			}
+		}
+	}
+	return ", which nothing provides"
+}

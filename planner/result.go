@@ -1,0 +1,264 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// Solve computes the upgrade set of one host. The same view, host and request give the same result, whatever their order. The
+// result has passed Check; errors are ErrTooHard, ErrNotBuilt, *FaultError, or a file source that failed.
+func (u *Universe) Solve(h Host, r Request) (*Result, error) {
+	s, err := u.solve(&h, &r)
+	if err != nil {
+		return nil, err
+	}
+	return s.result, nil
+}
+
+// solution is a result with what explain needs.
+type solution struct {
+	*problem
+	model  model
+	result *Result
+	bare   *sat // the rules alone, for reasons
+}
+
+func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
+	if r.Type != "" && r.Type != TypeUpdate {
+		return nil, fmt.Errorf("plans of type %s: %w", r.Type, ErrNotBuilt)
+	}
+	p := newProblem(u, h, r)
+	if err := p.reach(); err != nil {
+		return nil, err
+	}
+	p.makeItems()
+	p.clauses()
+	m, err := p.search()
+	if err != nil {
+		return nil, err
+	}
+	s := &solution{problem: p, model: m, result: &Result{}}
+	s.build()
+	before, added := check(u, h, r, &s.result.Set)
+	if len(added) > 0 {
+		return nil, &FaultError{added}
+	}
+	for _, f := range before {
+		s.result.Faults = append(s.result.Faults, f.Text)
+	}
+	return s, nil
+}
+
+// build turns the model into the lines of a set.
+func (s *solution) build() {
+	res := s.result
+	needers := s.needers()
+	for n := range int32(s.installed) {
+		if !s.model[n] {
+			s.leaving(n)
+		}
+	}
+	for n := int32(s.installed); n < int32(len(s.nodes)); n++ {
+		if !s.model[n] {
+			continue
+		}
+		nd := &s.nodes[n]
+		c := &s.u.cands[nd.cand]
+		used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID}
+		for _, a := range s.u.listed[c.NEVRA] {
+			used.Advisories = append(used.Advisories, s.u.advisories[a].ID)
+		}
+		slices.Sort(used.Advisories)
+		used.Advisories = slices.Compact(used.Advisories)
+		res.Packages = append(res.Packages, used)
+		if nd.only || s.isNew(n) {
+			res.Set.Install = append(res.Set.Install, Install{NEVRA: nd.pkg.NEVRA, NeededBy: s.neededBy(n, needers[n]), InstallOnly: nd.only})
+		}
+	}
+	slices.SortFunc(res.Packages, func(a, b Used) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
+	s.keepN()
+	s.held()
+	s.blocked()
+	s.notInstalled()
+	slices.Sort(res.Notes)
+	res.Notes = slices.Compact(res.Notes)
+	if err := res.Set.Seal(); err != nil {
+		res.Notes = append(res.Notes, err.Error())
+	}
+}
+
+// leaving writes the line of an installed package that is not there afterwards: an upgrade, or a removal by Obsoletes.
+func (s *solution) leaving(n int32) {
+	pkg := s.nodes[n].pkg
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.NameArch() == pkg.NameArch() {
+			s.result.Set.Upgrade = append(s.result.Set.Upgrade, Move{pkg.NEVRA, q.NEVRA})
+			return
+		}
+	}
+	var by []string
+	for _, m := range s.replacements(n) {
+		by = append(by, s.nodes[m].pkg.NEVRA.String())
+	}
+	s.result.Set.Remove = append(s.result.Set.Remove, Remove{pkg.NEVRA, ruleObsoleted, "obsoleted by " + strings.Join(by, ", ")})
+}
+
+// replacements returns the incoming nodes that take the place of an installed one by Obsoletes, sorted by NEVRA.
+func (s *solution) replacements(n int32) []int32 {
+	var out []int32
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+		q := &s.nodes[m]
+		if s.model[m] && !q.only && q.pkg.Name != s.nodes[n].pkg.Name && obsoletes(q.pkg, s.nodes[n].pkg) {
+			out = append(out, m)
+		}
+	}
+	slices.SortFunc(out, func(a, b int32) int { return rpm.CompareNEVRA(s.nodes[a].pkg.NEVRA, s.nodes[b].pkg.NEVRA) })
+	return out
+}
+
+// need is one package that requires a new one; alone when nothing else there would do.
+type need struct {
+	by    int32
+	alone bool
+}
+
+// needers lists for every new node who requires it.
+func (s *solution) needers() map[int32][]need {
+	out := map[int32][]need{}
+	for m := range int32(len(s.nodes)) {
+		if !s.model[m] {
+			continue
+		}
+		reqs := s.nodes[m].pkg.Requires
+		for i := range reqs {
+			switch d := reqs[i]; {
+			case isRpmlib(d.Name):
+			case d.IsRich():
+				s.richNeeds(out, m, d)
+			case !s.always[keyOf(d)]:
+				l := s.there(d)
+				for _, n := range l {
+					if n != m && int(n) >= s.installed {
+						out[n] = append(out[n], need{m, len(l) == 1})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// there returns the providers of a dependency that are on the host afterwards.
+func (s *solution) there(d rpm.Dep) []int32 {
+	return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !s.model[q] })
+}
+
+// richNeeds adds the new nodes without which an expression would not hold.
+func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep) {
+	r, err := rpm.ParseRich(d.Name)
+	if err != nil || !evalRich(r, s.there) {
+		return
+	}
+	var all []int32
+	r.Leaves(func(leaf rpm.Dep) { all = append(all, s.there(leaf)...) })
+	slices.Sort(all)
+	for _, n := range slices.Compact(all) {
+		without := func(d rpm.Dep) []int32 { return slices.DeleteFunc(s.there(d), func(q int32) bool { return q == n }) }
+		if n != m && int(n) >= s.installed && !evalRich(r, without) {
+			out[n] = append(out[n], need{m, true})
+		}
+	}
+}
+
+// neededBy says why a new package comes: what would miss it, what it replaces, or that it is itself what was wanted.
+func (s *solution) neededBy(n int32, needers []need) []string {
+	var out []string
+	for _, x := range needers {
+		if x.alone {
+			out = append(out, s.nodes[x.by].pkg.NEVRA.String())
+		}
+	}
+	for m := range int32(s.installed) {
+		if q := s.nodes[m].pkg; !s.model[m] && !s.nodes[n].only && q.Name != s.nodes[n].pkg.Name && obsoletes(s.nodes[n].pkg, q) {
+			out = append(out, "obsoletes "+q.NEVRA.String())
+		}
+	}
+	if s.nodes[n].only && slices.ContainsFunc(s.items, func(it *item) bool { return slices.Contains(it.targets, n) }) {
+		out = append(out, "requested")
+	}
+	if len(out) == 0 { // one of several that together fulfil a need
+		for _, x := range needers {
+			out = append(out, s.nodes[x.by].pkg.NEVRA.String())
+		}
+	}
+	if len(out) == 0 {
+		out = []string{"requested"}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// blocked lists the updates that a rule forbids: the newest for each installed package and rule, when it is newer than all that is
+// allowed.
+func (s *solution) blocked() {
+	all := len(s.r.Filter.Packages) == 0 && !s.r.Filter.advisoryKind()
+	for _, it := range s.items {
+		if !all && !it.wanted && !s.named(it) {
+			continue
+		}
+		s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it)...)
+	}
+}
+
+// named tells whether --package names an installed item.
+func (s *solution) named(it *item) bool {
+	return slices.ContainsFunc(s.r.Filter.Packages, func(g string) bool {
+		return matchGlob(g, it.key.Name) || matchGlob(g, it.key.String())
+	})
+}
+
+// blockedItem lists the blocked updates of one item.
+func (s *solution) blockedItem(it *item) []Blocked {
+	have := s.highest(it)
+	limit := have.EVR
+	for _, n := range it.cands {
+		if e := s.nodes[n].pkg.EVR; rpm.Compare(e, limit) > 0 {
+			limit = e
+		}
+	}
+	var out []Blocked
+	for _, d := range s.name(it.key.Name).dropped {
+		c := &s.u.cands[d.cand]
+		if (d.rule != ruleArch && c.Arch != it.key.Arch) || rpm.Compare(c.EVR, limit) <= 0 {
+			continue
+		}
+		at := slices.IndexFunc(out, func(b Blocked) bool { return b.Rule == d.rule })
+		line := Blocked{NEVRA: have.NEVRA, Available: c.NEVRA, Rule: d.rule, Because: d.because}
+		switch {
+		case at < 0:
+			out = append(out, line)
+		case rpm.Compare(c.EVR, out[at].Available.EVR) > 0:
+			out[at] = line
+		}
+	}
+	return out
+}
+
+// notInstalled notes what --package names and the host does not have.
+func (s *solution) notInstalled() {
+	for _, g := range s.r.Filter.Packages {
+		hit := slices.ContainsFunc(s.items, func(it *item) bool {
+			return s.named(it) && firstMatch([]string{g}, s.highest(it).NEVRA) != "" || matchGlob(g, it.key.Name) ||
+				matchGlob(g, it.key.String()) || slices.ContainsFunc(it.inst, func(n int32) bool { return matchPackage(g, s.nodes[n].pkg.NEVRA) })
+		})
+		for n := s.installed; n < len(s.nodes) && !hit; n++ {
+			hit = matchPackage(g, s.nodes[n].pkg.NEVRA)
+		}
+		if !hit {
+			s.result.Notes = append(s.result.Notes, "nothing installed matches "+g)
+		}
+	}
+}

@@ -1,0 +1,327 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"cpacman/internal/rpm"
+)
+
+// The preferences, in this order (design 7); everything that must hold is in the clauses.
+//
+//  1. each requested item moves at all: a fix is in
+//  2. what is replaced by Obsoletes is replaced by all that replace it
+//  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
+//  4. no new or dragged-along package at less than its newest build, or of a foreign arch
+//  5. the fewest new packages
+//  6. the fewest installed packages moved that nobody asked for
+//  7. the order of the file: name, then what universe.better says
+//
+// 1 to 4 and 7 are lexicographic over items and packages in the order of names; 5 and 6 are counts.
+
+// model is the state of every node after the search.
+type model []bool
+
+// goals makes the literals of preference 1.
+func (p *problem) goals() {
+	for _, it := range p.items {
+		if !it.wanted {
+			continue
+		}
+		lits := make([]lit, 0, 1+len(it.targets))
+		it.goal, it.hasGoal = pos(p.sat.newVar()), true
+		lits = append(lits, it.goal.not())
+		for _, n := range it.targets {
+			lits = append(lits, pos(n))
+		}
+		for _, l := range it.obsoleted {
+			lits = append(lits, kept(l)...)
+		}
+		lits = append(lits, kept(it.instead)...)
+		p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), lits...)
+	}
+}
+
+// order lists the literals of preferences 1 to 3.
+func (p *problem) order() []lit {
+	var out []lit
+	for _, it := range p.items {
+		if it.hasGoal {
+			out = append(out, it.goal)
+		}
+	}
+	for _, it := range p.items {
+		for _, l := range it.obsoleted {
+			for k := range l { // one of a name is enough, in several arches too
+				out = append(out, p.oneOf(it, l[:k+1]))
+			}
+		}
+	}
+	for _, it := range p.items {
+		for _, n := range it.targets {
+			out = append(out, pos(n))
+		}
+	}
+	return out
+}
+
+// oneOf returns a literal that implies that one of the nodes comes in.
+func (p *problem) oneOf(it *item, nodes []int32) lit {
+	if len(nodes) == 1 {
+		return pos(nodes[0])
+	}
+	x := p.sat.newVar()
+	p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), append(kept(nodes), neg(x))...)
+	return pos(x)
+}
+
+// isNew tells whether a node brings a name that is not installed.
+func (p *problem) isNew(n int32) bool {
+	return p.nodes[n].cand >= 0 && len(p.instByName[p.nodes[n].pkg.Name]) == 0
+}
+
+// worst orders nodes so that what is liked least comes first: it is decided away first.
+func (p *problem) worst(nodes []int32) {
+	behind := map[int32]int{}
+	for _, n := range nodes {
+		behind[n] = p.behind(n)
+	}
+	slices.SortFunc(nodes, func(a, b int32) int {
+		na, nb := &p.nodes[a], &p.nodes[b]
+		return cmp.Or(cmp.Compare(behind[b], behind[a]), cmp.Compare(p.archCost(b), p.archCost(a)), -p.compareCands(na, nb))
+	})
+}
+
+func (p *problem) compareCands(a, b *node) int {
+	return cmp.Or(cmp.Compare(p.sourceRank(a), p.sourceRank(b)), p.u.better(a.cand, b.cand))
+}
+
+// sourceRank is the place of a node's repository: priority, then order of the file.
+func (p *problem) sourceRank(n *node) int64 {
+	s := p.u.cands[n.cand].source
+	return int64(p.u.sources[s].Priority)<<24 + int64(s)
+}
+
+// behind counts the eligible builds of the same name.arch that are newer than a node.
+func (p *problem) behind(n int32) int {
+	nd := &p.nodes[n]
+	count := 0
+	for _, id := range p.name(nd.pkg.Name).eligible {
+		if id == nd.cand {
+			break
+		}
+		if c := &p.u.cands[id]; c.Arch == nd.pkg.Arch && rpm.Compare(c.EVR, nd.pkg.EVR) > 0 {
+			count++
+		}
+	}
+	return count
+}
+
+// search finds the best model.
+func (p *problem) search() (model, error) {
+	p.goals()
+	first := p.order()
+	ranked := map[int32]bool{}
+	for _, l := range first {
+		ranked[l.variable()] = true
+	}
+	var disliked, fresh, dragged, moved []int32
+	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
+		switch {
+		case ranked[n]:
+		case p.behind(n) > 0 || p.isNew(n) && p.archCost(n) > 0:
+			disliked = append(disliked, n)
+		}
+		if p.isNew(n) {
+			fresh = append(fresh, n)
+		} else if !ranked[n] {
+			dragged = append(dragged, n)
+		}
+	}
+	for _, it := range p.items {
+		if !it.wanted {
+			moved = append(moved, it.inst...)
+		}
+	}
+	p.worst(disliked)
+	p.worst(fresh)
+	p.worst(dragged)
+	pref := append(slices.Clone(first), negated(disliked)...)
+	rest := slices.Concat(negated(fresh), kept(moved), negated(dragged), p.remaining())
+	if err := p.run(nil, slices.Concat(pref, rest)); err != nil {
+		return nil, err
+	}
+	p.fix(pref)
+	if err := p.fewest(negated(fresh), rest, len(moved) == 0); err != nil {
+		return nil, err
+	}
+	if len(moved) > 0 {
+		if err := p.fewest(kept(moved), rest, true); err != nil {
+			return nil, err
+		}
+	}
+	out := make(model, len(p.nodes))
+	for n := range out {
+		out[n] = p.sat.value[n] > 0
+	}
+	return out, nil
+}
+
+// remaining lists every variable, so that no assignment is left to chance: installed packages stay, all else is out.
+func (p *problem) remaining() []lit {
+	out := make([]lit, 0, len(p.sat.value))
+	for v := range int32(len(p.sat.value)) {
+		if int(v) < p.installed {
+			out = append(out, pos(v))
+		} else {
+			out = append(out, neg(v))
+		}
+	}
+	return out
+}
+
+func negated(nodes []int32) []lit {
+	out := make([]lit, len(nodes))
+	for i, n := range nodes {
+		out[i] = neg(n)
+	}
+	return out
+}
+
+func kept(nodes []int32) []lit {
+	out := make([]lit, len(nodes))
+	for i, n := range nodes {
+		out[i] = pos(n)
+	}
+	return out
+}
+
+// run searches and turns the outcome into an error. There is always a model: the host as it is.
+func (p *problem) run(assume, order []lit) error {
+	switch o, _, _ := p.sat.search(assume, order); o {
+	case found:
+		return nil
+	case stopped:
+		return ErrTooHard
+	}
+	return fmt.Errorf("the rules exclude even the host as it is: a defect of the planner, please report it")
+}
+
+// fix makes the values that a list of literals has in the present model permanent.
+func (p *problem) fix(lits []lit) {
+	values := make([]int8, len(lits))
+	for i, l := range lits {
+		values[i] = p.sat.val(l)
+	}
+	p.sat.undo(0)
+	why := p.because(whyGoal, -1, -1, rpm.Dep{})
+	for i, l := range lits {
+		if p.sat.val(l) != 0 {
+			continue
+		}
+		if values[i] < 0 {
+			l = l.not()
+		}
+		p.sat.add(why, l)
+	}
+}
+
+// fewest finds, among the models of what was fixed, those with the fewest of the given literals false, and of these the first by
+// the order. It leaves that model assigned and, unless this is the last preference, the count fixed.
+func (p *problem) fewest(want, order []lit, last bool) error {
+	p.sat.undo(0)
+	if p.sat.propagate() >= 0 {
+		return fmt.Errorf("fixed preferences contradict each other: a defect of the planner, please report it")
+	}
+	var open []lit
+	for _, l := range want {
+		if p.sat.val(l) == 0 {
+			open = append(open, l)
+		}
+	}
+	tail := slices.Concat(open, order)
+	if err := p.run(nil, tail); err != nil {
+		return err
+	}
+	count := p.lost(open)
+	if count == 0 {
+		p.fix(open)
+		return p.run(nil, order)
+	}
+	bound := p.lowerBound(open, count)
+	if last && bound == count {
+		return p.run(nil, tail)
+	}
+	outputs := p.counter(open, count+1)
+	for count > bound {
+		o, _, _ := p.sat.search([]lit{outputs[count-1].not()}, tail)
+		if o == failed {
+			break
+		}
+		if o == stopped {
+			return ErrTooHard
+		}
+		count = p.lost(open)
+	}
+	p.sat.undo(0)
+	if count < len(outputs) {
+		p.sat.add(p.because(whyGoal, -1, -1, rpm.Dep{}), outputs[count].not())
+	}
+	return p.run(nil, tail)
+}
+
+// lost counts the literals that are false.
+func (p *problem) lost(lits []lit) int {
+	n := 0
+	for _, l := range lits {
+		if p.sat.val(l) < 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// lowerBound finds sets of literals that share no member and cannot all be true: at least one of each is lost. Choices between
+// providers are mostly of this kind, and the bound then proves the count without a counter.
+func (p *problem) lowerBound(lits []lit, stop int) int {
+	left := slices.Clone(lits)
+	rest := p.remaining()
+	bound := 0
+	for bound < stop {
+		o, _, used := p.sat.search(left, rest)
+		if o != failed {
+			break
+		}
+		if len(used) == 0 {
+			break
+		}
+		bound++
+		left = slices.DeleteFunc(left, func(l lit) bool { return slices.Contains(used, l) })
+	}
+	return bound
+}
+
+// counter adds a sequential counter over the negations of the literals; output k is true when more than k of them are false
+// (C. Sinz, CP 2005, one direction).
+func (p *problem) counter(lits []lit, width int) []lit {
+	p.sat.undo(0)
+	why := p.because(whyGoal, -1, -1, rpm.Dep{})
+	var before []lit
+	for _, l := range lits {
+		row := make([]lit, min(len(before)+1, width))
+		for k := range row {
+			row[k] = pos(p.sat.newVar())
+			if k < len(before) {
+				p.sat.add(why, before[k].not(), row[k])
+			}
+			if k == 0 {
+				p.sat.add(why, l, row[k])
+			} else if k-1 < len(before) {
+				p.sat.add(why, l, before[k-1].not(), row[k])
+			}
+		}
+		before = row
+	}
+	return before
+}

@@ -1,0 +1,186 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// world is a set of packages on a host, evaluated from nothing: who provides what, and what is wrong. It shares no index with the
+// search, so that it can judge its results.
+type world struct {
+	pkgs     []*rpm.Package
+	provides map[string][]providerRef
+	files    map[string][]int32
+	only     func(*rpm.Package) bool
+	rpmlib   func(rpm.Dep) bool // asked for packages in fresh only
+	fresh    map[*rpm.Package]bool
+}
+
+// newWorld indexes packages. carries answers for files that a package does not list; it may be nil.
+func newWorld(pkgs []*rpm.Package, only func(*rpm.Package) bool, carries func(path string) (map[*rpm.Package]bool, error)) (*world, error) {
+	w := &world{pkgs: pkgs, provides: map[string][]providerRef{}, files: map[string][]int32{}, only: only}
+	wanted, paths := map[string]bool{}, map[string]bool{}
+	for _, p := range pkgs {
+		collectNames(p, wanted)
+		collectPaths(p, paths)
+	}
+	for n, p := range pkgs { // only what somebody names: most provides are never asked for
+		ref := int32(n)
+		if wanted[p.Name] {
+			w.provides[p.Name] = append(w.provides[p.Name], providerRef{ref, -1})
+		}
+		for i := range p.Provides {
+			if name := p.Provides[i].Name; wanted[name] {
+				w.provides[name] = append(w.provides[name], providerRef{ref, int32(i)})
+			}
+		}
+	}
+	for n, p := range pkgs {
+		for _, f := range p.Files {
+			if paths[f] {
+				w.files[f] = append(w.files[f], int32(n))
+			}
+		}
+	}
+	if carries == nil {
+		return w, nil
+	}
+	for _, path := range sortedKeys(paths) {
+		who, err := carries(path)
+		if err != nil {
+			return nil, err
+		}
+		for n, p := range pkgs {
+			if len(who) > 0 && who[p] {
+				w.files[path] = append(w.files[path], int32(n))
+			}
+		}
+	}
+	return w, nil
+}
+
+// collectNames notes every capability that a package's requirements and conflicts name.
+func collectNames(p *rpm.Package, into map[string]bool) {
+	for _, deps := range [...][]rpm.Dep{p.Requires, p.Conflicts} {
+		for i := range deps {
+			name := deps[i].Name
+			if !deps[i].IsRich() {
+				into[name] = true
+			} else if r, err := rpm.ParseRich(name); err == nil {
+				r.Leaves(func(d rpm.Dep) { into[d.Name] = true })
+			}
+		}
+	}
+}
+
+func sortedKeys(m map[string]bool) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// providers returns the packages that fulfil a plain dependency.
+func (w *world) providers(d rpm.Dep) []int32 {
+	var out []int32
+	for _, ref := range w.provides[d.Name] {
+		p := w.pkgs[ref.id]
+		have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
+		if ref.dep >= 0 {
+			have = p.Provides[ref.dep]
+		}
+		if rpm.Satisfies(have, d) {
+			out = append(out, ref.id)
+		}
+	}
+	if strings.HasPrefix(d.Name, "/") {
+		out = append(out, w.files[d.Name]...)
+	}
+	return out
+}
+
+// met tells whether a requirement of a package is fulfilled.
+func (w *world) met(p *rpm.Package, d rpm.Dep) bool {
+	if isRpmlib(d.Name) {
+		return !w.fresh[p] || w.rpmlib(d)
+	}
+	if d.IsRich() {
+		r, err := rpm.ParseRich(d.Name)
+		return err == nil && evalRich(r, w.providers)
+	}
+	return len(w.providers(d)) > 0
+}
+
+// faults lists everything that is wrong, each once, sorted by text.
+func (w *world) faults() []Fault {
+	var out []Fault
+	builds := map[rpm.NameArch][]rpm.NEVRA{}
+	for n, p := range w.pkgs {
+		for _, d := range p.Requires {
+			if !w.met(p, d) {
+				out = append(out, Fault{"requires", p.NEVRA.String() + " requires " + d.String() + ", which nothing provides"})
+			}
+		}
+		for _, d := range p.Conflicts {
+			out = w.conflicts(out, int32(n), d)
+		}
+		if !w.only(p) {
+			builds[p.NameArch()] = append(builds[p.NameArch()], p.NEVRA)
+		}
+	}
+	for _, p := range w.pkgs { // not over the map: its order is not ours
+		if l := builds[p.NameArch()]; len(l) > 1 {
+			slices.SortFunc(l, rpm.CompareNEVRA)
+			for i := range l { // by pairs, so that losing one build is no new fault
+				for _, other := range l[i+1:] {
+					out = append(out, Fault{"duplicate", l[i].String() + " and " + other.String() + " are both installed"})
+				}
+			}
+			builds[p.NameArch()] = nil
+		}
+	}
+	slices.SortFunc(out, func(a, b Fault) int { return strings.Compare(a.Text, b.Text) })
+	return slices.Compact(out)
+}
+
+// conflicts adds the faults of one Conflicts entry; a package does not conflict with itself.
+func (w *world) conflicts(out []Fault, n int32, d rpm.Dep) []Fault {
+	p := w.pkgs[n]
+	if d.IsRich() {
+		if r, err := rpm.ParseRich(d.Name); err == nil && evalRich(r, w.providers) {
+			out = append(out, Fault{"conflicts", p.NEVRA.String() + " conflicts with " + d.String()})
+		}
+		return out
+	}
+	for _, q := range w.providers(d) {
+		if q != n {
+			out = append(out, Fault{"conflicts", p.NEVRA.String() + " conflicts with " + d.String() + ", which " + w.pkgs[q].NEVRA.String() + " provides"})
+		}
+	}
+	return out
+}
+
+// PreBroken lists what is wrong with a host as it is: unmet requirements, conflicts, duplicates (FACT-4). Install-only packages
+// and gpg-pubkey are never duplicates.
+func PreBroken(h Host) []Fault {
+	w, err := newWorld(sortedInstalled(&h), onlyByName(sortedInstalled(&h), &h), nil)
+	if err != nil {
+		return nil // cannot be: there is no file source to fail
+	}
+	return w.faults()
+}
+
+// onlyByName makes the install-only rule hold for a name as soon as one of its builds says so.
+func onlyByName(pkgs []*rpm.Package, h *Host) func(*rpm.Package) bool {
+	names := map[string]bool{}
+	for _, p := range pkgs {
+		if isInstallOnly(p, h.InstallOnly) {
+			names[p.Name] = true
+		}
+	}
+	return func(p *rpm.Package) bool { return names[p.Name] }
+}
