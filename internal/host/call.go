@@ -1,0 +1,168 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"cpacman/transport"
+)
+
+// Conn is a connection to one host; *transport.Conn is one. Run runs /bin/sh with a program of this package; Upload puts files
+// where the login account may write. Calls come one after another.
+type Conn interface {
+	Run(ctx context.Context, cmd transport.Command) (transport.Result, error)
+	Upload(ctx context.Context, files []transport.Upload) (transport.UploadStats, error)
+}
+
+//go:embed scripts/*.sh
+var scripts embed.FS
+
+const (
+	maxAnswer = 96 << 20         // bytes of stdout; a listing of 10,000 packages has 3 MB, headers of a batch may have 90
+	maxStderr = 256 << 10        // bytes
+	callLimit = 30 * time.Minute // no call may hang for ever; tests of huge sets take minutes on slow disks
+)
+
+// program joins embedded files into one sh program; it panics on a wrong name, which tests would show.
+func program(names ...string) string {
+	var b strings.Builder
+	for _, n := range append([]string{"prelude"}, names...) {
+		text, err := scripts.ReadFile("scripts/" + n + ".sh")
+		if err != nil {
+			panic(err)
+		}
+		b.Write(text)
+	}
+	return compact(b.String())
+}
+
+// compact drops comment lines and indentation: the program travels with each call. A line inside quotes must therefore not
+// begin with '#' or tabs; a test compares what both forms do.
+func compact(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		t := strings.TrimLeft(line, "\t")
+		if t != "\n" && !strings.HasPrefix(t, "#") {
+			b.WriteString(t)
+		}
+	}
+	return b.String()
+}
+
+// call is one program run on the host.
+type call struct {
+	op      string // for messages: "query facts"
+	program string
+	args    []string
+	sudo    bool
+	random  io.Reader // nil: crypto/rand
+	timeout time.Duration
+}
+
+// command is what is sent: /bin/sh -c PROGRAM cpacman MARK ARGS…
+func (k call) command(mark string) transport.Command {
+	argv := append([]string{"/bin/sh", "-c", k.program, "cpacman", mark}, k.args...)
+	t := k.timeout
+	if t == 0 {
+		t = callLimit
+	}
+	return transport.Command{Argv: argv, Sudo: k.sudo, MaxStdout: maxAnswer, MaxStderr: maxStderr, Timeout: t}
+}
+
+// answer is what a program printed with its mark.
+type answer struct {
+	mark   string
+	lines  [][2]string // word and rest
+	stdout []byte
+	stderr []byte
+}
+
+// do runs the program, and returns its answer when it ended as it should: with the line "end" last.
+func do(ctx context.Context, c Conn, k call) (*answer, error) {
+	random := k.random
+	if random == nil {
+		random = rand.Reader
+	}
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return nil, fmt.Errorf("%s: random mark: %w", k.op, err)
+	}
+	mark := hex.EncodeToString(b[:])
+	r, err := c.Run(ctx, k.command(mark))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.op, err)
+	}
+	a := parseAnswer(mark, r.Stdout)
+	a.stderr = r.Stderr
+	if f, ok := a.last("fail"); ok {
+		code, text, _ := strings.Cut(f, " ")
+		return a, &RemoteError{Op: k.op, Code: code, Text: bounded(text, 2000), Status: r.ExitStatus}
+	}
+	switch {
+	case r.StdoutTruncated:
+		return a, fmt.Errorf("%s: %w: more than %d bytes", k.op, ErrProtocol, maxAnswer)
+	case r.Signal != "" || r.ExitStatus != 0:
+		return a, &RemoteError{Op: k.op, Text: bounded(strings.TrimSpace(string(r.Stderr)), 2000), Status: r.ExitStatus}
+	}
+	if n := len(a.lines); n == 0 || a.lines[n-1][0] != "end" {
+		return a, fmt.Errorf("%s: %w: no end line", k.op, ErrProtocol)
+	}
+	return a, nil
+}
+
+// parseAnswer keeps the lines with the mark.
+func parseAnswer(mark string, out []byte) *answer {
+	a := &answer{mark: mark, stdout: out}
+	head := []byte("@" + mark + " ")
+	for line := range bytes.Lines(out) {
+		rest, ok := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\n")), head)
+		if !ok {
+			continue
+		}
+		word, value, _ := strings.Cut(string(rest), " ")
+		if w, _, tab := strings.Cut(word, "\t"); tab { // rpm's own lines are divided by tabs
+			word, value = w, strings.TrimPrefix(string(rest), w+"\t")
+		}
+		a.lines = append(a.lines, [2]string{word, value})
+	}
+	return a
+}
+
+// last returns the last value of a word.
+func (a *answer) last(word string) (string, bool) {
+	for i := len(a.lines) - 1; i >= 0; i-- {
+		if a.lines[i][0] == word {
+			return strings.TrimRight(a.lines[i][1], " "), true
+		}
+	}
+	return "", false
+}
+
+// get is last without the difference between empty and absent.
+func (a *answer) get(word string) string { s, _ := a.last(word); return s }
+
+// all returns the values of a word in order.
+func (a *answer) all(word string) []string {
+	var out []string
+	for _, l := range a.lines {
+		if l[0] == word {
+			out = append(out, l[1])
+		}
+	}
+	return out
+}
+
+// bounded cuts text to n bytes.
+func bounded(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

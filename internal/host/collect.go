@@ -1,0 +1,196 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CollectOptions of Collect.
+type CollectOptions struct {
+	Host     string
+	Sudo     bool      // read with root's rights; without, what only root may read is nil in Facts
+	Previous *Facts    // of the same host; lets the listing be skipped when the database did not change (FACT-2)
+	Force    bool      // list in any case; always set right before a transaction
+	Spool    string    // directory whose free space is reported too; "" is /var/lib/cpacman
+	Random   io.Reader // of the mark; nil: crypto/rand
+	Now      func() time.Time
+}
+
+// trustAge is how old a database file must be, in seconds by the host's clock, for a fingerprint to prove anything: a second
+// write within the time stamp's resolution would leave it the same.
+const trustAge = 2
+
+// Collect reads the facts in one round trip. When the fingerprint of Previous still holds, packages and keys are those of
+// Previous and unchanged is true; kernel, boot, failed units, lock and disk are fresh in any case. An error that is
+// ErrUnreadable or ErrNoRPM is final; the returned facts are then nil.
+func Collect(ctx context.Context, c Conn, opt CollectOptions) (f *Facts, unchanged bool, err error) {
+	now := opt.Now
+	if now == nil {
+		now = time.Now
+	}
+	k := collectCall(opt)
+	a, err := do(ctx, c, k)
+	if err != nil {
+		return nil, false, fmt.Errorf("host %s: %w", opt.Host, err)
+	}
+	f = &Facts{Host: opt.Host, CollectedAt: now().UTC(), Source: "ssh"}
+	readVolatile(f, a)
+	if _, same := a.last("same"); same {
+		if opt.Previous == nil || opt.Force {
+			return nil, false, fmt.Errorf("host %s: %w: skipped a listing that was asked for", opt.Host, ErrProtocol)
+		}
+		if f.MachineID != opt.Previous.MachineID {
+			opt.Force = true // another machine behind the same name
+			return Collect(ctx, c, opt)
+		}
+		keepListing(f, opt.Previous)
+	} else if err := readListing(f, a); err != nil {
+		return nil, false, fmt.Errorf("host %s: %w", opt.Host, err)
+	} else {
+		f.InstalledDigest = InstalledDigest(f.Packages)
+	}
+	f.Reboot = rebootNeeded(f, restartNames(a))
+	_, unchanged = a.last("same")
+	return f, unchanged, nil
+}
+
+// collectCall is the call; its arguments are the fingerprint to compare with, its path, and directories.
+func collectCall(opt CollectOptions) call {
+	have, path := "", ""
+	if p := opt.Previous; p != nil && !opt.Force && len(p.Database.Fingerprint) < 16<<10 && p.Source == "ssh" {
+		have, path = p.Database.Fingerprint, p.Database.Path
+	}
+	spool := opt.Spool
+	if spool == "" {
+		spool = defaultDir
+	}
+	return call{op: "query facts", program: program("facts"), sudo: opt.Sudo, random: opt.Random, timeout: 10 * time.Minute,
+		args: []string{have, path, "/", "/boot", "/usr", "/opt", "/var", "/var/tmp", "/var/lib", spool}}
+}
+
+// keepListing takes over what belongs to the unchanged database.
+func keepListing(f, p *Facts) {
+	f.Database, f.Packages, f.Keys, f.InstalledDigest = p.Database, p.Packages, p.Keys, p.InstalledDigest
+	f.Arch, f.RPMVersion = p.Arch, p.RPMVersion
+}
+
+// readVolatile reads all but the database.
+func readVolatile(f *Facts, a *answer) {
+	f.MachineID = bounded(a.get("machine"), 64)
+	f.Kernel = bounded(a.get("kernel"), 256)
+	f.BootID = bounded(a.get("boot"), 64)
+	f.BootTime = bootTime(a)
+	f.OS = readOS(a)
+	readDisks(f, a)
+	_, f.Systemd = a.last("systemd")
+	if _, ok := a.last("unitsok"); ok {
+		f.FailedUnits = failedUnits(a.all("unit"))
+	}
+	f.Lock = readLock(a.get("lock"))
+	f.Updaters = append([]string{}, a.all("updater")...)
+	f.Managers = append([]string{}, a.all("manager")...)
+	readConfig(f, a)
+}
+
+// bootTime is the kernel's boot time plus the start of process 1, which is later in a container: that one counts, as in
+// needs-restarting. Process times count in 1/100 s (USER_HZ).
+func bootTime(a *answer) int64 {
+	boot, err := strconv.ParseInt(a.get("btime"), 10, 64)
+	if err != nil || boot < 0 {
+		return 0
+	}
+	if ticks, err := strconv.ParseInt(a.get("pid1"), 10, 64); err == nil && ticks > 0 {
+		boot += ticks / 100
+	}
+	return boot
+}
+
+// readOS reads the lines of os-release, or the one line of redhat-release that older hosts have.
+func readOS(a *answer) OS {
+	var o OS
+	for _, l := range a.all("os") {
+		k, v, _ := strings.Cut(l, "=")
+		v = bounded(strings.Trim(strings.TrimSpace(v), `"'`), 64)
+		switch k {
+		case "ID":
+			o.ID = v
+		case "VERSION_ID":
+			o.VersionID = v
+		}
+	}
+	if o.ID != "" {
+		return o
+	}
+	l := a.get("osrel")
+	name, version, found := strings.Cut(l, " release ")
+	if !found {
+		return o
+	}
+	o.VersionID, _, _ = strings.Cut(bounded(version, 64), " ")
+	if strings.HasPrefix(name, "Red Hat") {
+		o.ID = "rhel"
+		return o
+	}
+	o.ID, _, _ = strings.Cut(strings.ToLower(bounded(name, 64)), " ")
+	return o
+}
+
+// readDisks reads "FSID FREE BLOCKSIZE INODES PATH"; paths on a file system that was already seen are left out.
+func readDisks(f *Facts, a *answer) {
+	seen := map[string]bool{}
+	for _, l := range a.all("disk") {
+		p := strings.SplitN(l, " ", 5)
+		if len(p) != 5 {
+			continue
+		}
+		blocks, err1 := strconv.ParseInt(p[1], 10, 64)
+		size, err2 := strconv.ParseInt(p[2], 10, 64)
+		inodes, err3 := strconv.ParseInt(p[3], 10, 64)
+		if errors.Join(err1, err2, err3) != nil || blocks < 0 || size <= 0 || size > 1<<30 || blocks > 1<<62/size {
+			continue
+		}
+		// Without a file system id nothing tells two of them apart, so both are kept.
+		if p[0] != "0" && seen[p[0]] {
+			continue
+		}
+		seen[p[0]] = true
+		f.Disk = append(f.Disk, Disk{Mount: bounded(p[4], 256), FreeBytes: blocks * size, FreeInodes: inodes})
+	}
+}
+
+// failedUnits takes the first word of each line of systemctl. Our own units do not count.
+func failedUnits(lines []string) []string {
+	out := []string{}
+	for _, l := range lines {
+		w := strings.Fields(l)
+		if len(w) > 0 && !strings.ContainsRune(w[0], '.') { // a bullet
+			w = w[1:]
+		}
+		if len(w) > 0 && !strings.HasPrefix(w[0], "cpacman-") {
+			out = append(out, bounded(w[0], 256))
+		}
+	}
+	return out
+}
+
+// readLock reads "free", "held PID COMMAND" or "unknown".
+func readLock(s string) *Lock {
+	state, rest, _ := strings.Cut(s, " ")
+	switch state {
+	case "free":
+		return &Lock{}
+	case "held":
+		pid, cmd, _ := strings.Cut(rest, " ")
+		n, err := strconv.Atoi(pid)
+		if err != nil || n <= 0 {
+			return nil
+		}
+		return &Lock{Held: true, PID: n, Command: bounded(strings.TrimSpace(cmd), 300)}
+	}
+	return nil
+}

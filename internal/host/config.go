@@ -1,0 +1,119 @@
+package host
+
+import "strings"
+
+const maxConfig = 2000 // entries of one kind kept
+
+// readConfig reads what the host's package managers are told: repositories, holds, module streams. A file that could not be
+// read makes its kind nil.
+func readConfig(f *Facts, a *answer) {
+	r := configReader{facts: f}
+	f.Repositories, f.Holds, f.Modules = []HostRepo{}, []Hold{}, []Module{}
+	for _, l := range a.lines {
+		switch l[0] {
+		case "file":
+			r.kind, r.source, _ = strings.Cut(bounded(l[1], maxField), " ")
+			r.section = ""
+		case "line":
+			r.line(strings.TrimSpace(bounded(l[1], maxField)))
+		}
+	}
+	for _, u := range a.all("unreadable") {
+		switch kind, _, _ := strings.Cut(u, " "); kind {
+		case "repo":
+			f.Repositories = nil
+		case "module":
+			f.Modules = nil
+		case "lock", "main", "protected":
+			f.Holds = nil
+		}
+	}
+}
+
+// configReader goes through lines of files of several kinds.
+type configReader struct {
+	facts                 *Facts
+	kind, source, section string
+}
+
+func (r *configReader) line(l string) {
+	if section, ok := strings.CutPrefix(l, "["); ok {
+		r.section, _, _ = strings.Cut(section, "]")
+		switch {
+		case r.kind == "repo" && len(r.facts.Repositories) < maxConfig:
+			// A repository without "enabled" is enabled (dnf.conf(5)).
+			r.facts.Repositories = append(r.facts.Repositories, HostRepo{ID: r.section, Enabled: true})
+		case r.kind == "module" && len(r.facts.Modules) < maxConfig:
+			r.facts.Modules = append(r.facts.Modules, Module{Name: r.section})
+		}
+		return
+	}
+	key, value, _ := strings.Cut(l, "=")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	switch r.kind {
+	case "repo":
+		r.repo(key, value)
+	case "module":
+		if n := len(r.facts.Modules); n > 0 && r.section != "" {
+			switch key {
+			case "stream":
+				r.facts.Modules[n-1].Stream = value
+			case "state":
+				r.facts.Modules[n-1].State = value
+			}
+		}
+	case "main":
+		kind := "exclude"
+		if key == "protected_packages" {
+			kind = "protected"
+		}
+		for _, p := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+			r.hold(kind, p)
+		}
+	case "lock":
+		r.lock(l, key, value)
+	case "protected":
+		r.hold("protected", l)
+	}
+}
+
+func (r *configReader) repo(key, value string) {
+	n := len(r.facts.Repositories)
+	if n == 0 || r.section == "" {
+		return
+	}
+	repo := &r.facts.Repositories[n-1]
+	switch key {
+	case "enabled":
+		switch strings.ToLower(value) {
+		case "0", "false", "no", "off":
+			repo.Enabled = false
+		}
+	case "baseurl", "mirrorlist", "metalink":
+		if repo.URL == "" {
+			repo.URL = value
+		}
+	}
+}
+
+// lock reads a line of a versionlock list ("name-0:1-2.*", "!" excludes), of dnf5's versionlock.toml, or of zypper's locks.
+func (r *configReader) lock(l, key, value string) {
+	switch {
+	case strings.HasSuffix(r.source, ".toml"):
+		if key == "name" {
+			r.hold("versionlock", strings.Trim(value, `"'`))
+		}
+	case strings.HasSuffix(r.source, "zypp/locks"):
+		if name, ok := strings.CutPrefix(l, "solvable_name:"); ok {
+			r.hold("zypper-lock", strings.TrimSpace(name))
+		}
+	default:
+		r.hold("versionlock", l)
+	}
+}
+
+func (r *configReader) hold(kind, pattern string) {
+	if pattern != "" && len(r.facts.Holds) < maxConfig {
+		r.facts.Holds = append(r.facts.Holds, Hold{Kind: kind, Pattern: pattern, Source: r.source})
+	}
+}

@@ -1,0 +1,208 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
+	"cpacman/transport"
+)
+
+// script is a Conn that answers each program with prepared lines and keeps what was sent.
+type script struct {
+	answers []string // without the mark; in order of the calls
+	sent    []transport.Command
+	files   []transport.Upload
+	raw     func(mark string) string // instead of answers
+	stderr  string
+	result  transport.Result
+}
+
+func (s *script) Run(_ context.Context, c transport.Command) (transport.Result, error) {
+	s.sent = append(s.sent, c)
+	mark := c.Argv[4]
+	r := s.result
+	r.Stderr = []byte(s.stderr)
+	if s.raw != nil {
+		r.Stdout = []byte(s.raw(mark))
+		return r, nil
+	}
+	text := "end"
+	if len(s.answers) > 0 {
+		text, s.answers = s.answers[0], s.answers[1:]
+	}
+	for line := range strings.Lines(text) {
+		r.Stdout = append(r.Stdout, "@"+mark+" "+line...)
+	}
+	r.Stdout = append(r.Stdout, '\n')
+	return r, nil
+}
+
+func (s *script) Upload(_ context.Context, f []transport.Upload) (transport.UploadStats, error) {
+	s.files = append(s.files, f...)
+	return transport.UploadStats{Files: len(f)}, nil
+}
+
+// zeros is a random source for marks that golden files can hold.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+var someTime = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func someFile(name string, digit string) File {
+	n, _ := rpm.ParseNEVRA(strings.TrimSuffix(name, ".rpm"))
+	return File{NEVRA: n, Name: name, SHA256: strings.Repeat(digit, 64), Size: 1000}
+}
+
+func someTransaction() Transaction {
+	return Transaction{ID: "r1/web01/1", MachineID: strings.Repeat("ab", 16), Upgrade: []File{someFile("foo-2-1.noarch.rpm", "a")},
+		InstallOnly: []File{someFile("kernel-3-1.x86_64.rpm", "b")}, Erase: []rpm.NEVRA{{Name: "kernel", EVR: rpm.EVR{Epoch: 1, Version: "1", Release: "1"}, Arch: "x86_64"}},
+		ExpectBefore: strings.Repeat("c", 64), ExpectCount: 2, LockWait: 10 * time.Minute}
+}
+
+// The programs and arguments sent to hosts are pinned, so that a change is seen by whoever reviews it. Texts of programs stand
+// once, in scripts/; here are the calls.
+func TestGoldenCommands(t *testing.T) {
+	ctx := context.Background()
+	tx := someTransaction()
+	open := func(s *script, o SessionOptions) *Session {
+		o.Host, o.Random, o.Now = "web01", zeros{}, func() time.Time { return someTime }
+		ss := NewSession(s, o)
+		ss.owner = &Owner{ID: "r1"}
+		return ss
+	}
+	cases := map[string]func(*script){
+		"collect": func(s *script) { _, _, _ = Collect(ctx, s, CollectOptions{Random: zeros{}}) },
+		"collect-again": func(s *script) {
+			_, _, _ = Collect(ctx, s, CollectOptions{Random: zeros{}, Sudo: true, Previous: &Facts{Source: "ssh", Database: Database{Fingerprint: "/var/lib/rpm/a 1 2\n/b 'x'", Path: "/var/lib/rpm"}}})
+		},
+		"headers": func(s *script) {
+			_, _ = Headers(ctx, s, []Package{{Name: "a;b", Version: "1", Release: "1", Arch: "noarch", Header: strings.Repeat("a", 64)}}, HeaderOptions{Random: zeros{}})
+		},
+		"acquire": func(s *script) {
+			_, _ = open(s, SessionOptions{}).Acquire(ctx, Owner{ID: "r1", Control: "c\ntl", User: "ann", Rollout: "r1"})
+		},
+		"release": func(s *script) { _ = open(s, SessionOptions{}).Release(ctx, Owner{ID: "r1"}) },
+		"preflight": func(s *script) {
+			_, _ = open(s, SessionOptions{}).call(ctx, "preflight", []string{"lock", "preflight"}, "unmet")
+		},
+		"stage": func(s *script) { _, _ = open(s, SessionOptions{}).Stage(ctx, tx.Upgrade, nil) },
+		"stage-sudo": func(s *script) {
+			s.answers = []string{"free 1000000 4096\nend", "drop /home/op/.cpacman-drop\nfree 1000000 4096\nend"}
+			_, _ = open(s, SessionOptions{Sudo: true}).Stage(ctx, tx.Upgrade, nil)
+		},
+		"test":  func(s *script) { _, _ = open(s, SessionOptions{}).Test(ctx, tx) },
+		"start": func(s *script) { _ = open(s, SessionOptions{}).Start(ctx, tx) },
+		"erase": func(s *script) { _ = open(s, SessionOptions{}).RunErase(ctx, tx) },
+		"poll":  func(s *script) { _, _ = open(s, SessionOptions{}).Poll(ctx, tx.ID, PollOptions{Tree: true}) },
+		"verify": func(s *script) {
+			_, _ = open(s, SessionOptions{}).call(ctx, "verify", []string{"after"}, hostID(tx.ID), "verified")
+		},
+		"clean": func(s *script) {
+			_, _ = open(s, SessionOptions{Sudo: true}).Clean(ctx, CleanOptions{What: CleanAll, LedgerAge: time.Hour})
+		},
+		"ledger": func(s *script) { _, _ = open(s, SessionOptions{}).Ledger(ctx) },
+	}
+	for name, run := range cases {
+		s := &script{}
+		run(s)
+		golden(t, name+".txt", s.text(t))
+	}
+	golden(t, "order.txt", string(tx.order()))
+	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
+		golden(t, "program-"+p+".sh", program(p))
+	}
+	for _, p := range []string{"stage", "admit", "poll", "after", "ledger"} {
+		golden(t, "program-"+p+".sh", program("guard", p))
+	}
+	for _, p := range []string{"acquire", "preflight", "clean"} {
+		golden(t, "program-"+p+".sh", program("guard", "lock", p))
+	}
+	golden(t, "program-test.sh", program("guard", "steps", "test"))
+	golden(t, "program-start.sh", program("guard", "steps", "lock", "start"))
+	golden(t, "program-runner.sh", program("guard", "steps", "runner"))
+}
+
+// text names programs by their digest's beginning and prints the rest.
+func (s *script) text(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, c := range s.sent {
+		if len(c.Argv) < 5 || c.Argv[0] != "/bin/sh" || c.Argv[1] != "-c" || c.Argv[3] != "cpacman" || c.Script != "" || c.Stdin != nil {
+			t.Errorf("command %q", c.Argv)
+		}
+		// Under 80 KiB with what quoting adds: transport refuses more.
+		n := 0
+		for _, a := range c.Argv {
+			n += len(a)
+		}
+		if n > 40<<10 {
+			t.Errorf("command of %d bytes", n)
+		}
+		fmt.Fprintf(&b, "sudo=%v program=%s", c.Sudo, digestOf([]byte(c.Argv[2]))[:12])
+		for _, a := range c.Argv[4:] {
+			if strings.Count(a, "\n") > 20 {
+				a = "program=" + digestOf([]byte(a))[:12]
+			}
+			fmt.Fprintf(&b, " %q", a)
+		}
+		b.WriteString("\n")
+	}
+	for _, f := range s.files {
+		fmt.Fprintf(&b, "upload %s size=%d mode=%o\n", f.Path, f.Size, f.Mode)
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	p := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, []byte(got)) {
+		t.Errorf("%s differs (-want +got); -update accepts it:\n%s", name, cmp.Diff(string(want), got))
+	}
+}
+
+// Programs keep to what old shells have.
+func TestShellDialect(t *testing.T) {
+	entries, err := scripts.ReadDir("scripts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		text, err := scripts.ReadFile("scripts/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(string(text), "\n") {
+			for _, bad := range []string{"[[", "local ", "function ", "<<<", "&>", "$'", "echo -", "pkill", "killall", "==  ", "source "} {
+				if strings.Contains(line, bad) && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+					t.Errorf("%s:%d has %q: %s", e.Name(), n+1, bad, line)
+				}
+			}
+			if strings.Contains(line, "kill ") && !strings.Contains(line, "kill -0") && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+				t.Errorf("%s:%d kills: %s", e.Name(), n+1, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package host
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// restartNames are the packages that only a reboot makes effective: the list of dnf-plugins-core's needs_restarting.py with
+// the names SUSE uses, and what the host's own drop-in files name.
+func restartNames(a *answer) []string {
+	names := []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-PAE", "kernel-default", "kernel-uek", "kernel-uek-core",
+		"glibc", "linux-firmware", "kernel-firmware", "systemd", "dbus", "dbus-1", "dbus-broker", "dbus-daemon", "microcode_ctl",
+		"ucode-intel", "ucode-amd"}
+	kind := ""
+	for _, l := range a.lines {
+		switch {
+		case l[0] == "file":
+			kind, _, _ = strings.Cut(l[1], " ")
+		case l[0] == "line" && kind == "restart" && len(names) < 1000:
+			names = append(names, strings.TrimSpace(l[1]))
+		}
+	}
+	return names
+}
+
+// kernelNames are packages whose version-release is in uname -r.
+var kernelNames = []string{"kernel-core", "kernel", "kernel-rt-core", "kernel-rt", "kernel-PAE", "kernel-default", "kernel-uek-core", "kernel-uek"}
+
+// rebootNeeded compares the running kernel with the newest installed one, and install times with the boot time.
+func rebootNeeded(f *Facts, names []string) Reboot {
+	r := Reboot{Reasons: []string{}}
+	if reason := kernelBehind(f); reason != "" {
+		r.Reasons = append(r.Reasons, reason)
+	}
+	if f.BootTime > 0 {
+		for _, p := range f.Packages {
+			if p.InstallTime > f.BootTime && slices.Contains(names, p.Name) {
+				r.Reasons = append(r.Reasons, fmt.Sprintf("%s was installed after the boot", p.NEVRA()))
+			}
+		}
+	}
+	r.Needed = len(r.Reasons) > 0
+	return r
+}
+
+// kernelBehind returns the reason when an installed kernel of the running one's name is newer. A running kernel that no
+// package owns (a container, a lab host) says nothing.
+func kernelBehind(f *Facts) string {
+	var running *Package
+	for i, p := range f.Packages {
+		if slices.Contains(kernelNames, p.Name) && strings.HasPrefix(f.Kernel, p.Version+"-"+p.Release) {
+			running = &f.Packages[i]
+			break
+		}
+	}
+	if running == nil {
+		return ""
+	}
+	newest := running
+	for i, p := range f.Packages {
+		if p.Name == running.Name && rpm.Compare(p.NEVRA().EVR, newest.NEVRA().EVR) > 0 {
+			newest = &f.Packages[i]
+		}
+	}
+	if newest == running {
+		return ""
+	}
+	return fmt.Sprintf("kernel %s runs, %s is installed", f.Kernel, newest.NEVRA())
+}

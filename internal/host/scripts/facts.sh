@@ -1,0 +1,120 @@
+# Facts of one host in one round trip (FACT-1). Arguments: the fingerprint cpacman has, the database path it was taken
+# of, and the directories whose free space matters.
+have=$1
+db=$2
+shift 2
+
+osfacts() {
+	for f in /etc/os-release /usr/lib/os-release; do
+		[ -r "$f" ] || continue
+		while read -r l || [ -n "$l" ]; do
+			case $l in ID=* | VERSION_ID=*) say os "$l" ;; esac
+		done <"$f"
+		return
+	done
+	first /etc/redhat-release && say osrel "$l"
+}
+# lines KIND FILE…: the lines of configuration files that mean something to us.
+lines() {
+	kind=$1
+	shift
+	for f in "$@"; do
+		[ -f "$f" ] || continue
+		if [ ! -r "$f" ]; then
+			say unreadable "$kind" "$f"
+			continue
+		fi
+		say file "$kind" "$f"
+		while read -r l || [ -n "$l" ]; do
+			case $kind:$l in
+			*:\#* | *:\;* | *:) ;;
+			repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) say line "$l" ;;
+			main:exclude* | main:protected_packages*) say line "$l" ;;
+			module:\[* | module:stream* | module:state*) say line "$l" ;;
+			lock:* | protected:* | restart:*) say line "$l" ;;
+			esac
+		done <"$f"
+	done
+}
+# enabled KIND NAME…: units that systemd or init starts by themselves; link tests only, no process.
+enabled() {
+	kind=$1
+	shift
+	for u in "$@"; do
+		for f in /etc/systemd/system/*.wants/$u.service /etc/systemd/system/*.wants/$u.timer /etc/rc.d/rc3.d/S*$u /etc/rc3.d/S*$u; do
+			if [ -h "$f" ] || [ -e "$f" ]; then
+				say "$kind" "$u"
+				break
+			fi
+		done
+	done
+}
+# fingerprint: sets fp to size, inode and time of the database's files and of what tells rpm where it is. The
+# shared-memory file changes by reading and is left out.
+fingerprint() {
+	set --
+	for f in "$db"/*; do
+		case $f in *-shm | */__db.* | *.lock) ;; *) set -- "$@" "$f" ;; esac
+	done
+	fp=$(stat -L -c '%n %s %i %y %Y' "$db" "$@" /etc/rpm/macros /etc/rpm/platform /usr/lib/rpm/macros "$HOME/.rpmmacros" 2>/dev/null)
+}
+listing() {
+	listtags
+	say begin
+	{
+		$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n" </dev/null
+		say rc $?
+	} | sed -n -e p -e '$='
+	say listed
+}
+
+say uid "$uid"
+first /etc/machine-id && say machine "$l"
+osfacts
+first /proc/sys/kernel/osrelease && say kernel "$l"
+first /proc/sys/kernel/random/boot_id && say boot "$l"
+while read -r k l; do
+	case $k in btime) say btime "$l" ;; esac
+done </proc/stat
+starttime 1 && say pid1 "$t"
+stat -f -c "$N disk %i %a %S %d %n" "$@" 2>/dev/null
+if [ -d /run/systemd/system ]; then
+	say systemd
+	if q=$(systemctl list-units --state=failed --no-legend --plain --full --no-pager 2>/dev/null </dev/null); then
+		say unitsok
+		[ -z "$q" ] || printf '%s\n' "$q" | while read -r l; do say unit "$l"; done
+	fi
+fi
+enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
+enabled manager puppet puppet-agent chef-client salt-minion cfengine3
+[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+lines repo /etc/yum.repos.d/*.repo
+lines main /etc/dnf/dnf.conf /etc/yum.conf
+lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
+lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
+lines module /etc/dnf/modules.d/*.module
+lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+
+say now "$(date +%s)"
+fp=
+[ -n "$have" ] && [ -n "$db" ] && fingerprint
+if [ -n "$have" ] && [ "$fp" = "$have" ]; then
+	say same
+	lockfile=$db/.rpm.lock
+else
+	command -v $rpm >/dev/null 2>&1 || fail norpm "there is no rpm on this host"
+	rpmpaths || fail rpm "rpm --eval fails or names no database directory"
+	say db "$db"
+	say cpu "$cpu"
+	say rpm "$($rpm --version 2>/dev/null </dev/null)"
+	fingerprint
+	before=$fp
+	printf '%s\n' "$fp" | while read -r l; do say fp "$l"; done
+	listing
+	fingerprint
+	[ "$fp" = "$before" ] || say moved
+fi
+lockholder "$lockfile"
+case $h in held*) command_of "${h#held }" ;; *) l= ;; esac
+say lock "$h" "$l"
+say end

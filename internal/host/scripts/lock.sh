@@ -1,0 +1,41 @@
+# The host lock: a file with its owner's name in it, made by link(2), so that it never exists without a name.
+
+# readlock: sets k_… of the lock; k_id is empty when there is none.
+readlock() {
+	k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0
+	[ -f "$dir/lock" ] || return 0
+	while read -r k v; do
+		case $k in
+		id) k_id=$v ;;
+		control) k_control=$v ;;
+		user) k_user=$v ;;
+		rollout) k_rollout=$v ;;
+		since) k_since=$v ;;
+		seen) k_seen=$v ;;
+		ttl) k_ttl=$v ;;
+		esac
+	done <"$dir/lock"
+}
+# mutex: one program at a time changes lock or ledger. One that was cut is passed over after a minute.
+mutex() {
+	n=0
+	until mkdir "$dir/mutex" 2>/dev/null; do
+		n=$(($n + 1))
+		l=$(stat -c %Y "$dir/mutex" 2>/dev/null)
+		if [ -n "$l" ] && [ $(($(date +%s) - $l)) -gt 60 ]; then
+			rmdir "$dir/mutex" 2>/dev/null
+		fi
+		[ $n -lt 90 ] || fail busy "the directory's mutex is held"
+		sleep 1
+	done
+	trap 'rmdir "$dir/mutex" 2>/dev/null' 0
+}
+saylock() {
+	say id "$k_id"
+	say control "$k_control"
+	say user "$k_user"
+	say rollout "$k_rollout"
+	say since "$k_since"
+	say seen "$k_seen"
+	say ttl "$k_ttl"
+}

@@ -1,0 +1,124 @@
+# The runner: one transaction, detached from everybody. Arguments: the working directory, the id, install or erase.
+# Standard input is closed, output goes to files, its own exit status is always 0 (a failed unit would count as the host's).
+# What it knows stands in $w/state, replaced by rename.
+id=$1
+mode=$2
+w=$dir/ledger/$id
+cd "$w" || exit 0
+# Once only, also when two ways of starting it both worked.
+mkdir "run-$mode" 2>/dev/null || exit 0
+# Signals end neither us nor rpm; a handler, unlike '', is not passed on to what rpm starts.
+trap : HUP INT TERM PIPE
+starttime $$
+me=$t
+first /proc/sys/kernel/random/boot_id
+boot=$l
+began=
+detail=
+# phase NAME: the new state, on disk before it is acted on.
+phase() {
+	now=$(date +%s)
+	{
+		printf 'phase %s\nmode %s\ntoken %s\npid %s\nstart %s\nboot %s\ntime %s\n' "$1" "$mode" "$token" "$$" "$me" "$boot" "$now"
+		[ -z "$began" ] || printf 'began %s\n' "$began"
+		[ -z "$detail" ] || printf 'detail %s\n' "$detail"
+	} >state.new
+	sync state.new 2>/dev/null || sync
+	mv -f state.new state
+	sync . 2>/dev/null
+}
+# finish PHASE DETAIL: the last state. Logs are bounded only now: a filter in between would break scriptlets when it dies.
+finish() {
+	detail=$2
+	for f in u.out u.err i.out i.err e.out e.err test.u test.i test.e runner.log; do keep "$f"; done
+	rm -rf u i test.b test.c test.d
+	phase "$1"
+	exit 0
+}
+# waitlock: until nobody holds rpm's lock. rpm itself does not wait when there is no terminal.
+waitlock() {
+	while :; do
+		rpmpaths || finish refused "rpm rpm --eval fails"
+		lockholder "$lockfile"
+		case $h in held*) ;; *) return 0 ;; esac
+		command_of "${h#held }"
+		detail="${h#held } $l"
+		[ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
+		phase waiting_lock
+		sleep 2
+	done
+}
+# busy FILE: rpm ended because somebody took its lock in between.
+busy() { grep -e 'transaction lock' -e 'exclusive lock' "$1" >/dev/null 2>&1; }
+# step NAME COMMAND…: one rpm call; its status goes to rc. It is repeated only where rpm did nothing for want of the lock.
+step() {
+	n=$1
+	shift
+	while :; do
+		detail=$n
+		[ -n "$began" ] || began=$(date +%s)
+		phase running
+		(
+			[ ! -d "$w/$n" ] || cd "$w/$n" || exit 255
+			exec "$@"
+		) </dev/null >"$w/$n.out" 2>"$w/$n.err"
+		step_rc=$?
+		[ "$step_rc" != 0 ] && busy "$w/$n.err" || break
+		# Nothing was done yet in the first step, so it can be refused.
+		if [ "$(date +%s)" -ge "$limit" ]; then
+			[ "$n" != u ] || finish refused "lock somebody was faster"
+			break
+		fi
+		sleep 1
+		waitlock
+		[ "$n" != u ] || return 1
+	done
+	printf '%s %s\n' "$n" "$step_rc" >>rc
+	sync rc 2>/dev/null || sync
+	return 0
+}
+# inhibit: no shutdown by logind while rpm works. Held by a process of its own, so that its end cannot touch rpm.
+inhibit() {
+	[ -d /run/systemd/system ] && command -v systemd-inhibit >/dev/null 2>&1 || return 0
+	systemd-inhibit --what=shutdown:sleep --who=cpacman --why="rpm transaction $id" --mode=block \
+		/bin/sh -c "while kill -0 $$ 2>/dev/null; do sleep 2; done" </dev/null >/dev/null 2>&1 &
+}
+
+while read -r k v; do
+	case $k in token) token=$v ;; esac
+done <state
+readorder order
+limit=$(($(date +%s) + $o_wait))
+phase testing
+first /etc/machine-id
+[ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || finish refused "machine $l"
+
+if [ "$mode" = erase ]; then
+	waitlock
+	for p in $o_e; do
+		case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
+	done
+	$rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
+	inhibit
+	step e $rpm -e $o_e
+	finish done
+fi
+
+while :; do
+	waitlock
+	detail=
+	phase testing
+	if ! expected; then finish refused "changed $count $set"; fi
+	linkall order || finish refused "digest $bad"
+	rpmtest || finish refused "test $test_rc"
+	[ "$o_u" -gt 0 ] || break
+	[ -n "$began" ] || inhibit
+	step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
+done
+# Step (b) only after a whole (a): there is no one-by-one and no skipping.
+if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
+	[ -n "$began" ] || inhibit
+	waitlock
+	step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+fi
+finish done

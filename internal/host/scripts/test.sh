@@ -1,0 +1,30 @@
+# rpm's own test with the real files, before anything is changed (PLAN-14). Arguments: the drop directory, the order's digest.
+place "$dir" "$dir/spool"
+w=$dir/test.$$
+rm -rf "$w"
+mkdir "$w" || fail space "mkdir $w failed"
+trap 'rm -rf "$w"' 0
+order "$1" "$2"
+readorder "$w/order"
+first /etc/machine-id
+[ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || fail machine "the order is for another machine: $o_machine, this is $l"
+linkall "$w/order" || fail digest "staged package is missing or has other bytes: $bad"
+if ! expected; then say changed "$count" "$set"; fi
+rpmtest
+say test "$test_rc"
+for f in u i; do
+	[ -f "$w/test.$f" ] || continue
+	keep "$w/test.$f"
+	sed "s/^/$N out /" "$w/test.$f"
+	echo
+done
+if [ -n "$o_e" ]; then
+	set -f
+	$rpm -e --test $o_e </dev/null >"$w/test.e" 2>&1
+	say erase $?
+	set +f
+	keep "$w/test.e"
+	sed "s/^/$N eout /" "$w/test.e"
+	echo
+fi
+say end

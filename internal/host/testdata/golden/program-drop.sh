@@ -1,0 +1,110 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null) || return 0
+h=free
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+d=$1
+if [ -z "$d" ]; then
+d=/var/tmp/cpacman-$uid
+[ -d "$HOME" ] && [ -w "$HOME" ] && [ ! -h "$HOME" ] && d=$HOME/.cpacman-drop
+fi
+[ -d "$d" ] || mkdir "$d" 2>/dev/null
+l=$(ls -ldn "$d" 2>/dev/null)
+set -f
+set -- $l
+set +f
+case $1 in drwx------*) ;; *) fail unsafe "$d is not a directory of mode 0700" ;; esac
+[ "$3" = "$uid" ] || fail unsafe "$d belongs to another account"
+say drop "$d"
+stat -f -c "$N free %a %S" "$d"
+say end

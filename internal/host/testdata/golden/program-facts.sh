@@ -1,0 +1,206 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null) || return 0
+h=free
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+have=$1
+db=$2
+shift 2
+osfacts() {
+for f in /etc/os-release /usr/lib/os-release; do
+[ -r "$f" ] || continue
+while read -r l || [ -n "$l" ]; do
+case $l in ID=* | VERSION_ID=*) say os "$l" ;; esac
+done <"$f"
+return
+done
+first /etc/redhat-release && say osrel "$l"
+}
+lines() {
+kind=$1
+shift
+for f in "$@"; do
+[ -f "$f" ] || continue
+if [ ! -r "$f" ]; then
+say unreadable "$kind" "$f"
+continue
+fi
+say file "$kind" "$f"
+while read -r l || [ -n "$l" ]; do
+case $kind:$l in
+*:\#* | *:\;* | *:) ;;
+repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) say line "$l" ;;
+main:exclude* | main:protected_packages*) say line "$l" ;;
+module:\[* | module:stream* | module:state*) say line "$l" ;;
+lock:* | protected:* | restart:*) say line "$l" ;;
+esac
+done <"$f"
+done
+}
+enabled() {
+kind=$1
+shift
+for u in "$@"; do
+for f in /etc/systemd/system/*.wants/$u.service /etc/systemd/system/*.wants/$u.timer /etc/rc.d/rc3.d/S*$u /etc/rc3.d/S*$u; do
+if [ -h "$f" ] || [ -e "$f" ]; then
+say "$kind" "$u"
+break
+fi
+done
+done
+}
+fingerprint() {
+set --
+for f in "$db"/*; do
+case $f in *-shm | */__db.* | *.lock) ;; *) set -- "$@" "$f" ;; esac
+done
+fp=$(stat -L -c '%n %s %i %y %Y' "$db" "$@" /etc/rpm/macros /etc/rpm/platform /usr/lib/rpm/macros "$HOME/.rpmmacros" 2>/dev/null)
+}
+listing() {
+listtags
+say begin
+{
+$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n" </dev/null
+say rc $?
+} | sed -n -e p -e '$='
+say listed
+}
+say uid "$uid"
+first /etc/machine-id && say machine "$l"
+osfacts
+first /proc/sys/kernel/osrelease && say kernel "$l"
+first /proc/sys/kernel/random/boot_id && say boot "$l"
+while read -r k l; do
+case $k in btime) say btime "$l" ;; esac
+done </proc/stat
+starttime 1 && say pid1 "$t"
+stat -f -c "$N disk %i %a %S %d %n" "$@" 2>/dev/null
+if [ -d /run/systemd/system ]; then
+say systemd
+if q=$(systemctl list-units --state=failed --no-legend --plain --full --no-pager 2>/dev/null </dev/null); then
+say unitsok
+[ -z "$q" ] || printf '%s\n' "$q" | while read -r l; do say unit "$l"; done
+fi
+fi
+enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
+enabled manager puppet puppet-agent chef-client salt-minion cfengine3
+[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+lines repo /etc/yum.repos.d/*.repo
+lines main /etc/dnf/dnf.conf /etc/yum.conf
+lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
+lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
+lines module /etc/dnf/modules.d/*.module
+lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+say now "$(date +%s)"
+fp=
+[ -n "$have" ] && [ -n "$db" ] && fingerprint
+if [ -n "$have" ] && [ "$fp" = "$have" ]; then
+say same
+lockfile=$db/.rpm.lock
+else
+command -v $rpm >/dev/null 2>&1 || fail norpm "there is no rpm on this host"
+rpmpaths || fail rpm "rpm --eval fails or names no database directory"
+say db "$db"
+say cpu "$cpu"
+say rpm "$($rpm --version 2>/dev/null </dev/null)"
+fingerprint
+before=$fp
+printf '%s\n' "$fp" | while read -r l; do say fp "$l"; done
+listing
+fingerprint
+[ "$fp" = "$before" ] || say moved
+fi
+lockholder "$lockfile"
+case $h in held*) command_of "${h#held }" ;; *) l= ;; esac
+say lock "$h" "$l"
+say end

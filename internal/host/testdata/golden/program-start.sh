@@ -1,0 +1,373 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null) || return 0
+h=free
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+dir=$1
+shift
+[ "$uid" = 0 ] || fail root "needs root's rights"
+mine() {
+[ ! -h "$1" ] && [ -d "$1" ] || return 1
+set -- $(ls -ldn "$1")
+[ "$3" = 0 ] || return 1
+case $1 in drwx------*) return 0 ;; esac
+return 1
+}
+sane() {
+set -- $(ls -ldnL "$1/." 2>/dev/null)
+[ "$3" = 0 ] || return 1
+case $4:$1 in *:d????-??-?* | 0:d???????-?*) return 0 ;; esac
+return 1
+}
+p=$dir
+while [ "$p" != / ]; do
+p=${p%/*}
+[ -n "$p" ] || p=/
+sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
+done
+place() {
+for p in "$@"; do
+[ -d "$p" ] || mkdir "$p" 2>/dev/null
+mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+done
+}
+[ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
+sha256() {
+sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(openssl dgst -sha256 <"$1" 2>/dev/null) || sum=
+case $sum in
+*"= "*) sum=${sum##*= } ;;
+*) sum=${sum%% *} ;;
+esac
+[ -n "$sum" ]
+}
+isdigest() {
+case $1 in *[!0-9a-f]* | '') return 1 ;; esac
+[ ${#1} = 64 ]
+}
+running() {
+r=
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+for e in "$dir"/ledger/*; do
+[ -f "$e/state" ] || continue
+active "$e" || continue
+r=${e##*/}
+return
+done
+}
+entry() {
+s_phase= s_pid=0 s_start= s_boot= s_time=0
+while read -r k v; do
+case $k in
+phase) s_phase=$v ;;
+pid) s_pid=$v ;;
+start) s_start=$v ;;
+boot) s_boot=$v ;;
+time) s_time=$v ;;
+esac
+done <"$1/state"
+}
+active() {
+entry "$1"
+alive=no
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
+[ "$s_boot" = "$now_boot" ] || return 1
+if [ "$s_phase" = accepted ]; then
+l=$(date +%s)
+[ $(($l - $s_time)) -lt 60 ] || return 1
+alive=starting
+return 0
+fi
+if starttime "$s_pid" && [ "$t" = "$s_start" ]; then
+alive=runner
+return 0
+fi
+members "$s_pid"
+case $m in *" rpm "*) alive=rpm && return 0 ;; esac
+return 1
+}
+members() {
+m=
+for f in /proc/[0-9]*/stat; do
+first "$f" || continue
+name=${l#*\(}
+name=${name%)*}
+pid=${l%% *}
+l=${l##*) }
+set -f
+set -- "$1" $l
+set +f
+[ "$5" = "$1" ] && [ "$2" != Z ] || continue
+m="$m$pid $3 $2 $name 
+"
+done
+}
+readorder() {
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_e=
+while read -r k a b c; do
+case $k in
+id) o_id=$a ;;
+machine) o_machine=$a ;;
+expect)
+o_count=$a
+o_set=$b
+;;
+old) o_old=--oldpackage ;;
+level) o_level=$a ;;
+lockwait) o_wait=$a ;;
+elements) o_elements=$a ;;
+u) o_u=$(($o_u + 1)) ;;
+i) o_i=$(($o_i + 1)) ;;
+e) o_e="$o_e $a" ;;
+esac
+done <"$1"
+}
+linkall() {
+bad=
+rm -rf "$w/u" "$w/i"
+mkdir "$w/u" "$w/i" || return 1
+while read -r k a b c; do
+case $k in u | i) ;; *) continue ;; esac
+f=$dir/spool/$a.rpm
+if isdigest "$a" && [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$a" ]; then
+ln "$f" "$w/$k/$c" 2>/dev/null && continue
+fi
+bad=$c
+return 1
+done <"$1"
+}
+installed() {
+listtags
+$rpm -qa --qf "%{NAME} %|EPOCH?{%{EPOCH}}:{0}| %{VERSION}-%{RELEASE}.%{ARCH} $digest\\n" </dev/null >"$w/set" 2>"$w/set.err" || return 1
+grep '^error: ' "$w/set.err" >/dev/null && return 1
+sed -e '/^gpg-pubkey /d' -e 's/\.(none) /. /' -e 's/^\([^ ]*\) 0 /\1-/' -e t -e 's/^\([^ ]*\) \([0-9]*\) /\1-\2:/' "$w/set" | sort >"$w/set.sorted"
+count=$(grep -c '' "$w/set.sorted")
+sha256 "$w/set.sorted" || return 1
+set=$sum
+rm -f "$w/set" "$w/set.err" "$w/set.sorted"
+[ "$count" -gt 0 ]
+}
+expected() {
+[ -n "$o_set" ] || return 0
+installed || return 1
+[ "$count $set" = "$o_count $o_set" ]
+}
+rpmtest() {
+test_rc=0
+if [ "$o_u" -gt 0 ]; then
+(cd "$w/u" && exec $rpm -U --test $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
+fi
+if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
+set -- "$w"/i/*.rpm
+[ "$o_u" = 0 ] || set -- "$@" "$w"/u/*.rpm
+$rpm -i --test --replacefiles $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/test.i" 2>&1 || inboth "$@" || test_rc=1
+fi
+return $test_rc
+}
+inboth() {
+if $rpm -U --test $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/test.b" 2>&1; then
+: >"$w/test.i"
+return 0
+fi
+tab=$(printf '\t')
+grep -e "^[ $tab]" -e '^error: ' "$w/test.b" | grep -v 'Failed dependencies:' >"$w/test.c"
+grep -F -x -f "$w/test.c" "$w/test.i" >"$w/test.d"
+mv -f "$w/test.d" "$w/test.i"
+[ ! -s "$w/test.i" ]
+}
+keep() {
+[ -f "$1" ] || return 0
+[ "$(wc -c <"$1")" -gt 262144 ] || return 0
+{
+dd bs=1024 count=64 2>/dev/null
+printf '\n[…]\n'
+} <"$1" >"$1.short"
+tail -c 196608 "$1" >>"$1.short"
+mv -f "$1.short" "$1"
+}
+order() {
+isdigest "$2" || fail argument "no digest: $2"
+[ -f "$1/$2.order" ] && [ ! -h "$1/$2.order" ] || fail digest "the order is missing"
+cat <"$1/$2.order" >"$w/order" || fail space "copying the order failed"
+sha256 "$w/order" && [ "$sum" = "$2" ] || fail digest "the order has other bytes"
+}
+readlock() {
+k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0
+[ -f "$dir/lock" ] || return 0
+while read -r k v; do
+case $k in
+id) k_id=$v ;;
+control) k_control=$v ;;
+user) k_user=$v ;;
+rollout) k_rollout=$v ;;
+since) k_since=$v ;;
+seen) k_seen=$v ;;
+ttl) k_ttl=$v ;;
+esac
+done <"$dir/lock"
+}
+mutex() {
+n=0
+until mkdir "$dir/mutex" 2>/dev/null; do
+n=$(($n + 1))
+l=$(stat -c %Y "$dir/mutex" 2>/dev/null)
+if [ -n "$l" ] && [ $(($(date +%s) - $l)) -gt 60 ]; then
+rmdir "$dir/mutex" 2>/dev/null
+fi
+[ $n -lt 90 ] || fail busy "the directory's mutex is held"
+sleep 1
+done
+trap 'rmdir "$dir/mutex" 2>/dev/null' 0
+}
+saylock() {
+say id "$k_id"
+say control "$k_control"
+say user "$k_user"
+say rollout "$k_rollout"
+say since "$k_since"
+say seen "$k_seen"
+say ttl "$k_ttl"
+}
+id=$3 token=$4 mode=$5
+place "$dir" "$dir/spool" "$dir/ledger"
+w=$dir/ledger/$id
+mutex
+readlock
+[ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
+if [ "$mode" = erase ]; then
+[ -f "$w/state" ] || fail unknown "$id"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+active "$w" && fail busy "$id"
+mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
+else
+[ ! -e "$w" ] || fail replay "$id"
+running
+[ -z "$r" ] || fail busy "$r"
+mkdir "$dir/new.$$" || fail space "mkdir failed"
+w=$dir/new.$$
+trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
+order "$1" "$2"
+readorder "$w/order"
+[ "$o_id" = "$id" ] || fail argument "the order is for $o_id"
+w=$dir/ledger/$id
+mkdir "$w" 2>/dev/null || fail replay "$id"
+mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
+fi
+printf '%s\n' "$6" >"$w/runner.sh" || fail space "writing the runner failed"
+first /proc/sys/kernel/random/boot_id
+printf 'phase accepted\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$mode" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+sync "$w/state" "$w" 2>/dev/null || sync
+rmdir "$dir/mutex"
+trap - 0
+[ "$mode" != install ] || rm -rf "$dir/new.$$"
+run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"
+how=
+if [ -d /run/systemd/system ]; then
+collect=
+systemd-run --help 2>/dev/null | grep -e --collect >/dev/null && collect=--collect
+systemd-run --quiet --unit="cpacman-$id-$mode" --description="cpacman transaction $id" $collect -p KillMode=process \
+-p SendSIGKILL=no /bin/sh -c "$run" </dev/null >/dev/null 2>&1 && how=systemd
+fi
+if [ -z "$how" ]; then
+how=setsid
+if command -v setsid >/dev/null 2>&1; then
+setsid /bin/sh -c "$run" </dev/null >/dev/null 2>&1 &
+else
+how=background
+(trap '' HUP; exec /bin/sh -c "$run") </dev/null >/dev/null 2>&1 &
+fi
+fi
+say started "$how"
+say end
