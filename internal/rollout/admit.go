@@ -1,0 +1,242 @@
+package rollout
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// begin asks for the quorum, in the background, once; a dry run needs none. Called with mu held.
+func (r *run) begin() {
+	if r.dryRun || r.sched.Quorum == 0 || r.ro.QuorumMet {
+		r.opened()
+		return
+	}
+	if r.background > 0 {
+		return
+	}
+	r.background++
+	r.goBackground(func() {
+		reached, example := r.reach()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.background--
+		defer r.e.poke()
+		switch {
+		case r.ctx.Err() != nil:
+		case reached >= r.sched.Quorum:
+			if r.ro.State == RolloutCreated {
+				r.opened()
+			}
+		default:
+			_ = r.stop(StopReason{Scope: "rollout", Host: example, Reason: Reason{ReasonQuorum,
+				fmt.Sprintf("%d of %d hosts can be reached and the quorum is %d; nothing was started", reached, r.sched.Hosts, r.sched.Quorum)}})
+		}
+	})
+}
+
+// opened lets the rollout run. Called with mu held.
+func (r *run) opened() {
+	ro := r.ro
+	ro.State, ro.QuorumMet = RolloutRunning, true
+	_ = r.commit(Change{Rollout: &ro, Events: []Event{{Kind: EventRollout, Wave: -1, From: string(r.ro.State), To: string(RolloutRunning)}}})
+	r.e.poke()
+}
+
+// reach counts the hosts of the rollout that can be reached, and names one that cannot.
+func (r *run) reach() (int, string) {
+	answers := make(chan string, r.room)
+	go func() {
+		defer close(answers)
+		r.eachHost(func(host string) {
+			if err := r.cfg.Fleet.Reach(r.ctx, host); err != nil {
+				answers <- host
+				return
+			}
+			answers <- ""
+		})
+	}()
+	reached, example := 0, ""
+	for host := range answers {
+		if host == "" {
+			reached++
+		} else if example == "" || host < example {
+			example = host
+		}
+	}
+	return reached, example
+}
+
+// eachHost calls f for every host of the schedule, as many at once as connections are allowed, and waits for all.
+func (r *run) eachHost(f func(string)) {
+	var hosts []string
+	for _, w := range r.sched.Waves {
+		hosts = append(hosts, w.Hosts...)
+	}
+	r.each(hosts, f)
+}
+
+// each calls f for every host, as many at once as connections are allowed, and waits for all.
+func (r *run) each(hosts []string, f func(string)) {
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		if r.connections.Acquire(r.ctx, 1) != nil {
+			break
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer r.connections.Release(1)
+			f(h)
+		}()
+	}
+	wg.Wait()
+}
+
+// admit lets hosts of a wave begin while there is room, and opens the gate when all are final. Called with mu held.
+func (r *run) admit(w int) {
+	if r.queueFor != w {
+		r.fill(w)
+	}
+	kept := r.blocked[:0]
+	for i, h := range r.blocked { // what a cluster kept back comes first
+		if r.hosts[h].State != StatePending {
+			continue
+		}
+		if r.atWork[h] || !r.hasRoom(w) || !r.clusterAllows(h) {
+			kept = append(kept, r.blocked[i])
+			continue
+		}
+		r.launch(h)
+	}
+	r.blocked = kept
+	for len(r.queue) > 0 && r.hasRoom(w) {
+		h := r.queue[0]
+		r.queue = r.queue[1:]
+		switch {
+		case r.hosts[h].State != StatePending:
+		case !r.atWork[h] && r.clusterAllows(h):
+			r.launch(h)
+		default: // kept back by a cluster, or its last goroutine is still at its end
+			r.blocked = append(r.blocked, h)
+		}
+	}
+	if len(r.atWork) == 0 && len(r.queue) == 0 && r.ctx.Err() == nil {
+		r.lastOfWave(w)
+	}
+}
+
+// fill makes the queue of a wave. Called with mu held.
+func (r *run) fill(w int) {
+	r.queueFor, r.queue, r.blocked = w, nil, nil
+	for _, h := range r.sched.Waves[w].Hosts {
+		if r.hosts[h].State == StatePending {
+			r.queue = append(r.queue, h)
+		}
+	}
+}
+
+// lastOfWave does what is left when no host of the wave is at work: deferred hosts get their second try, then what a cluster
+// still keeps back is held, then the gate is looked at. Called with mu held.
+func (r *run) lastOfWave(w int) {
+	waits := false
+	for _, h := range r.sched.Waves[w].Hosts {
+		if r.hosts[h].State != StateDeferred {
+			continue
+		}
+		waits = true
+		if r.hasRoom(w) && r.clusterAllows(h) {
+			r.launch(h)
+		}
+	}
+	if len(r.atWork) > 0 {
+		return
+	}
+	if waits || len(r.blocked) > 0 {
+		// Nobody is at work, so nothing that this rollout does can free the cluster any more.
+		for _, h := range r.sched.Waves[w].Hosts {
+			if s := r.hosts[h].State; s == StatePending || s == StateDeferred {
+				_ = r.stepLocked(h, OnRefused, Reason{ReasonClusterFloor, r.clusterText(h)}, nil)
+			}
+		}
+		r.blocked = nil
+		r.e.poke()
+		return
+	}
+	if r.tally.waves[w].ended == r.tally.waves[w].total {
+		r.gate(w)
+	}
+}
+
+// hasRoom tells whether one more host may be at work. Called with mu held.
+func (r *run) hasRoom(w int) bool {
+	if r.ro.State != RolloutRunning || r.ctx.Err() != nil || r.asking > 0 || len(r.atWork) >= r.room {
+		return false
+	}
+	return !r.sched.Strict || r.dryRun || len(r.atWork) < r.tally.room(w)
+}
+
+// clusterAllows tells whether the clusters of a host can spare it, as far as this rollout knows: one member of each first,
+// then no more at a time than the limit. Called with mu held.
+func (r *run) clusterAllows(h string) bool {
+	if r.dryRun {
+		return true
+	}
+	self := 0
+	if r.tally.unavailable(r.m.info[r.hosts[h].State]) {
+		self = 1
+	}
+	for _, name := range r.sched.Host[h].Clusters {
+		c := r.tally.clusters[name]
+		if c.unavailable-self+1 > c.max {
+			return false
+		}
+		if c.proven == 0 && c.atWork > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) clusterText(h string) string {
+	for _, name := range r.sched.Host[h].Clusters {
+		if c := r.tally.clusters[name]; c.unavailable+1 > c.max {
+			return fmt.Sprintf("cluster %s: %d members are unavailable and at most %d may be", name, c.unavailable, c.max)
+		}
+	}
+	return "its clusters cannot spare it"
+}
+
+// launch admits a host. Called with mu held.
+func (r *run) launch(h string) {
+	now := r.cfg.Clock.Now()
+	if r.stepLocked(h, OnAdmitted, Reason{}, func(rec *HostRecord) { rec.Started = now }) != nil {
+		return
+	}
+	r.put(h, (*hostRun).begin)
+}
+
+// put sets a goroutine to work on a host. Called with mu held.
+func (r *run) put(h string, f func(*hostRun)) {
+	r.atWork[h] = true
+	r.goBackground(func() {
+		defer func() {
+			r.mu.Lock()
+			delete(r.atWork, h)
+			r.mu.Unlock()
+			r.e.poke()
+		}()
+		if r.connections.Acquire(r.ctx, 1) != nil {
+			return
+		}
+		defer r.connections.Release(1)
+		hr := &hostRun{r: r, host: h, plan: r.sched.Host[h]}
+		f(hr)
+		hr.close()
+	})
+}
+
+// soakEvery is the time between two rounds of checks. Called with mu held.
+func (r *run) soakEvery(w int) time.Duration {
+	return min(r.cfg.Timing.SoakEvery, r.sched.Levels[r.sched.Waves[w].Level].Soak)
+}

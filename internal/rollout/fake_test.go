@@ -1,0 +1,483 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// seen collects the lines of the table that any test has taken.
+var seen sync.Map
+
+// TestMain wants, after a complete run, that every line of the table was taken: what no test can reach is no contract.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	if code == 0 && flag.Lookup("test.run").Value.String() == "" && !testing.Short() && flag.Lookup("test.skip").Value.String() == "" {
+		for _, tr := range Transitions() {
+			if _, ok := seen.Load([2]string{string(tr.From), string(tr.On)}); !ok {
+				fmt.Fprintf(os.Stderr, "no test takes %s on %s to %s\n", tr.From, tr.On, tr.To)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// kind is how a fake host behaves.
+type kind string
+
+const (
+	plain        kind = "plain"
+	upToDate     kind = "up to date since"
+	sameSet      kind = "changed, same set"
+	changed      kind = "changed"
+	rebuilt      kind = "rebuilt"
+	noKey        kind = "key missing"
+	stageFails   kind = "stage fails"
+	testFails    kind = "test fails"
+	retestFails  kind = "retest fails"
+	rpmLocked    kind = "rpm locked"
+	lockedByPeer kind = "locked by a peer"
+	nothingDone  kind = "transaction changes nothing"
+	partial      kind = "partial"
+	powerCut     kind = "power cut"
+	red          kind = "red after"
+	redLate      kind = "red in the soak"
+	redAlways    kind = "red before and after"
+	blind        kind = "unknown after"
+	away         kind = "unreachable"
+	awayOnce     kind = "unreachable once"
+	dropStart    kind = "connection drops at the start, not begun"
+	dropStarted  kind = "connection drops at the start, begun"
+	gone         kind = "gone after the start"
+	forgets      kind = "forgets the transaction"
+	noStart      kind = "refuses to start"
+	erases       kind = "has a step (c)"
+	scriptlets   kind = "scriptlet errors"
+	badKey       kind = "host key"
+	heldStage    kind = "held while staging"
+	heldTest     kind = "held while testing"
+	goneDone     kind = "gone after the transaction"
+	goneErase    kind = "gone before step (c)"
+	eraseFails   kind = "step (c) fails"
+)
+
+// fakeTx is a transaction on a fake host.
+type fakeTx struct {
+	ends time.Time
+}
+
+// fakeHost is what the world knows of a host.
+type fakeHost struct {
+	kind    kind
+	opens   int
+	starts  int
+	updated bool
+	erased  int
+	tx      map[string]*fakeTx
+	owner   string // of the lock
+	fixed   bool   // behaves as plain from now on
+}
+
+// world is a fleet, its health, its recheck and its neighbours, with the promises checked as things happen. It outlives
+// engines, as real hosts do.
+type world struct {
+	mu       sync.Mutex
+	hosts    map[string]*fakeHost
+	journal  *memJournal
+	outside  map[string]string // why a host is unavailable for reasons of its own
+	txTime   time.Duration
+	flaky    float64 // chance that any call loses its connection
+	rng      *rand.Rand
+	broken   []string // promises that were broken
+	sleepOps bool
+	opTime   time.Duration
+	slow     map[string]time.Duration // more time for each call to a host
+	dropIn   map[string]State         // where a host loses its connection
+	drops    int                      // how often it does
+}
+
+func newWorld(kinds map[string]kind) *world {
+	w := &world{hosts: map[string]*fakeHost{}, outside: map[string]string{}, txTime: 20 * time.Second, rng: rand.New(rand.NewPCG(1, 2))}
+	for h, k := range kinds {
+		w.hosts[h] = &fakeHost{kind: k, tx: map[string]*fakeTx{}}
+	}
+	return w
+}
+
+func (w *world) break_(format string, args ...any) {
+	w.broken = append(w.broken, fmt.Sprintf(format, args...))
+}
+
+func (w *world) is(host string, k kind) bool {
+	h := w.hosts[host]
+	return h.kind == k && !h.fixed
+}
+
+// op takes time and may lose the connection.
+func (w *world) op(ctx context.Context) error {
+	w.mu.Lock()
+	d := max(w.opTime, 10*time.Millisecond)
+	if w.sleepOps {
+		d = time.Duration(w.rng.IntN(3000)) * time.Millisecond
+	}
+	drop := w.rng.Float64() < w.flaky
+	w.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+	}
+	if drop {
+		return Disconnected(errors.New("connection reset"))
+	}
+	return nil
+}
+
+func (w *world) Reach(ctx context.Context, host string) error {
+	if err := w.op(ctx); err != nil {
+		return Unreachable(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.is(host, away) {
+		return Unreachable(errors.New("no route to host"))
+	}
+	return nil
+}
+
+func (w *world) Open(ctx context.Context, job Job) (Worker, error) {
+	if err := w.op(ctx); err != nil {
+		return nil, Unreachable(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hosts[job.Host]
+	h.opens++
+	switch {
+	case w.is(job.Host, away), w.is(job.Host, awayOnce) && h.opens == 1, w.is(job.Host, gone) && h.starts > 0:
+		return nil, Unreachable(errors.New("no route to host"))
+	}
+	if w.is(job.Host, badKey) {
+		return nil, Held(ReasonHostKey, "another host key")
+	}
+	return &fakeWorker{w: w, job: job, h: h}, nil
+}
+
+func (w *world) Recheck(_ context.Context, host string, _ any) (RecheckResult, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.is(host, upToDate), w.hosts[host].updated:
+		return RecheckResult{Verdict: RecheckNothing}, nil
+	case w.is(host, sameSet):
+		return RecheckResult{Verdict: RecheckSame}, nil
+	}
+	return RecheckResult{Verdict: RecheckChanged, Detail: "bar 1 → 2"}, nil
+}
+
+func (w *world) RunChecks(ctx context.Context, host string, checks []string, baseline []CheckResult) []CheckResult {
+	if w.op(ctx) != nil && ctx.Err() != nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, h := Green, w.hosts[host]
+	switch {
+	case w.is(host, redAlways), h.updated && w.is(host, red):
+		v = Red
+	case h.updated && w.is(host, blind):
+		v = Unknown
+	case h.updated && w.is(host, redLate) && w.sinceTx(h) > 3*time.Minute:
+		v = Red
+	}
+	var out []CheckResult
+	for _, c := range checks {
+		out = append(out, CheckResult{Check: c, Verdict: v, Output: "said " + string(v)})
+	}
+	return out
+}
+
+func (w *world) sinceTx(h *fakeHost) time.Duration {
+	for _, t := range h.tx {
+		return time.Since(t.ends)
+	}
+	return 0
+}
+
+func (w *world) Unavailable(ctx context.Context, host string) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.outside[host], nil
+}
+
+// fakeWorker is a connection to a fakeHost.
+type fakeWorker struct {
+	w      *world
+	job    Job
+	h      *fakeHost
+	closed bool
+}
+
+func (f *fakeWorker) lock(ctx context.Context) (func(), error) {
+	if f.closed {
+		return nil, errors.New("used after close")
+	}
+	if d := f.w.slow[f.job.Host]; d > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(d):
+		}
+	}
+	if err := f.w.op(ctx); err != nil {
+		return nil, err
+	}
+	f.w.mu.Lock()
+	if s, ok := f.w.dropIn[f.job.Host]; ok && f.w.drops > 0 && f.w.journal.states()[f.job.Host] == s {
+		f.w.drops--
+		f.w.mu.Unlock()
+		return nil, Disconnected(errors.New("reset"))
+	}
+	return f.w.mu.Unlock, nil
+}
+
+func (f *fakeWorker) is(k kind) bool { return f.w.is(f.job.Host, k) }
+
+func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return Preflight{}, err
+	}
+	defer unlock()
+	pf := Preflight{MachineID: "m-" + f.job.Host, InstalledDigest: "old"}
+	switch {
+	case f.is(rebuilt):
+		pf.MachineID = "other"
+	case f.is(noKey):
+		pf.Refusals = []Reason{{ReasonKeyMissing, "key 1234 is missing"}}
+	case f.is(changed), f.is(sameSet), f.is(upToDate):
+		pf.InstalledDigest = "drifted"
+	}
+	if f.h.updated {
+		pf.InstalledDigest = "new"
+	}
+	return pf, nil
+}
+
+func (f *fakeWorker) Stage(ctx context.Context, progress func(done, total int64)) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if f.is(heldStage) {
+		return Held(ReasonSpace, "no room")
+	}
+	if f.is(stageFails) {
+		return Failed(ReasonSpace, "no space left")
+	}
+	return nil
+}
+
+func (f *fakeWorker) Test(ctx context.Context) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if f.is(heldTest) {
+		return Held(ReasonKeyMissing, "no key")
+	}
+	if f.is(testFails) {
+		return Failed(ReasonTest, "file conflict")
+	}
+	return nil
+}
+
+func (f *fakeWorker) Discard(ctx context.Context) error { return f.w.op(ctx) }
+
+func (f *fakeWorker) Lock(ctx context.Context, wait time.Duration) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if f.is(lockedByPeer) {
+		return Locked("bob on ops2")
+	}
+	f.h.owner = f.job.Rollout
+	return nil
+}
+
+func (f *fakeWorker) Unlock(ctx context.Context) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for id, t := range f.h.tx {
+		if time.Now().Before(t.ends) && id == f.job.TxID {
+			f.w.break_("%s: unlocked while its transaction runs", f.job.Host)
+		}
+	}
+	f.h.owner = ""
+	return nil
+}
+
+func (f *fakeWorker) Start(ctx context.Context) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	f.w.checkStart(f.job, f.h)
+	f.h.starts++
+	if f.is(noStart) {
+		return Failed(ReasonSpace, "ledger: no space left on device")
+	}
+	if f.is(dropStart) && f.h.starts == 1 {
+		return Disconnected(errors.New("reset"))
+	}
+	if t := f.h.tx[f.job.TxID]; t != nil {
+		f.w.break_("%s: transaction %s asked for although the host knows it", f.job.Host, f.job.TxID)
+		return nil
+	}
+	f.h.tx[f.job.TxID] = &fakeTx{ends: time.Now().Add(f.w.txTime)}
+	if f.is(dropStarted) && f.h.starts == 1 || f.is(gone) {
+		return Disconnected(errors.New("reset"))
+	}
+	return nil
+}
+
+func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return TxStatus{}, err
+	}
+	defer unlock()
+	t := f.h.tx[f.job.TxID]
+	switch {
+	case t == nil, f.is(forgets) && time.Now().After(t.ends):
+		return TxStatus{Phase: TxUnknown}, nil
+	case f.is(retestFails):
+		t.ends = time.Now()
+		return TxStatus{Phase: TxRefused, Detail: "needs libfoo"}, nil
+	case f.is(rpmLocked):
+		t.ends = time.Now()
+		return TxStatus{Phase: TxLocked, Detail: "yum, pid 7"}, nil
+	case time.Now().Before(t.ends):
+		return TxStatus{Phase: TxRunning}, nil
+	case f.is(powerCut):
+		return TxStatus{Phase: TxInterrupted}, nil
+	}
+	if !f.is(nothingDone) && !f.is(partial) {
+		f.h.updated = true
+	}
+	return TxStatus{Phase: TxDone}, nil
+}
+
+func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return Verification{}, err
+	}
+	defer unlock()
+	v := Verification{Outcome: VerifyExpected}
+	switch {
+	case f.is(nothingDone):
+		v.Outcome = VerifyOld
+	case f.is(partial):
+		v.Outcome, v.Detail = VerifyPartial, "foo-2 is missing"
+	case f.is(goneDone):
+		return Verification{}, Disconnected(errors.New("reset"))
+	case f.is(erases), f.is(goneErase), f.is(eraseFails):
+		v.Erase = true
+	case f.is(scriptlets):
+		v.Flags = []Flag{FlagScriptletErrors}
+	}
+	return v, nil
+}
+
+func (f *fakeWorker) Erase(ctx context.Context) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if f.h.owner == "" {
+		f.w.break_("%s: step (c) without the lock", f.job.Host)
+	}
+	switch {
+	case f.is(goneErase):
+		return Disconnected(errors.New("reset"))
+	case f.is(eraseFails):
+		return Failed(ReasonTransaction, "rpm -e failed")
+	}
+	f.h.erased++
+	return nil
+}
+
+func (f *fakeWorker) Close() error { f.closed = true; return nil }
+
+// checkStart checks what must hold at the moment a transaction is asked for. Called with the world's lock held.
+func (w *world) checkStart(job Job, h *fakeHost) {
+	j := w.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	rec := j.hosts[job.Host]
+	if rec.State != StateTransacting || rec.TxID != job.TxID {
+		w.break_("%s: asked for %s while the journal has %s %q", job.Host, job.TxID, rec.State, rec.TxID)
+	}
+	if h.owner != job.Rollout {
+		w.break_("%s: started without the lock", job.Host)
+	}
+	if j.ro.DryRun {
+		w.break_("%s: started in a dry run", job.Host)
+	}
+	for id := range h.tx {
+		if id == TxID(job.Rollout, job.Host, rec.Attempt) {
+			w.break_("%s: %s runs twice", job.Host, id)
+		}
+	}
+	for _, c := range j.schedule.Clusters {
+		if !slices.Contains(c.Members, job.Host) {
+			continue
+		}
+		missing := 1
+		for _, m := range c.Members {
+			if m == job.Host {
+				continue
+			}
+			r, ours := j.hosts[m]
+			if w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped {
+				missing++
+			}
+		}
+		if missing > c.MaxUnavailable {
+			w.break_("%s: cluster %s has %d of %d unavailable", job.Host, c.Name, missing, c.MaxUnavailable)
+		}
+	}
+}
+
+// missingState is written down here on its own, so that a mistake in the engine's list is seen.
+func missingState(s State) bool {
+	switch s {
+	case StateTransacting, StateVerifying, StateChecking, StateTxFailed, StateTxPartial, StateHealthFailed, StateLost,
+		StateUnreconciled, StateHeld, StateUnreachable, StateDeferred:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,315 @@
+package rollout
+
+import (
+	"context"
+	"time"
+)
+
+// hostRun works on one host, in one goroutine: connection, preflight, packages, test, transaction, verification, health.
+// Each method does one part and returns false when the host has reached a state in which this attempt goes no further, or the
+// run was cut.
+type hostRun struct {
+	r        *run
+	host     string
+	plan     HostPlan
+	w        Worker // nil: not connected
+	locked   bool
+	slot     bool // holds one of the transactions
+	progress time.Time
+}
+
+// begin is a whole attempt.
+func (h *hostRun) begin() {
+	defer h.giveBack()
+	if !h.connect() || !h.preflight() {
+		return
+	}
+	if h.r.record(h.host).State == StateChecking {
+		h.check()
+		return
+	}
+	if !h.stage() || !h.test() || !h.ready() || !h.lock() {
+		return
+	}
+	if !h.start() || !h.await(false) || !h.verify() {
+		return
+	}
+	h.endSlot()
+	h.check()
+}
+
+func (h *hostRun) job() Job {
+	rec := h.r.record(h.host)
+	return Job{Rollout: h.r.id, PlanID: h.r.planID, Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
+}
+
+func (h *hostRun) ctx() context.Context { return h.r.ctx }
+
+// close ends the connection.
+func (h *hostRun) close() {
+	if h.w != nil {
+		_ = h.w.Close()
+		h.w = nil
+	}
+}
+
+func (h *hostRun) endSlot() {
+	if h.slot {
+		h.r.transactions.Release(1)
+		h.slot = false
+	}
+}
+
+// giveBack returns what this attempt holds. After a detach the host's lock stays: it belongs to the rollout, and the
+// transaction may be running.
+func (h *hostRun) giveBack() {
+	h.endSlot()
+	if !h.locked || h.ctx().Err() != nil || !h.r.record(h.host).State.releasesLock() {
+		return
+	}
+	ctx, cancel := h.r.e.settle(h.ctx())
+	defer cancel()
+	if h.w == nil {
+		w, err := h.r.cfg.Fleet.Open(ctx, h.job())
+		if err != nil {
+			h.warn("could not give the lock back: " + err.Error())
+			return
+		}
+		h.w = w
+	}
+	if err := h.w.Unlock(ctx); err != nil {
+		h.warn("could not give the lock back: " + err.Error())
+	}
+	h.locked = false
+}
+
+// releasesLock tells whether the lock on the host has no more use in that state. Where a transaction may still run, it has.
+func (s State) releasesLock() bool {
+	return s == StatePending || s == StateDeferred || s.Final() && s != StateLost && s != StateUnreconciled
+}
+
+func (h *hostRun) warn(text string) {
+	h.r.observe(Event{Kind: EventWarning, Wave: h.plan.Wave, Host: h.host, Reason: Reason{ReasonInternal, text}.bounded()})
+}
+
+// advance takes a step before the transaction, unless the rollout was stopped or aborted meanwhile: then the host goes where
+// that sends it, and advance returns false. Both are decided under one lock with the step itself.
+func (h *hostRun) advance(on Trigger, edit func(*HostRecord)) bool {
+	r := h.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.ro.State {
+	case RolloutStopped:
+		_ = r.stepLocked(h.host, OnStopped, Reason{ReasonStopped, r.ro.Stop.Text}, nil)
+		return false
+	case RolloutAborted:
+		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
+		return false
+	}
+	return r.stepLocked(h.host, on, Reason{}, edit) == nil
+}
+
+// end takes a step after which this attempt goes no further. Always false.
+func (h *hostRun) end(on Trigger, why Reason) bool {
+	_ = h.r.step(h.host, on, why, nil)
+	return false
+}
+
+// away is what becomes of a host that cannot be reached before its transaction (ROLL-15). Always false.
+func (h *hostRun) away(err error) bool {
+	h.close()
+	h.locked = false // it belongs to the rollout and is taken again by the next try
+	why := reasonOf(err, ReasonUnreachable)
+	r := h.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sched.Unreachable == "defer" && r.hosts[h.host].Deferred == 0 {
+		_ = r.stepLocked(h.host, OnDeferred, why, func(rec *HostRecord) { rec.Deferred++ })
+		return false
+	}
+	_ = r.stepLocked(h.host, OnGaveUp, why, nil)
+	return false
+}
+
+// failed sorts an error of a step before the transaction. Always false.
+func (h *hostRun) failed(err error, on Trigger, code ReasonCode) bool {
+	if h.ctx().Err() != nil {
+		return false
+	}
+	switch kindOf(err) {
+	case KindUnreachable, KindLost:
+		return h.away(err)
+	case KindHeld:
+		return h.end(OnRefused, reasonOf(err, code))
+	}
+	return h.end(on, reasonOf(err, code))
+}
+
+func (h *hostRun) connect() bool {
+	w, err := h.r.cfg.Fleet.Open(h.ctx(), h.job())
+	if err != nil {
+		if h.ctx().Err() != nil {
+			return false
+		}
+		if kindOf(err) == KindHeld {
+			return h.end(OnRefused, reasonOf(err, ReasonInternal))
+		}
+		return h.away(err)
+	}
+	h.w = w
+	return h.advance(OnConnected, nil)
+}
+
+// preflight reads the host and compares it with what the plan was made from (PLAN-10, INV-9).
+func (h *hostRun) preflight() bool {
+	pf, err := h.w.Preflight(h.ctx())
+	if err != nil {
+		return h.failed(err, OnRefused, ReasonInternal)
+	}
+	if h.plan.MachineID != "" && pf.MachineID != h.plan.MachineID {
+		return h.end(OnRefused, Reason{ReasonRebuilt, "another machine answers under this name: machine-id " + short(pf.MachineID) +
+			", the plan was made for " + short(h.plan.MachineID)})
+	}
+	if len(pf.Refusals) > 0 {
+		why := pf.Refusals[0]
+		for _, more := range pf.Refusals[1:] {
+			why.Text += "; " + more.Text
+		}
+		return h.end(OnRefused, why)
+	}
+	flags := pf.Flags
+	rec := h.r.record(h.host)
+	if h.plan.Empty {
+		return h.nothing(rec)
+	}
+	if pf.InstalledDigest != h.plan.InstalledDigest {
+		res, err := h.r.cfg.Rechecker.Recheck(h.ctx(), h.host, pf.Facts)
+		switch {
+		case h.ctx().Err() != nil:
+			return false
+		case err != nil:
+			return h.end(OnRefused, Reason{ReasonChanged, "changed since the plan, and its set could not be computed again: " + err.Error()})
+		case res.Verdict == RecheckNothing:
+			return h.nothing(rec)
+		case res.Verdict != RecheckSame:
+			return h.end(OnRefused, Reason{ReasonChanged, "changed since the plan: " + res.Detail})
+		}
+		flags = addFlags(flags, FlagRechecked)
+	}
+	return h.advance(OnUnchanged, func(rec *HostRecord) { rec.Flags = addFlags(rec.Flags, flags...) })
+}
+
+// nothing is a host that already has what the plan wants. After an earlier attempt its health is still to be judged; else
+// there is nothing to judge. It is the only way on for which advance returns true in state checking.
+func (h *hostRun) nothing(rec HostRecord) bool {
+	if rec.Attempt > 1 && !h.r.dryRun {
+		return h.advance(OnAlreadyThere, nil)
+	}
+	return h.end(OnNothingToDo, Reason{ReasonAlreadyUpdated, "what the plan wants is there"})
+}
+
+func (h *hostRun) stage() bool {
+	if h.r.transfers.Acquire(h.ctx(), 1) != nil {
+		return false
+	}
+	err := h.w.Stage(h.ctx(), h.report)
+	h.r.transfers.Release(1)
+	if err != nil {
+		return h.failed(err, OnStageFailed, ReasonStage)
+	}
+	return h.advance(OnStaged, nil)
+}
+
+// report shows the bytes of a transfer, at most twice a second and at the end.
+func (h *hostRun) report(done, total int64) {
+	r := h.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.cfg.Clock.Now()
+	if done < total && now.Sub(h.progress) < 500*time.Millisecond {
+		return
+	}
+	h.progress = now
+	r.cfg.Observer.Observe(Event{At: now, Rollout: r.id, Kind: EventProgress, Wave: h.plan.Wave, Host: h.host, Done: done, Total: total})
+}
+
+func (h *hostRun) test() bool {
+	err := h.w.Test(h.ctx())
+	if h.r.dryRun && !h.r.keepStaged && h.ctx().Err() == nil {
+		ctx, cancel := h.r.e.settle(h.ctx())
+		defer cancel()
+		if err := h.w.Discard(ctx); err != nil {
+			h.warn("could not remove what was staged: " + err.Error())
+		}
+	}
+	if err != nil {
+		return h.failed(err, OnTestFailed, ReasonTest)
+	}
+	if h.r.dryRun {
+		return h.end(OnDryRunPassed, Reason{ReasonDryRun, "the test passed; a dry run goes no further"})
+	}
+	return h.advance(OnTested, nil)
+}
+
+// ready waits for a transaction slot and takes the baseline as late as possible (ROLL-4).
+func (h *hostRun) ready() bool {
+	if h.r.transactions.Acquire(h.ctx(), 1) != nil {
+		return false
+	}
+	h.slot = true
+	base := h.r.runChecks(h.host, h.plan.Checks, nil)
+	if h.ctx().Err() != nil {
+		return false
+	}
+	return h.advance(OnSlot, func(rec *HostRecord) { rec.Baseline = base })
+}
+
+// lock takes the host's lock and asks its clusters while it holds it: whoever locks first and asks then cannot, together with
+// another engine, take one member too many.
+func (h *hostRun) lock() bool {
+	t := h.r.cfg.Timing
+	deadline := h.r.cfg.Clock.Now().Add(h.r.lockWait)
+	for {
+		err := h.w.Lock(h.ctx(), max(deadline.Sub(h.r.cfg.Clock.Now()), 0))
+		if kindOf(err) == KindLocked {
+			return h.end(OnLockExpired, reasonOf(err, ReasonLocked))
+		}
+		if err != nil {
+			return h.failed(err, OnRefused, ReasonLocked)
+		}
+		h.locked = true
+		why := h.r.floor(h.host)
+		if h.ctx().Err() != nil {
+			return false
+		}
+		if why == "" {
+			return true
+		}
+		if err := h.w.Unlock(h.ctx()); err != nil {
+			return h.failed(err, OnRefused, ReasonLocked)
+		}
+		h.locked = false
+		if !h.r.cfg.Clock.Now().Before(deadline) {
+			return h.end(OnRefused, Reason{ReasonClusterFloor, why})
+		}
+		if h.r.sleep(h.r.jittered(t.ClusterEvery)) != nil || h.haltedHere() {
+			return false
+		}
+	}
+}
+
+// haltedHere leaves a waiting host where a stop or an abort sends it.
+func (h *hostRun) haltedHere() bool {
+	r := h.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.ro.State {
+	case RolloutStopped:
+		_ = r.stepLocked(h.host, OnStopped, Reason{ReasonStopped, r.ro.Stop.Text}, nil)
+	case RolloutAborted:
+		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,226 @@
+package rollout
+
+import (
+	"context"
+	"time"
+)
+
+// Fleet opens workers.
+//
+// Both methods are called from many goroutines at once, at most Limits.Connections of them at a time. They return when ctx
+// ends. The implementation retries what its transport calls retryable (a dropped handshake) before it answers; the engine
+// retries hosts, not handshakes. Errors are *Error: KindUnreachable for no connection, KindHeld for a host that answers and
+// must not be touched (host key, identity refused); any other error counts as unreachable.
+type Fleet interface {
+	// Open dials the host of a job. The worker belongs to one goroutine.
+	Open(ctx context.Context, job Job) (Worker, error)
+	// Reach tells whether a connection can be made, as cheaply as can be: for the quorum.
+	Reach(ctx context.Context, host string) error
+}
+
+// Job is what a worker is for.
+type Job struct {
+	Rollout string // also the owner of the lock on the host, together with the host's name
+	PlanID  string
+	Host    string
+	Attempt int
+	TxID    string // of this attempt
+}
+
+// Worker is one connection to one host for one attempt. It is used by one goroutine at a time and may be replaced by a new
+// worker of the same job after the connection was lost: nothing that must survive may live in it.
+//
+// Every method returns when ctx ends. Errors are *Error; an error of another type means a failure before the start of the
+// transaction and "not known, ask again" after it.
+type Worker interface {
+	Preparer
+	Locker
+	Transactor
+	// Close ends the connection. What runs on the host goes on. It may be called twice.
+	Close() error
+}
+
+// Preparer is what happens before the transaction. None of it changes what is installed. All of it may be repeated.
+type Preparer interface {
+	// Preflight reads the host. KindHeld is final for the attempt.
+	Preflight(ctx context.Context) (Preflight, error)
+	// Stage sends what is missing and proves all of it on the host; progress is called with bytes, in the calling goroutine
+	// or another, never after Stage has returned.
+	Stage(ctx context.Context, progress func(done, total int64)) error
+	// Test runs rpm's own test on the host.
+	Test(ctx context.Context) error
+	// Discard removes what Stage sent for this rollout.
+	Discard(ctx context.Context) error
+}
+
+// Locker is the host's lock of ours (PUSH-5). Its owner is the rollout and the host, not the connection: it outlives a lost
+// connection, and taking it again by the same owner succeeds at once.
+type Locker interface {
+	// Lock waits up to wait; KindLocked names the holder.
+	Lock(ctx context.Context, wait time.Duration) error
+	// Unlock gives it back; not holding it is no error.
+	Unlock(ctx context.Context) error
+}
+
+// Transactor is the transaction. The id is Job.TxID.
+type Transactor interface {
+	// Start asks the host to run the transaction, detached, and returns when the host has written that it knows the id. The
+	// host refuses to run an id twice: Start of a known id does nothing and succeeds. The engine has journalled the id
+	// before it calls, and calls again only after Poll said TxUnknown. After any error the engine polls.
+	Start(ctx context.Context) error
+	// Poll asks the host over this connection what became of the id. It may be called at any time, by any number of engines.
+	Poll(ctx context.Context) (TxStatus, error)
+	// Verify compares the installed set with the expected one, before or after step (c). It may be repeated.
+	Verify(ctx context.Context) (Verification, error)
+	// Erase runs step (c) and returns when it ended: removals by keep-N and remove policies, if the set has any. It does
+	// nothing the second time. KindFailed: not all of it was done.
+	Erase(ctx context.Context) error
+}
+
+// Preflight is what a host answered before anything is sent.
+type Preflight struct {
+	MachineID       string
+	InstalledDigest string
+	Refusals        []Reason // key missing, no space, unfinished transaction, shutdown due: any holds the host
+	Flags           []Flag
+	Facts           any // opaque to the engine, handed to Rechecker
+}
+
+// TxPhase is what a host says of a transaction id.
+type TxPhase string
+
+// The phases of a transaction on the host.
+const (
+	TxUnknown     TxPhase = "unknown"     // the host has never heard of the id
+	TxRunning     TxPhase = "running"     // accepted or at work: its process lives
+	TxDone        TxPhase = "done"        // ended by itself; what it did is for Verify to say
+	TxRefused     TxPhase = "refused"     // the test under the lock failed; nothing was changed
+	TxLocked      TxPhase = "locked"      // the rpm lock stayed with somebody else; nothing was changed
+	TxInterrupted TxPhase = "interrupted" // its process is gone, or the host has booted since, and it had not ended
+)
+
+// TxStatus is the answer to Poll.
+type TxStatus struct {
+	Phase  TxPhase
+	Detail string // for people: log tail, holder of a lock; bounded by MaxText
+}
+
+// VerifyOutcome compares installed sets.
+type VerifyOutcome string
+
+// The outcomes.
+const (
+	VerifyExpected VerifyOutcome = "expected"
+	VerifyOld      VerifyOutcome = "old"     // nothing was changed
+	VerifyPartial  VerifyOutcome = "partial" // neither
+)
+
+// Verification is the answer to Verify.
+type Verification struct {
+	Outcome VerifyOutcome
+	Flags   []Flag
+	Detail  string
+	Erase   bool // step (c) has something to do
+}
+
+// Rechecker computes the set of a host that changed since the plan, from the plan's own snapshots (PLAN-10).
+//
+// Called from many goroutines. No retry: an error holds the host.
+type Rechecker interface {
+	Recheck(ctx context.Context, host string, facts any) (RecheckResult, error)
+}
+
+// RecheckVerdict compares the recomputed set with the plan's.
+type RecheckVerdict string
+
+// The verdicts.
+const (
+	RecheckSame    RecheckVerdict = "same"
+	RecheckNothing RecheckVerdict = "nothing" // the recomputed set is empty: what the plan wants is there
+	RecheckChanged RecheckVerdict = "changed"
+)
+
+// RecheckResult is a verdict with its explanation.
+type RecheckResult struct {
+	Verdict RecheckVerdict
+	Detail  string
+}
+
+// Health runs checks once each. Interval, passes, deadline, baseline and soak are the engine's.
+//
+// Called from many goroutines, at most Limits.Connections at a time. It returns one result for each name, in order; a check
+// that could not be run is Unknown with the cause as output, never an error. Every run makes a fresh connection where it
+// needs one. baseline holds earlier results of the same checks, of which only Evidence is of use; it is nil when the baseline
+// itself is being taken, and empty but not nil when there is none.
+type Health interface {
+	RunChecks(ctx context.Context, host string, checks []string, baseline []CheckResult) []CheckResult
+}
+
+// Availability tells of members of a cluster that this rollout is not working on: pending ones, those that are done, and
+// hosts that are not part of it (INV-5).
+//
+// Called from many goroutines, while the lock of another member is held. Not reachable, red, drained, in maintenance, or
+// locked by another cpacman are all unavailable: why is not empty. An error counts as unavailable too: unknown is not green.
+// Because each engine locks its own host first and asks then, two engines cannot both find the other's host free.
+type Availability interface {
+	Unavailable(ctx context.Context, host string) (why string, err error)
+}
+
+// Journal is the durable record. Every method returns after its write is on disk, or returns an error and has written
+// nothing. Any error from Append stops the engine at once: nothing takes effect that is not recorded.
+//
+// The engine calls it from one goroutine at a time. It does not retry.
+type Journal interface {
+	// Create records a new rollout. A plan starts once: unless again, *PlanStartedError when a rollout of the plan that was
+	// no dry run exists.
+	Create(ctx context.Context, s Snapshot, again bool) error
+	// Append writes one change. epoch is that of the lease; ErrLeaseLost when it is no longer the current one.
+	Append(ctx context.Context, rollout string, epoch int64, c Change) error
+	// Load reads a rollout; ErrNotFound.
+	Load(ctx context.Context, rollout string) (Snapshot, error)
+}
+
+// Commands is how operators at other terminals reach the engine. The engine asks about once in Settings.CommandPoll; that a
+// command was taken is recorded in Rollout.CommandSeq in the same write as its effect.
+type Commands interface {
+	// Pending lists the commands after a sequence number, in order, at most 1000 of them.
+	Pending(ctx context.Context, rollout string, after int64) ([]Command, error)
+}
+
+// Leases let one engine at a time work on a rollout.
+//
+// A lease is stale when its owner ran on this boot of this machine and its process is gone, or when it was not renewed for
+// LeaseTTL. Each Acquire gives a larger epoch, so that a late writer is refused by Append.
+type Leases interface {
+	// Acquire takes the lease, or *LeaseHeldError with its owner.
+	Acquire(ctx context.Context, rollout string, owner Owner) (epoch int64, err error)
+	// Renew is the heartbeat; ErrLeaseLost when another has taken over. Other errors are tried again until LeaseTTL is over.
+	Renew(ctx context.Context, rollout string, epoch int64) error
+	// Release gives it back; a lost lease is no error.
+	Release(ctx context.Context, rollout string, epoch int64) error
+}
+
+// LeaseTTL is how long a lease lives without a heartbeat; heartbeats come every third of it.
+const LeaseTTL = 60 * time.Second
+
+// Observer sees events as they happen, after they are in the journal, in their order, one at a time. It is called with the
+// engine's lock held: it must return at once and must not call the engine.
+type Observer interface {
+	Observe(Event)
+}
+
+// Clock is time. SystemClock is the real one.
+type Clock interface {
+	Now() time.Time
+	// After delivers the time once, after d; a channel nobody reads any more costs nothing.
+	After(d time.Duration) <-chan time.Time
+}
+
+// SystemClock is package time: real time, or virtual time inside a testing/synctest bubble.
+type SystemClock struct{}
+
+// Now is time.Now in UTC.
+func (SystemClock) Now() time.Time { return time.Now().UTC() }
+
+// After is time.After.
+func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

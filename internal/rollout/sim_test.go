@@ -1,0 +1,198 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cpacman/inventory"
+)
+
+// simulations is how many seeded rollouts TestSimulation runs.
+const simulations = 200
+
+// TestSimulation drives the real engine over random fleets with random faults: connections that drop in any call, slow and
+// dead hosts, lying checks, operators, and engines that die at random writes. The promises are checked by the journal and the
+// world after every event; at the end every host must be in exactly one final state.
+func TestSimulation(t *testing.T) {
+	n := simulations
+	if testing.Short() {
+		n = 50
+	}
+	if os.Getenv("ROLLOUT_SEED") != "" {
+		seed, err := strconv.ParseUint(os.Getenv("ROLLOUT_SEED"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		return
+	}
+	for seed := range n {
+		synctest.Test(t, func(t *testing.T) { simulate(t, uint64(seed)) })
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 42))
+	r := randomRig(t, rng)
+	var out Outcome
+	var err error
+	for run := range 40 {
+		e := New(r.cfg)
+		r.disturb(rng, e, run)
+		if run == 0 {
+			out, err = e.Start(context.Background(), r.req)
+		} else {
+			out, err = e.Resume(context.Background(), "r1", ResumeRequest{User: "ann"})
+		}
+		r.promises()
+		if t.Failed() {
+			return
+		}
+		var pe *TransitionError
+		switch {
+		case errors.As(err, &pe), err != nil && !errors.Is(err, errDead) && !errors.Is(err, ErrAborted):
+			t.Fatalf("run %d: %v", run, err)
+		case errors.Is(err, ErrAborted), err == nil && out.Exit != ExitInterrupted && (out.Rollout.State == RolloutDone || out.Rollout.State == RolloutAborted):
+			r.atTheEnd(out)
+			return
+		case err == nil && out.Exit == ExitStopped && run > 5:
+			r.repair()
+		}
+		r.j.revive()
+		time.Sleep(time.Duration(rng.IntN(30)) * time.Minute)
+	}
+	t.Fatalf("does not come to an end: %s %+v, %v", out.Exit, out.Rollout.Stop, r.j.states())
+}
+
+// randomRig makes a fleet of up to 50 hosts.
+func randomRig(t *testing.T, rng *rand.Rand) *rig {
+	r := newRig(t)
+	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
+		nothingDone, partial, powerCut, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
+		noStart, erases, scriptlets}
+	faulty := rng.Float64() * 0.4
+	for i := range 1 + rng.IntN(50) {
+		k := plain
+		if rng.Float64() < faulty {
+			k = all[rng.IntN(len(all))]
+		}
+		var clusters []string
+		for range rng.IntN(3) {
+			clusters = union(clusters, []string{fmt.Sprintf("c%d", rng.IntN(6))})
+		}
+		r.host([]string{"canary", "broad", "broad"}[rng.IntN(3)], fmt.Sprintf("h%02d", i), k, clusters...)
+	}
+	pick := func(s ...string) inventory.Amount { return amount(t, s[rng.IntN(len(s))]) }
+	for name, c := range r.s.Clusters {
+		c.MaxUnavailable = pick("1", "1", "2", "40%")
+		c.Members = append(c.Members, "outside-"+name)
+		r.s.Clusters[name] = c
+	}
+	for i := range r.s.Levels {
+		r.s.Levels[i].MaxFailures = pick("0", "1", "3", "20%", "100%")
+		r.s.Levels[i].Soak = time.Duration(rng.IntN(20)) * time.Minute
+		r.s.Levels[i].Approve = rng.IntN(2)
+	}
+	r.s.Rollout.MaxFailures, r.s.Rollout.MaxUnreachable = pick("1", "5", "10%", "100%"), pick("1", "5", "100%")
+	r.s.Rollout.Quorum = pick("0", "10%", "90%")
+	r.s.Rollout.Strict = rng.IntN(2) == 0
+	r.s.Rollout.Order = []inventory.OrderMode{inventory.OrderHash, inventory.OrderInventory}[rng.IntN(2)]
+	r.s.Rollout.Unreachable = []inventory.UnreachableMode{inventory.UnreachableDefer, inventory.UnreachableFail, inventory.UnreachableIgnore}[rng.IntN(3)]
+	r.s.Limits = Limits{Connections: 1 + rng.IntN(20), Transfers: 1 + rng.IntN(5), Transactions: 1 + rng.IntN(10), LockWait: time.Minute}
+	r.build()
+	var mu sync.Mutex
+	jitter := rand.New(rand.NewPCG(rng.Uint64(), 2))
+	r.cfg.Jitter = func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return jitter.Float64()
+	}
+	r.cfg.Timing.CommandPoll = 10 * time.Second
+	r.w.rng = rand.New(rand.NewPCG(rng.Uint64(), 1))
+	r.w.sleepOps, r.w.flaky = true, []float64{0, 0, 0.01, 0.05}[rng.IntN(4)]
+	r.w.txTime = time.Duration(rng.IntN(45)) * time.Minute
+	for name := range r.s.Clusters {
+		if rng.IntN(4) == 0 {
+			r.w.outside["outside-"+name] = "down"
+		}
+	}
+	r.plan.ExpiresAt = r.plan.ExpiresAt.AddDate(1, 0, 0)
+	return r
+}
+
+// disturb plans what happens to one run of the engine: death at a write, Ctrl-C, operators.
+func (r *rig) disturb(rng *rand.Rand, e *Engine, run int) {
+	j := r.j
+	if run < 6 && rng.IntN(2) == 0 {
+		j.dieAt, j.dieAfter = 1+rng.IntN(200), rng.IntN(2) == 0
+	}
+	if run < 6 && rng.IntN(4) == 0 {
+		time.AfterFunc(time.Duration(rng.IntN(600))*time.Second, e.Drain)
+	}
+	if run < 6 && rng.IntN(4) == 0 {
+		time.AfterFunc(time.Duration(rng.IntN(900))*time.Second, e.Detach)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.command(Command{Kind: CommandApprove, Digest: r.req.Schedule.Digest})
+	j.command(Command{Kind: CommandApprove, Digest: r.req.Schedule.Digest, Scope: "level prod/broad"})
+	if run > 6 {
+		j.command(Command{Kind: CommandRetry})
+	}
+	hosts := sortedKeys(r.kinds)
+	var cmds []Command
+	for range rng.IntN(4) {
+		h := hosts[rng.IntN(len(hosts))]
+		k := []CommandKind{CommandPause, CommandResume, CommandRetry, CommandRetry, CommandSkip, CommandAbort}[rng.IntN(6)]
+		if k == CommandAbort && rng.IntN(4) > 0 || k == CommandPause && run > 6 {
+			continue
+		}
+		cmds = append(cmds, Command{Kind: k, Host: h})
+	}
+	for _, c := range cmds {
+		time.AfterFunc(time.Duration(rng.IntN(1200))*time.Second, func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.command(c)
+		})
+	}
+}
+
+// repair ends all faults.
+func (r *rig) repair() {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.w.flaky = 0
+	clear(r.w.outside)
+	for _, h := range r.w.hosts {
+		h.fixed = true
+	}
+}
+
+// atTheEnd: every host is in one final state, and the outcome counts them all.
+func (r *rig) atTheEnd(out Outcome) {
+	r.t.Helper()
+	for h, s := range r.j.states() {
+		if !s.Final() {
+			r.t.Errorf("%s ends as %s", h, s)
+		}
+	}
+	n := 0
+	for _, c := range out.Hosts {
+		n += c
+	}
+	if out.Rollout.ID != "" && n != len(r.kinds) {
+		r.t.Errorf("the outcome counts %d of %d hosts", n, len(r.kinds))
+	}
+}

@@ -1,0 +1,71 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"cpacman/inventory"
+)
+
+// FromSite takes what a rollout needs out of a loaded site.
+func FromSite(site *inventory.Site) (Settings, error) {
+	s := Settings{
+		Checks: map[string]Check{}, Hosts: map[string]HostSettings{}, Clusters: map[string]ClusterSettings{},
+		Limits: Limits{
+			Connections: site.Limits.Connections, Transfers: site.Limits.Transfers,
+			Transactions: site.Limits.Transactions, LockWait: site.Limits.LockWait,
+		},
+		Rollout: RolloutSettings{
+			MaxFailures: site.Rollout.MaxFailures, MaxUnreachable: site.Rollout.MaxUnreachable,
+			MinSample: site.Rollout.MinSample, Quorum: site.Rollout.Quorum, Unreachable: site.Rollout.Unreachable,
+			Strict: site.Rollout.Strict, Order: site.Rollout.Order, Rollback: site.Rollout.Rollback,
+		},
+	}
+	for _, c := range site.Classes {
+		s.Classes = append(s.Classes, ClassSettings{Name: c.Name, Approve: c.Approve})
+	}
+	for _, l := range site.Levels {
+		s.Levels = append(s.Levels, LevelSettings{
+			Name: l.Name, Waves: l.Waves, MaxFailures: l.MaxFailures, Soak: l.Soak, Checks: l.Health, Approve: l.Approve,
+		})
+	}
+	for name, c := range site.Health {
+		def, err := definition(c)
+		if err != nil {
+			return Settings{}, fmt.Errorf("health check %s: %w", name, err)
+		}
+		s.Checks[name] = Check{Name: name, Definition: def, Interval: c.Interval, Passes: c.Passes, Deadline: c.Deadline}
+	}
+	for _, h := range site.Hosts {
+		hs := HostSettings{Clusters: h.Clusters}
+		for _, g := range h.Groups {
+			if group := site.Groups[g]; group != nil {
+				hs.Checks = union(hs.Checks, group.Health)
+			}
+		}
+		hs.Checks = union(hs.Checks, h.Health)
+		s.Hosts[h.Name] = hs
+	}
+	for name, c := range site.Clusters {
+		cs := ClusterSettings{MaxUnavailable: c.MaxUnavailable}
+		for _, h := range site.Members(name) {
+			cs.Members = append(cs.Members, h.Name)
+		}
+		s.Clusters[name] = cs
+	}
+	return s, nil
+}
+
+// definition is what a check does, for the digest: a check that was changed voids an approval. Placeholders stay as written.
+func definition(c *inventory.HealthCheck) (json.RawMessage, error) {
+	return json.Marshal(struct {
+		HTTP    string   `json:"http,omitempty"`
+		TCP     string   `json:"tcp,omitempty"`
+		Command []string `json:"command,omitempty"`
+		Program []string `json:"program,omitempty"`
+		Systemd []string `json:"systemd,omitempty"`
+		Status  int      `json:"status,omitempty"`
+		Body    string   `json:"body,omitempty"`
+		Timeout string   `json:"timeout,omitempty"`
+	}{c.HTTP, c.TCP, c.Command, c.Program, c.Systemd, c.Status, c.Body, c.Timeout.String()})
+}
