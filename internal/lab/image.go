@@ -70,6 +70,7 @@ const rpmMacros = `%_dbpath /var/lib/rpm
 const targetUnit = `[Unit]
 Description=Lab host
 Requires=basic.target
+Wants=systemd-user-sessions.service
 After=basic.target
 AllowIsolate=yes
 `

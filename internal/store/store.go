@@ -41,6 +41,7 @@ func (e *NewerError) Error() string {
 type Store struct {
 	db   *sql.DB
 	path string
+	now  func() time.Time
 }
 
 // Open opens the database in the state directory dir and brings its format up to date; both are made when absent. Before a
@@ -68,7 +69,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db.SetMaxOpenConns(4)
-	s := &Store{db: db, path: path}
+	s := &Store{db: db, path: path, now: time.Now}
 	if err := s.migrate(ctx); err != nil {
 		db.Close()
 		return nil, err

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cpacman/internal/fleet"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// filterFlags select updates (PLAN-7); plan, explain and audit have the same.
+func filterFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "security", Usage: "only what fixes security advisories, to the version that fixes"},
+		&cli.BoolFlag{Name: "bugfix", Usage: "only what fixes bugfix advisories"},
+		&cli.StringSliceFlag{Name: "severity", Usage: "only advisories of this `SEVERITY` (critical, important, moderate, low); repeatable"},
+		&cli.StringSliceFlag{Name: "advisory", Usage: "only what this advisory `ID` fixes; repeatable"},
+		&cli.StringSliceFlag{Name: "cve", Usage: "only what fixes this `CVE`; repeatable"},
+		&cli.StringSliceFlag{Name: "package", Usage: "only packages whose name matches this `GLOB` (or a NEVRA); repeatable"},
+		&cli.StringSliceFlag{Name: "exclude", Usage: "leave packages out whose name matches this `GLOB`; repeatable"},
+		&cli.BoolFlag{Name: "newest", Usage: "with advisories: the newest version instead of the first that fixes"},
+	}
+}
+
+// filter reads filterFlags.
+func (s *session) filter() (planner.Filter, error) {
+	c := s.c
+	f := planner.Filter{
+		Security: c.Bool("security"), Bugfix: c.Bool("bugfix"), Severities: c.StringSlice("severity"),
+		Advisories: c.StringSlice("advisory"), CVEs: c.StringSlice("cve"),
+		Packages: c.StringSlice("package"), Exclude: c.StringSlice("exclude"), Newest: c.Bool("newest"),
+	}
+	for _, list := range [][]string{f.Severities, f.Advisories, f.CVEs, f.Packages, f.Exclude} {
+		for _, one := range list {
+			if strings.TrimSpace(one) == "" {
+				return f, usagef("an empty name selects nothing; leave the flag out to select everything")
+			}
+		}
+	}
+	if f.Newest && !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
+		return f, usagef("--newest goes with --security, --bugfix, --severity, --advisory or --cve; without them the newest is taken anyway")
+	}
+	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
+		return f, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
+	}
+	return f, nil
+}
+
+func planCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "compute upgrade sets",
+		ArgsUsage: "[SELECTOR] | show FILE [HOST]",
+		Description: "Asks the hosts first (--stored: plans from stored facts), then solves every configuration once. --out writes the plan\n" +
+			"file that `rollout start` takes; the table on stdout is its summary. `plan show FILE` prints a plan, `plan show FILE HOST`\n" +
+			"everything about one host.",
+		Flags: outputFlags(append(filterFlags(),
+			&cli.BoolFlag{Name: "stored", Usage: "plan from stored facts; ask nobody"},
+			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started (default 168h)"},
+		)...),
+		Action: func(c *cli.Context) error {
+			if c.Args().First() == "show" {
+				return e.planShow(c)
+			}
+			s, err := e.open(c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return s.plan()
+		},
+	}
+}
+
+// plan computes and prints a plan.
+func (s *session) plan() error {
+	filter, err := s.filter()
+	if err != nil {
+		return err
+	}
+	hosts, selector, err := s.selected(s.c.Args().Slice(), false)
+	if err != nil {
+		return err
+	}
+	if d := s.c.Duration("expires"); d < 0 {
+		return usagef("--expires wants a positive duration")
+	}
+	live := !s.c.Bool("stored")
+	if live {
+		if _, err := s.collect(hosts, false); err != nil {
+			return err
+		}
+		// Facts may decide what a selector matches, so it is read again.
+		s.facts = nil
+	}
+	planned, err := s.fleet.Plan(s.ctx, s.repos, fleet.PlanRequest{
+		Hosts: hosts, Selector: selector, Live: live, Expiry: s.c.Duration("expires"),
+		Request: planner.Request{Filter: filter, Type: planner.TypeUpdate},
+	})
+	if err != nil {
+		return repoError(err)
+	}
+	return s.deliverPlan(planned)
+}
+
+// deliverPlan writes the plan file, its summary, and what to do next.
+func (s *session) deliverPlan(planned *fleet.Planned) error {
+	p := planned.Plan
+	var file bytes.Buffer
+	if err := p.Encode(&file); err != nil {
+		return err
+	}
+	out := s.c.String("out")
+	if out != "" {
+		if err := writeFile(out, file.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.c.String("output") == "json" && out == "":
+		if _, err := s.stdout.Write(file.Bytes()); err != nil {
+			return err
+		}
+	case s.c.String("output") == "json":
+	default:
+		d := planTable(p)
+		d.value = p
+		if err := s.emitTo(s.c, d, ""); err != nil {
+			return err
+		}
+	}
+	for id, notes := range planned.Notes {
+		for _, n := range notes {
+			s.say("note: set %.12s: %s", id, n)
+		}
+	}
+	return s.planVerdict(planned, out)
+}
+
+// planVerdict says in words what the plan is worth.
+func (s *session) planVerdict(planned *fleet.Planned, out string) error {
+	p := planned.Plan
+	count := map[planner.HostStatus]int{}
+	for _, h := range p.Hosts {
+		count[h.Status]++
+	}
+	s.say("plan %.12s: %d of %d hosts have something to do, %d %s solved, expires %s", p.ID, count[planner.StatusPlanned], len(p.Hosts),
+		planned.Solutions, plural(planned.Solutions, "configuration", "configurations"), p.ExpiresAt.Format("2006-01-02 15:04 MST"))
+	for _, st := range []planner.HostStatus{planner.StatusNoFacts, planner.StatusStale, planner.StatusUnreachable, planner.StatusUnreadable,
+		planner.StatusNoView, planner.StatusMismatch, planner.StatusNoHeaders, planner.StatusPreBroken, planner.StatusUnsolved} {
+		if count[st] > 0 {
+			s.say("not planned: %d %s %s", count[st], plural(count[st], "host", "hosts"), st)
+		}
+	}
+	if n := len(p.MissingFiles); n > 0 {
+		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
+	}
+	switch {
+	case count[planner.StatusUnsolved] > 0:
+		return &statusError{status: statusFailed, err: fmt.Errorf("%d hosts could not be solved", count[planner.StatusUnsolved]), hint: "the detail column says why; please report it with the plan's facts"}
+	case count[planner.StatusUnreachable] > 0:
+		return &statusError{status: statusUnreachable, err: fmt.Errorf("%d of %d hosts could not be reached and are not in the plan", count[planner.StatusUnreachable], len(p.Hosts))}
+	case count[planner.StatusPlanned] == 0:
+		s.say("nothing to do")
+	case out == "":
+		s.say("next: the same with --out plan.json, then: cpacman rollout start plan.json")
+	default:
+		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
+	}
+	return nil
+}
+
+// planTable is a plan with one line for each host.
+func planTable(p *planner.Plan) data {
+	d := data{columns: []string{"host", "class", "level", "status", "install", "upgrade", "remove", "held", "blocked", "download", "reboot", "detail"}}
+	for _, h := range p.Hosts {
+		set, _ := p.Set(h.Set)
+		row := []string{h.Host, h.Class, h.Level, string(h.Status)}
+		for _, n := range []int{len(set.Install), len(set.Upgrade), len(set.Remove), len(set.Held), len(set.Blocked)} {
+			row = append(row, strconv.Itoa(n))
+		}
+		reboot, detail := "no", h.Detail
+		if h.Impact.Reboot {
+			reboot = "yes"
+		}
+		if detail == "" && len(h.PreBroken) > 0 {
+			detail = "pre-broken: " + h.PreBroken[0]
+		}
+		d.rows = append(d.rows, append(row, inventory.Bytes(h.Bytes).String(), reboot, detail))
+	}
+	return d
+}
+
+// readPlan reads a plan file.
+func readPlan(path string) (*planner.Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, inputError{err: fmt.Errorf("read the plan: %w", err), hint: "cpacman plan --out FILE writes one"}
+	}
+	defer f.Close()
+	p, err := planner.Decode(f)
+	if err != nil {
+		return nil, inputError{err: fmt.Errorf("read the plan %s: %w", path, err)}
+	}
+	return p, nil
+}
+
+// planShow prints a plan file; it needs no site.
+func (e *env) planShow(c *cli.Context) error {
+	args := c.Args().Slice()[1:]
+	if len(args) < 1 || len(args) > 2 {
+		return usagef("plan show wants a plan file and at most one host")
+	}
+	p, err := readPlan(args[0])
+	if err != nil {
+		return err
+	}
+	if len(args) == 2 {
+		return e.planShowHost(c, p, args[1])
+	}
+	d := planTable(p)
+	d.value = p
+	if err := e.emit(c, d); err != nil {
+		return err
+	}
+	e.say("plan %.12s, type %s, made from facts of %s, expires %s", p.ID, p.Type, p.CreatedAt.Format("2006-01-02 15:04 MST"), p.ExpiresAt.Format("2006-01-02 15:04 MST"))
+	if p.Expired(e.now()) {
+		e.say("this plan has expired; make a new one")
+	}
+	return nil
+}
+
+// planShowHost prints every line of one host's set.
+func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
+	h, ok := p.Host(name)
+	if !ok {
+		return inputf("host %q is not in the plan", name)
+	}
+	set, _ := p.Set(h.Set)
+	d := data{columns: []string{"action", "package", "to", "because"}}
+	add := func(cells ...string) { d.rows = append(d.rows, cells) }
+	advisories := map[string]string{}
+	for _, one := range p.PackagesFor(set) {
+		advisories[one.NEVRA.String()] = strings.Join(one.Advisories, " ")
+	}
+	for _, m := range set.Upgrade {
+		add("upgrade", m.From.String(), m.To.EVR.String(), advisories[m.To.String()])
+	}
+	for _, m := range set.Downgrade {
+		add("downgrade", m.From.String(), m.To.EVR.String(), "")
+	}
+	for _, i := range set.Install {
+		what := "install"
+		if i.InstallOnly {
+			what = "install beside"
+		}
+		add(what, i.NEVRA.String(), "", strings.TrimSpace("needed by "+strings.Join(i.NeededBy, ", ")+" "+advisories[i.NEVRA.String()]))
+	}
+	for _, r := range set.Remove {
+		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
+	}
+	for _, x := range set.Held {
+		add("held", x.NEVRA.String(), x.Available.EVR.String(), strings.Join(x.Because, "; "))
+	}
+	for _, x := range set.Blocked {
+		add("blocked", x.NEVRA.String(), x.Available.String(), x.Rule+": "+x.Because)
+	}
+	for _, fault := range h.PreBroken {
+		add("pre-broken", fault, "", "")
+	}
+	d.value = struct {
+		Host planner.PlanHost `json:"host"`
+		Set  planner.Set      `json:"set"`
+	}{h, set}
+	if err := e.emit(c, d); err != nil {
+		return err
+	}
+	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, inventory.Bytes(h.Bytes), rollbackWords(h.Rollback))
+	if h.Impact.Reboot {
+		e.say("needs a reboot to take effect: %s", strings.Join(h.Impact.RebootReasons, ", "))
+	}
+	return nil
+}
+
+func rollbackWords(r planner.RollbackInfo) string {
+	switch {
+	case r.Complete:
+		return "possible with the packages at hand"
+	case len(r.Missing) == 0:
+		return "not looked at"
+	}
+	return fmt.Sprintf("not possible: %d packages are in no repository (first: %s)", len(r.Missing), r.Missing[0])
+}
+
+// repoError makes an input error of damage in a repository.
+func repoError(err error) error {
+	if fleet.IsDamage(err) {
+		return inputError{err: err, hint: "cpacman repo check tells everything that is wrong with it"}
+	}
+	if errors.Is(err, planner.ErrNotBuilt) {
+		return usageError{err: err}
+	}
+	return err
+}
+
+func explainCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "explain",
+		Usage:     "why a package of a host moves, stays or comes",
+		ArgsUsage: "HOST PACKAGE",
+		Description: "Answers from stored facts (run `cpacman facts HOST` first): why this version, why not a newer one, who needs it, which\n" +
+			"rule dropped which candidate.",
+		Flags: outputFlags(filterFlags()...),
+		Action: func(c *cli.Context) error {
+			if c.Args().Len() != 2 {
+				return usagef("explain wants a host and a package name")
+			}
+			s, err := e.open(c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return s.explain(c.Args().Get(0), c.Args().Get(1))
+		},
+	}
+}
+
+func (s *session) explain(name, pkg string) error {
+	h, err := s.host(name)
+	if err != nil {
+		return err
+	}
+	filter, err := s.filter()
+	if err != nil {
+		return err
+	}
+	x, err := s.fleet.Explain(s.ctx, s.repos, h, planner.Request{Filter: filter, Type: planner.TypeUpdate}, pkg)
+	var cannot *fleet.CannotPlan
+	if errors.As(err, &cannot) {
+		return inputError{err: err, hint: "cpacman facts " + name}
+	}
+	if err != nil {
+		return repoError(err)
+	}
+	d := data{columns: []string{"package", "state", "installed", "taken", "available", "rule", "because"}, value: x, text: strings.Join(x.Lines(), "\n") + "\n"}
+	for _, item := range x.Items {
+		var installed []string
+		for _, n := range item.Installed {
+			installed = append(installed, n.EVR.String())
+		}
+		row := []string{item.Name, string(item.State), strings.Join(installed, " "), "", "", item.Rule, strings.Join(item.Because, "; ")}
+		if item.Taken != nil {
+			row[3] = item.Taken.EVR.String()
+		}
+		if item.Available != nil {
+			row[4] = item.Available.String()
+		}
+		d.rows = append(d.rows, row)
+	}
+	if err := s.emit(s.c, d); err != nil {
+		return err
+	}
+	for _, item := range x.Items {
+		if item.State == planner.ExplainUnknown {
+			return inputf("%s: neither on the host nor in its view", pkg)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cpacman/internal/repo"
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+)
+
+func repoCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "repo",
+		Usage: "the repositories of the site",
+		Subcommands: []*cli.Command{
+			{Name: "list", Usage: "list repositories", Flags: outputFlags(), Action: e.repoList},
+			{
+				Name: "show", Usage: "what is in a repository", ArgsUsage: "REPO [GLOB]",
+				Flags:  outputFlags(&cli.BoolFlag{Name: "advisories", Usage: "list advisories instead of packages"}),
+				Action: e.repoShow,
+			},
+			{
+				Name: "check", Usage: "verify metadata and packages", ArgsUsage: "[REPO…]",
+				Flags: outputFlags(
+					&cli.BoolFlag{Name: "full", Usage: "read every package and compare its digest, not its size alone"},
+					&cli.BoolFlag{Name: "signatures", Usage: "read every package and verify its signature by the repository's keys"},
+				),
+				Action: e.repoCheck,
+			},
+		},
+	}
+}
+
+func (e *env) repoList(c *cli.Context) error {
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	type row struct {
+		ID         string `json:"id"`
+		Kind       string `json:"kind"`
+		Packages   int    `json:"packages"`
+		Advisories *int   `json:"advisories"` // null: the repository has no advisory data
+		Priority   int    `json:"priority"`
+		Auto       bool   `json:"auto"`
+		Signed     string `json:"signed"`
+		Digest     string `json:"digest"`
+		Path       string `json:"path"`
+		Error      string `json:"error"`
+	}
+	list := []row{}
+	d := data{columns: []string{"id", "kind", "packages", "advisories", "priority", "auto", "signed", "digest", "path", "state"}}
+	damaged := 0
+	for i := range s.site.Repos {
+		cfg := &s.site.Repos[i]
+		one := row{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Signed: string(cfg.Signed), Path: cfg.Path}
+		state, advisories := "ok", "no data"
+		if err := s.describeRepo(cfg, &one.Kind, &one.Packages, &one.Advisories, &one.Digest); err != nil {
+			one.Error, state = err.Error(), err.Error()
+			damaged++
+		}
+		if one.Advisories != nil {
+			advisories = strconv.Itoa(*one.Advisories)
+		}
+		list = append(list, one)
+		d.rows = append(d.rows, []string{one.ID, one.Kind, strconv.Itoa(one.Packages), advisories, strconv.Itoa(one.Priority),
+			strconv.FormatBool(one.Auto), one.Signed, shortDigest(one.Digest), one.Path, state})
+	}
+	d.value = list
+	if err := s.emit(c, d); err != nil {
+		return err
+	}
+	if damaged > 0 {
+		return inputError{err: errors.New("not every repository could be read"), hint: "cpacman repo check tells everything that is wrong"}
+	}
+	return nil
+}
+
+func (s *session) describeRepo(cfg *inventory.Repo, kind *string, packages *int, advisories **int, digest *string) error {
+	r, err := s.repos.Open(s.ctx, cfg.ID)
+	if err != nil {
+		return err
+	}
+	*kind, *packages, *digest = r.Kind(), len(r.Packages()), r.Digest()
+	if r.HasAdvisories() {
+		list, err := r.Advisories()
+		if err != nil {
+			return err
+		}
+		n := len(list)
+		*advisories = &n
+	}
+	return nil
+}
+
+func shortDigest(d string) string {
+	if len(d) > 12 {
+		return d[:12]
+	}
+	return d
+}
+
+// openRepo opens a repository named on the command line.
+func (s *session) openRepo(id string) (*repo.Repo, error) {
+	if s.site.Repo(id) == nil {
+		err := inputError{err: errors.New("repository " + strconv.Quote(id) + " is not in the site"), hint: "cpacman repo list prints them"}
+		for i := range s.site.Repos {
+			if editDistance(id, s.site.Repos[i].ID) < 3 {
+				err.hint = "did you mean " + strconv.Quote(s.site.Repos[i].ID) + "?"
+			}
+		}
+		return nil, err
+	}
+	r, err := s.repos.Open(s.ctx, id)
+	if err != nil {
+		return nil, repoError(err)
+	}
+	return r, nil
+}
+
+func (e *env) repoShow(c *cli.Context) error {
+	if n := c.Args().Len(); n < 1 || n > 2 {
+		return usagef("repo show wants a repository and at most one glob")
+	}
+	glob := "*"
+	if c.Args().Len() == 2 {
+		glob = c.Args().Get(1)
+	}
+	if _, err := path.Match(glob, "x"); err != nil {
+		return usagef("bad glob %q", glob)
+	}
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	r, err := s.openRepo(c.Args().First())
+	if err != nil {
+		return err
+	}
+	if c.Bool("advisories") {
+		return s.showAdvisories(r, glob)
+	}
+	return s.showPackages(r, glob)
+}
+
+func (s *session) showPackages(r *repo.Repo, glob string) error {
+	type row struct {
+		NEVRA    rpm.NEVRA     `json:"nevra"`
+		Path     string        `json:"path"`
+		Size     int64         `json:"size"`
+		Checksum repo.Checksum `json:"checksum"`
+		Vendor   string        `json:"vendor"`
+	}
+	list := []row{}
+	for _, p := range r.Packages() {
+		if ok, _ := path.Match(glob, p.Name); ok {
+			list = append(list, row{p.NEVRA, p.Location, p.Size, p.Checksum, p.Vendor})
+		}
+	}
+	slices.SortFunc(list, func(a, b row) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
+	d := data{columns: []string{"package", "size", "vendor", "path"}, value: list}
+	for _, p := range list {
+		d.rows = append(d.rows, []string{p.NEVRA.String(), inventory.Bytes(p.Size).String(), p.Vendor, p.Path})
+	}
+	return s.emit(s.c, d)
+}
+
+func (s *session) showAdvisories(r *repo.Repo, glob string) error {
+	all, err := r.Advisories()
+	if err != nil {
+		return repoError(err)
+	}
+	if !r.HasAdvisories() {
+		s.say("repository %s has no advisory data: what it fixes is not known", r.ID())
+	}
+	list := []repo.Advisory{}
+	d := data{columns: []string{"id", "type", "severity", "status", "issued", "cves", "packages", "title"}}
+	for _, a := range all {
+		if ok, _ := path.Match(glob, a.ID); !ok {
+			continue
+		}
+		list = append(list, a)
+		issued := ""
+		if !a.Issued.IsZero() {
+			issued = a.Issued.Format("2006-01-02")
+		}
+		d.rows = append(d.rows, []string{a.ID, a.Type, a.Severity, a.Status, issued, strings.Join(a.CVEs, " "), strconv.Itoa(len(a.Packages)), a.Title})
+	}
+	d.value = list
+	return s.emit(s.c, d)
+}
+
+func (e *env) repoCheck(c *cli.Context) error {
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ids := c.Args().Slice()
+	if len(ids) == 0 {
+		ids = s.repos.IDs()
+	}
+	type row struct {
+		Repo    string `json:"repo"`
+		File    string `json:"file"`
+		Package string `json:"package"`
+		What    string `json:"what"`
+		Note    bool   `json:"note"`
+	}
+	list := []row{}
+	wrong := 0
+	d := data{columns: []string{"repo", "severity", "file", "package", "what"}}
+	for _, id := range ids {
+		if s.site.Repo(id) == nil {
+			_, err := s.openRepo(id)
+			return err
+		}
+		problems, err := s.fleet.CheckRepo(s.ctx, s.repos, id, c.Bool("full"), c.Bool("signatures"))
+		if err != nil {
+			return err
+		}
+		for _, p := range problems {
+			severity := "error"
+			if p.Note {
+				severity = "note"
+			} else {
+				wrong++
+			}
+			list = append(list, row{p.Repo, p.File, p.Package, p.What, p.Note})
+			d.rows = append(d.rows, []string{p.Repo, severity, p.File, p.Package, p.What})
+		}
+	}
+	d.value = list
+	if len(list) > 0 || c.String("output") != "table" {
+		if err := s.emit(c, d); err != nil {
+			return err
+		}
+	}
+	if wrong > 0 {
+		return inputf("%d %s in %d repositories", wrong, plural(wrong, "error", "errors"), len(ids))
+	}
+	s.say("%d %s checked: no error", len(ids), plural(len(ids), "repository", "repositories"))
+	return nil
+}

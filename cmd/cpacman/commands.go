@@ -1,0 +1,22 @@
+package main
+
+import "github.com/urfave/cli/v2"
+
+// commands lists the verbs in the order in which help shows them.
+func commands(e *env) []*cli.Command {
+	return []*cli.Command{
+		initCommand(e),
+		inventoryCommand(e),
+		factsCommand(e),
+		repoCommand(e),
+		planCommand(e),
+		explainCommand(e),
+		rolloutCommand(e),
+		auditCommand(e),
+		healthCommand(e),
+		cleanCommand(e),
+		evrCommand(e),
+		versionCommand(e),
+		completionCommand(e),
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"cpacman/transport"
+)
+
+// stderrTerminal tells whether stderr is a terminal, and how wide.
+func stderrTerminal() (bool, int) {
+	fd := int(os.Stderr.Fd())
+	if !term.IsTerminal(fd) {
+		return false, 80
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil || width < 20 {
+		width = 80
+	}
+	return true, width
+}
+
+// data is what a verb prints: rows for people and spreadsheets, a value for programs.
+type data struct {
+	columns []string
+	rows    [][]string
+	value   any    // printed as JSON
+	text    string // printed instead of rows where a table does not serve people
+}
+
+// outputFlags are on every verb that has data.
+func outputFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "output", Value: "table", Usage: "`FORMAT` of the data: table, json or csv"},
+		&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "write the data to `FILE` instead of stdout"},
+	}, more...)
+}
+
+// emit prints d in the format asked for, to stdout or the file asked for.
+func (e *env) emit(c *cli.Context, d data) error { return e.emitTo(c, d, c.String("out")) }
+
+// emitTo is emit with the place given; an empty one is stdout.
+func (e *env) emitTo(c *cli.Context, d data, out string) error {
+	var b bytes.Buffer
+	var err error
+	switch format := c.String("output"); format {
+	case "table":
+		err = d.table(&b)
+	case "json":
+		err = writeJSON(&b, d.value)
+	case "csv":
+		err = d.csv(&b)
+	default:
+		return usagef("unknown output format %q (table, json or csv)", format)
+	}
+	if err != nil {
+		return fmt.Errorf("write the output: %w", err)
+	}
+	return e.deliver(out, b.Bytes())
+}
+
+// deliver writes to stdout, or to a file by one rename.
+func (e *env) deliver(file string, b []byte) error {
+	if file == "" || file == "-" {
+		_, err := e.stdout.Write(b)
+		return err
+	}
+	return writeFile(file, b, 0o600)
+}
+
+// writeFile replaces a file by one rename, with its bytes on disk before.
+func writeFile(path string, b []byte, mode os.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(tmp.Name()) //nolint:errcheck // gone after the rename
+	if _, err = tmp.Write(b); err == nil {
+		err = tmp.Chmod(mode)
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if cerr := tmp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func (d data) table(w io.Writer) error {
+	if d.text != "" {
+		_, err := io.WriteString(w, d.text)
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, strings.ToUpper(strings.Join(d.columns, "\t")))
+	for _, row := range d.rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = cellText(cell)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	}
+	return tw.Flush()
+}
+
+// cellText makes text safe for one cell of a terminal table.
+func cellText(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return strings.NewReplacer("\t", " ", "\n", " ").Replace(transport.Sanitize(s))
+}
+
+func (d data) csv(w io.Writer) error {
+	cw := csv.NewWriter(w)
+	if err := cw.Write(d.columns); err != nil {
+		return err
+	}
+	for _, row := range d.rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = csvCell(cell)
+		}
+		if err := cw.Write(cells); err != nil {
+			return err
+		}
+	}
+	cw.Flush()
+	return cw.Error()
+}
+
+// csvCell keeps spreadsheets from running a cell as a formula: a leading = + - @ or control character gets an apostrophe (SEC-7).
+func csvCell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// writeJSON writes v with two spaces of indent and a line end; a nil list is [] only where the type says so.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// say prints a line of progress or advice for people, on stderr.
+func (e *env) say(format string, args ...any) {
+	fmt.Fprintln(e.stderr, transport.Sanitize(fmt.Sprintf(format, args...)))
+}

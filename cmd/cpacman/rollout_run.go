@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cpacman/internal/fleet"
+	"cpacman/internal/rollout"
+	"cpacman/internal/store"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// rolloutStart proves a plan and runs it.
+func (e *env) rolloutStart(c *cli.Context) error {
+	if c.Args().Len() != 1 {
+		return usagef("rollout start wants one plan file")
+	}
+	if c.Bool("keep-staged") && !c.Bool("dry-run") {
+		return usagef("--keep-staged goes with --dry-run")
+	}
+	if c.Bool("again") && strings.TrimSpace(c.String("reason")) == "" {
+		return usagef("--again wants --reason")
+	}
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p, err := readPlan(c.Args().First())
+	if err != nil {
+		return err
+	}
+	if p.Expired(s.now()) {
+		return inputError{err: fmt.Errorf("plan %.12s expired at %s", p.ID, p.ExpiresAt.Format("2006-01-02 15:04 MST")), hint: "make a new plan"}
+	}
+	schedule, err := s.schedule(p)
+	if err != nil {
+		return err
+	}
+	if err := s.fleet.CheckSnapshots(s.ctx, s.repos, p); err != nil {
+		return inputError{err: err, hint: "what was reviewed is what runs: make a new plan from the repository as it is"}
+	}
+	files, err := s.provision(p)
+	if err != nil {
+		return err
+	}
+	s.printSchedule(schedule)
+	if err := s.keepPlan(p); err != nil {
+		return err
+	}
+	id := s.newRolloutID()
+	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+		s.say("rollout %s of plan %.12s", id, p.ID)
+		return engine.Start(ctx, rollout.StartRequest{
+			RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
+			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"),
+		})
+	})
+}
+
+// schedule resolves a plan against the settings of the site.
+func (s *session) schedule(p *planner.Plan) (rollout.Schedule, error) {
+	settings, err := rollout.FromSite(s.site)
+	if err != nil {
+		return rollout.Schedule{}, inputError{err: err}
+	}
+	schedule, err := rollout.Resolve(p, settings)
+	if err != nil {
+		return schedule, inputError{err: err}
+	}
+	if schedule.Hosts == 0 {
+		return schedule, inputf("plan %.12s has no host with something to do", p.ID)
+	}
+	return schedule, nil
+}
+
+// provision proves the packages of a plan, telling how far it is.
+func (s *session) provision(p *planner.Plan) (*fleet.Provisioned, error) {
+	files, err := s.fleet.Provision(s.ctx, s.repos, p)
+	if err != nil {
+		return nil, inputError{err: err, hint: "nothing was sent; correct the repository and plan again"}
+	}
+	for _, w := range files.Warnings {
+		s.say("warning: %s", w)
+	}
+	s.say("proven: %d packages, %s: digests and signatures are right", len(p.Packages), inventory.Bytes(files.Bytes))
+	return files, nil
+}
+
+// keepPlan stores the plan's bytes, so that resume does not need the file.
+func (s *session) keepPlan(p *planner.Plan) error {
+	var b bytes.Buffer
+	if err := p.Encode(&b); err != nil {
+		return err
+	}
+	return s.store.PutPlan(s.ctx, p.ID, s.now(), b.Bytes())
+}
+
+// newRolloutID is the date and some random digits: unique on every host's ledger, whichever control host made it.
+func (s *session) newRolloutID() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return s.now().UTC().Format("20060102-150405") + "-" + hex.EncodeToString(b[:])
+}
+
+// owner is who runs the engine: the user of the process. SUDO_USER is a claim and is not taken for a person.
+func (s *session) owner() rollout.Owner {
+	name, _ := os.Hostname()
+	return rollout.Owner{User: currentUser(), Host: name, PID: os.Getpid(), BootID: store.BootID(), Since: s.now().UTC()}
+}
+
+func currentUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
+}
+
+// printSchedule tells, before anything starts, what every percentage became.
+func (s *session) printSchedule(sch rollout.Schedule) {
+	s.say("%d hosts in %d waves; failures allowed: %d (%s), unreachable: %d (%s); %d must be reachable to start", sch.Hosts, len(sch.Waves),
+		sch.Budget.Max, sch.Budget.Of, sch.Unreached.Max, sch.Unreached.Of, sch.Quorum)
+	for _, w := range sch.Waves {
+		l := sch.Levels[w.Level]
+		s.say("  wave %d: class %s, level %s: %d %s (%s), failures allowed %d, soak %s: %s", w.Index+1, l.Class, l.Level, len(w.Hosts),
+			plural(len(w.Hosts), "host", "hosts"), w.Of, w.Budget.Max, l.Soak, someOf(w.Hosts, 6))
+	}
+	for _, x := range sch.Excluded {
+		if x.Status != planner.StatusNothing {
+			s.say("  not part of it: %s: %s: %s", x.Host, x.Status, x.Detail)
+		}
+	}
+	for _, w := range sch.Warnings {
+		s.say("warning: %s", w)
+	}
+}
+
+// runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
+func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+	owner := s.owner()
+	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
+	if err != nil {
+		return err
+	}
+	watcher, err := s.newWatcher()
+	if err != nil {
+		return err
+	}
+	limits := s.site.Limits
+	engine := rollout.New(rollout.Config{
+		Fleet: deployment, Rechecker: deployment, Health: deployment, Availability: deployment,
+		Journal: s.store, Commands: s.store, Leases: s.store, Observer: watcher, Clock: rollout.SystemClock{},
+		Jitter: mathrand.Float64, Owner: owner,
+		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},
+	})
+	release := s.interrupts.take(func(count int) {
+		if count == 1 {
+			s.say("draining: no new hosts; waiting for those at work (Ctrl-C again detaches, hosts go on)")
+			engine.Drain()
+			return
+		}
+		s.say("detaching: hosts go on by themselves; cpacman rollout resume %s picks up", id)
+		engine.Detach()
+	})
+	defer release()
+	outcome, err := run(s.ctx, engine)
+	watcher.close()
+	if err != nil {
+		return rolloutError(err, id)
+	}
+	return s.outcome(id, outcome)
+}
+
+// rolloutError says which exit status an error of the engine has.
+func rolloutError(err error, id string) error {
+	var plan *rollout.PlanError
+	var started *rollout.PlanStartedError
+	var held *rollout.LeaseHeldError
+	switch {
+	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrNotFound):
+		return inputError{err: err}
+	case errors.As(err, &held):
+		return &statusError{status: statusFailed, err: err, hint: "cpacman rollout watch " + held.Rollout + " follows it; pause, resume, abort and approve work from here"}
+	}
+	return &statusError{status: statusInterrupted, err: err, hint: "hosts at work go on; correct the cause, then: cpacman rollout resume " + id}
+}
+
+// outcome tells how a rollout ended and what to do next.
+func (s *session) outcome(id string, o rollout.Outcome) error {
+	snap, err := s.store.Load(s.ctx, id)
+	if err != nil {
+		return err
+	}
+	s.sayOutcome(snap, o)
+	if status := o.Exit.Status(); status != 0 {
+		return &statusError{status: status}
+	}
+	return nil
+}
+
+func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
+	id := snap.Rollout.ID
+	count := map[rollout.State]int{}
+	for _, h := range snap.Hosts {
+		count[h.State]++
+	}
+	s.say("rollout %s: %s (%s)", id, o.Exit, stateCounts(count))
+	if stop := snap.Rollout.Stop; stop.Text != "" || stop.Host != "" {
+		s.say("%s", stopWords(stop))
+	}
+	switch o.Exit {
+	case rollout.ExitDone:
+		s.say("next: cpacman audit drift")
+	case rollout.ExitWaiting:
+		if snap.Rollout.State == rollout.RolloutWaiting {
+			s.say("next: cpacman rollout approve %s, then: cpacman rollout resume %s", id, id)
+			return
+		}
+		s.say("next: cpacman rollout resume %s", id)
+	case rollout.ExitInterrupted:
+		s.say("next: cpacman rollout resume %s", id)
+	default:
+		s.say("next: cpacman rollout status %s; then retry or skip hosts, resume, or abort", id)
+	}
+}
+
+// stopWords is a stop in one line: where, which check on which host, and what it printed.
+func stopWords(stop rollout.StopReason) string {
+	var b strings.Builder
+	b.WriteString("stopped")
+	if stop.Scope != "" {
+		b.WriteString(" at " + stop.Scope)
+	}
+	if stop.Text != "" {
+		b.WriteString(": " + stop.Text)
+	}
+	if stop.Host != "" && !strings.Contains(stop.Text, stop.Host) {
+		b.WriteString("; host " + stop.Host)
+	}
+	if stop.Check != "" && !strings.Contains(stop.Text, stop.Check) {
+		b.WriteString("; check " + stop.Check)
+	}
+	if stop.Output != "" && !strings.Contains(stop.Text, stop.Output) {
+		b.WriteString("; it said: " + stop.Output)
+	}
+	return b.String()
+}
+
+// stateCounts lists states with their numbers in the order of the state table.
+func stateCounts(count map[rollout.State]int) string {
+	var parts []string
+	for _, info := range rollout.States() {
+		if n := count[info.State]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, info.State))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rolloutResume takes a rollout up, or tells its engine to go on.
+func (e *env) rolloutResume(c *cli.Context) error {
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	id, _, err := s.rolloutArg(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	lease, err := s.store.Lease(s.ctx, id)
+	if err != nil {
+		return err
+	}
+	if lease.Live(s.now()) {
+		if err := s.command(id, rollout.Command{Kind: rollout.CommandResume}); err != nil {
+			return err
+		}
+		s.say("told the engine of %s (process %d on %s) to go on; cpacman rollout watch %s follows it", id, lease.Owner.PID, lease.Owner.Host, id)
+		return nil
+	}
+	return s.takeUp(id, c.Bool("wait"))
+}
+
+// takeUp runs the engine of a rollout that nobody runs, from the journal.
+func (s *session) takeUp(id string, wait bool) error {
+	snap, err := s.store.Load(s.ctx, id)
+	if err != nil {
+		return rolloutError(err, id)
+	}
+	body, err := s.store.Plan(s.ctx, snap.Rollout.PlanID)
+	if err != nil {
+		return fmt.Errorf("resume rollout %s: %w", id, err)
+	}
+	p, err := planner.Decode(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("resume rollout %s: %w", id, err)
+	}
+	files, err := s.fleet.Provision(s.ctx, s.repos, p)
+	if files == nil {
+		return err
+	}
+	if err != nil {
+		// Hosts at work must be asked all the same; those that did not begin are held.
+		s.say("warning: %v", err)
+		s.say("warning: what could not be proven is not sent")
+	}
+	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+		s.say("resuming rollout %s", id)
+		return engine.Resume(ctx, id, rollout.ResumeRequest{User: currentUser(), Wait: wait})
+	})
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations of scripts")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cpacman": func() { os.Exit(mainStatus()) }})
+}
+
+// TestScript runs the command line end to end: the scripts are its specification.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("CPACMAN_SITE", "")
+			e.Setenv("SSH_AUTH_SOCK", "")
+			e.Setenv("NO_COLOR", "1")
+			// A site is used only if nobody else can write it.
+			return os.Chmod(e.WorkDir, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": cmdStatus,
+			"repomd": cmdRepomd,
+			"tight":  cmdTight,
+		},
+	})
+}
+
+// cmdStatus runs a program and demands an exit status: status 4 cpacman plan …
+func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N program args…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	switch err := ts.Exec(args[1], args[2:]...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// cmdRepomd writes the repomd.xml of the primary.xml and updateinfo.xml that a script wrote: repomd DIR…
+func cmdRepomd(ts *testscript.TestScript, neg bool, args []string) {
+	for _, dir := range args {
+		text := `<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>`
+		for _, kind := range []string{"primary", "updateinfo", "filelists"} {
+			path := ts.MkAbs(dir + "/repodata/" + kind + ".xml")
+			b, err := os.ReadFile(path)
+			if errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			ts.Check(err)
+			sum := sha256.Sum256(b)
+			text += fmt.Sprintf(`<data type="%s"><checksum type="sha256">%x</checksum><open-checksum type="sha256">%x</open-checksum>`+
+				`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size></data>`, kind, sum, sum, kind, len(b), len(b))
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(dir+"/repodata/repomd.xml"), []byte(text+"</repomd>\n"), 0o600))
+	}
+}
+
+// cmdTight takes the write permission of others off files that the script's archive made: tight DIR…
+func cmdTight(ts *testscript.TestScript, neg bool, args []string) {
+	for _, dir := range args {
+		ts.Check(exec.Command("chmod", "-R", "go-w", ts.MkAbs(dir)).Run())
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"cpacman/internal/fleet"
+	"cpacman/internal/host"
+	"cpacman/internal/store"
+	"cpacman/inventory"
+)
+
+// session is an opened site with its state.
+type session struct {
+	*env
+	c     *cli.Context
+	site  *inventory.Site
+	store *store.Store
+	fleet *fleet.Fleet
+	repos *fleet.Repos
+	facts map[string]*host.Facts // stored ones, without packages; read at first use
+}
+
+// loadSite finds and reads the site; what is wrong in it is printed, all of it, and is an input error.
+func (e *env) loadSite(c *cli.Context) (*inventory.Site, error) {
+	wd, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the site: %w", err)
+	}
+	dir, err := inventory.Find(inventory.FindOptions{Flag: c.String("site"), Env: e.getenv("CPACMAN_SITE"), WorkDir: wd})
+	if err != nil {
+		return nil, inputError{err: err, hint: "cpacman init DIR writes a new site"}
+	}
+	site, err := inventory.Load(dir)
+	var problems inventory.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			e.say("%s", p.Error())
+		}
+		return nil, inputf("site %s: %d %s found; nothing was done", dir, len(problems), plural(len(problems), "problem", "problems"))
+	}
+	if err != nil {
+		return nil, inputError{err: err}
+	}
+	return site, nil
+}
+
+// open opens the site and its state. The caller closes the session.
+func (e *env) open(c *cli.Context) (*session, error) {
+	site, err := e.loadSite(c)
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(e.ctx, site.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{env: e, c: c, site: site, store: st}
+	s.fleet = fleet.New(site, st, fleet.Options{
+		Log: e.logger(c), Now: e.now, AgentSocket: e.getenv("SSH_AUTH_SOCK"), AskPassword: e.askPassword(),
+	})
+	s.repos = s.fleet.NewRepos()
+	return s, nil
+}
+
+// Close releases what open took.
+func (s *session) Close() {
+	s.fleet.Close()
+	s.store.Close()
+}
+
+// logger writes warnings to stderr, and everything with --verbose.
+func (e *env) logger(c *cli.Context) *slog.Logger {
+	level := slog.LevelWarn
+	if c.Bool("verbose") {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// askPassword asks at the terminal, without echo; nil where there is none.
+func (e *env) askPassword() func(context.Context, string) ([]byte, error) {
+	if !e.terminal {
+		return nil
+	}
+	return func(_ context.Context, user string) ([]byte, error) {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return nil, fmt.Errorf("ask for the sudo password: %w", err)
+		}
+		defer tty.Close()
+		fmt.Fprintf(tty, "sudo password of %s: ", user)
+		p, err := term.ReadPassword(int(tty.Fd()))
+		fmt.Fprintln(tty)
+		return p, err
+	}
+}
+
+// storedFacts reads what is stored of every host, once.
+func (s *session) storedFacts() (map[string]*host.Facts, error) {
+	if s.facts == nil {
+		facts, err := s.fleet.StoredFacts(s.ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.facts = facts
+	}
+	return s.facts, nil
+}
+
+// selected resolves the selector of the command line, over the inventory and stored facts. Without one it is all hosts, and
+// their number is printed, unless spelled is set: then it must be written.
+func (s *session) selected(args []string, spelled bool) ([]*inventory.Host, string, error) {
+	if len(args) == 0 {
+		if spelled {
+			return nil, "", usageError{err: errors.New("no hosts named"), hint: "write a selector, or the word all for every host"}
+		}
+		args = []string{"all"}
+	}
+	facts, err := s.storedFacts()
+	if err != nil {
+		return nil, "", err
+	}
+	hosts, err := s.site.Select(args, func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) })
+	if err != nil {
+		return nil, "", inputError{err: err}
+	}
+	text := strings.Join(args, " ")
+	if text == "all" {
+		s.say("all hosts: %d", len(hosts))
+	}
+	return hosts, text, nil
+}
+
+// confirm asks a yes-or-no question unless --yes was given. Without a terminal to ask at, it is a usage error.
+func (e *env) confirm(c *cli.Context, question string) error {
+	if c.Bool("yes") {
+		return nil
+	}
+	if !e.terminal {
+		return usageError{err: errors.New("this asks for confirmation and there is no terminal"), hint: "give --yes"}
+	}
+	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
+	line, _ := bufio.NewReader(e.stdin).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return &statusError{status: statusFailed, err: errors.New("not confirmed; nothing was done")}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

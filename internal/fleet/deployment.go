@@ -1,0 +1,292 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cpacman/internal/host"
+	"cpacman/internal/rollout"
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+	"cpacman/transport"
+)
+
+// Deployment gives the rollout engine the hosts of one plan. It may be used by many goroutines.
+type Deployment struct {
+	fleet   *Fleet
+	repos   *Repos
+	plan    *planner.Plan
+	files   *Provisioned
+	rollout string // its id
+	owner   rollout.Owner
+	timeout time.Duration // until a transaction is overdue; 0: never said
+
+	installed *Installed
+	shares    *shares
+	snapshots error // why hosts cannot be planned again from the plan's own repositories; nil: they can
+}
+
+// The engine's ports that a Deployment serves.
+var (
+	_ rollout.Fleet        = (*Deployment)(nil)
+	_ rollout.Rechecker    = (*Deployment)(nil)
+	_ rollout.Health       = (*Deployment)(nil)
+	_ rollout.Availability = (*Deployment)(nil)
+)
+
+// NewDeployment prepares a proven plan for the engine.
+func (f *Fleet) NewDeployment(ctx context.Context, repos *Repos, p *planner.Plan, files *Provisioned, id string, owner rollout.Owner) (*Deployment, error) {
+	s, err := f.newShares(repos)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{fleet: f, repos: repos, plan: p, files: files, rollout: id, owner: owner, installed: f.NewInstalled(repos), shares: s}
+	d.snapshots = f.CheckSnapshots(ctx, repos, p)
+	return d, nil
+}
+
+// SnapshotError tells of a repository that is no longer what the plan was computed from.
+type SnapshotError struct{ Repo, Was, Is string }
+
+// Error names the repository and both digests.
+func (e *SnapshotError) Error() string {
+	return fmt.Sprintf("repository %s changed since the plan was made (it was %.12s and is %.12s)", e.Repo, e.Was, e.Is)
+}
+
+// CheckSnapshots compares the repositories with the digests that bind the plan.
+func (f *Fleet) CheckSnapshots(ctx context.Context, repos *Repos, p *planner.Plan) error {
+	for _, r := range p.Repos {
+		now, err := repos.Open(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		if now.Digest() != r.Digest {
+			return &SnapshotError{r.ID, r.Digest, now.Digest()}
+		}
+	}
+	return nil
+}
+
+// Open implements rollout.Fleet.
+func (d *Deployment) Open(ctx context.Context, job rollout.Job) (rollout.Worker, error) {
+	h := d.fleet.Site.Host(job.Host)
+	if h == nil {
+		return nil, rollout.Held(rollout.ReasonInternal, "the host is no longer in the inventory")
+	}
+	tx, err := d.transaction(h, job)
+	if err != nil {
+		return nil, rollout.Held(rollout.ReasonInternal, err.Error())
+	}
+	conn, err := d.fleet.Dial(ctx, h)
+	if err != nil {
+		return nil, dialError(err)
+	}
+	return &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}, nil
+}
+
+// dialError says what a failure to connect means for the host.
+func dialError(err error) error {
+	switch transport.KindOf(err) {
+	case transport.KindAuth, transport.KindSudo:
+		return rollout.Held(rollout.ReasonAuth, err.Error())
+	case transport.KindHostKey:
+		return rollout.Held(rollout.ReasonHostKey, err.Error())
+	}
+	return rollout.Unreachable(err)
+}
+
+// Reach implements rollout.Fleet.
+func (d *Deployment) Reach(ctx context.Context, name string) error {
+	h := d.fleet.Site.Host(name)
+	if h == nil {
+		return rollout.Held(rollout.ReasonInternal, "the host is no longer in the inventory")
+	}
+	conn, err := d.fleet.Dial(ctx, h)
+	if err != nil {
+		return dialError(err)
+	}
+	return conn.Close()
+}
+
+// transaction turns the set of a host into the order that the host gets.
+func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Transaction, error) {
+	entry, ok := d.plan.Host(h.Name)
+	if !ok {
+		return host.Transaction{}, fmt.Errorf("host %s is not in the plan", h.Name)
+	}
+	set, ok := d.plan.Set(entry.Set)
+	if !ok {
+		return host.Transaction{}, fmt.Errorf("host %s has no set in the plan", h.Name)
+	}
+	tx := host.Transaction{ID: job.TxID, MachineID: entry.MachineID, VerifyLevel: "all", LockWait: d.fleet.Site.Limits.LockWait, Deadline: d.timeout}
+	if d.fleet.Site.Effective(h).HostSignatures == inventory.SignaturesDigest {
+		tx.VerifyLevel = "digest"
+	}
+	beside := map[rpm.NEVRA]bool{}
+	for _, i := range set.Install {
+		beside[i.NEVRA] = i.InstallOnly
+	}
+	for _, p := range d.plan.PackagesFor(set) {
+		// A package that could not be proven has no digest: it can be verified on a host that has it and is never sent.
+		file, proven := d.files.files[fileKey(p)]
+		if !proven {
+			file.File = host.File{NEVRA: p.NEVRA, Size: p.Size}
+		} else if file.SignerKey == "" {
+			tx.VerifyLevel = "digest" // rpm would refuse the whole set for one unsigned package
+		}
+		if beside[p.NEVRA] {
+			tx.InstallOnly = append(tx.InstallOnly, file.File)
+		} else {
+			tx.Upgrade = append(tx.Upgrade, file.File)
+		}
+	}
+	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
+		tx.Removes = append(tx.Removes, m.From)
+	}
+	for _, r := range set.Remove {
+		if r.Rule == planner.RuleObsoleted {
+			tx.Removes = append(tx.Removes, r.NEVRA)
+		} else {
+			tx.Erase = append(tx.Erase, r.NEVRA)
+		}
+	}
+	return tx, nil
+}
+
+// signers are the keys that the host must have for a transaction.
+func (d *Deployment) signers(tx host.Transaction) []string {
+	if tx.VerifyLevel != "all" {
+		return nil
+	}
+	byDigest := map[string]string{}
+	for _, f := range d.files.files {
+		byDigest[f.SHA256] = f.SignerKey
+	}
+	var out []string
+	for _, f := range append(slices.Clone(tx.Upgrade), tx.InstallOnly...) {
+		if key := byDigest[f.SHA256]; key != "" && !slices.Contains(out, key) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// Recheck implements rollout.Rechecker: the set of a host that changed is computed again, from the plan's own snapshots.
+func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollout.RecheckResult, error) {
+	var r rollout.RecheckResult
+	f, ok := facts.(*host.Facts)
+	h := d.fleet.Site.Host(name)
+	entry, planned := d.plan.Host(name)
+	if !ok || h == nil || !planned {
+		return r, fmt.Errorf("host %s is not in the plan", name)
+	}
+	if d.snapshots != nil {
+		return r, fmt.Errorf("the host changed since the plan and cannot be planned again: %w", d.snapshots)
+	}
+	view := d.fleet.View(h, f)
+	u, err := d.repos.Universe(ctx, view)
+	if err != nil {
+		return r, err
+	}
+	list, err := d.installed.List(ctx, f.InstalledDigest, func() ([]host.Package, error) { return f.Packages, nil })
+	if err != nil {
+		return r, err
+	}
+	if n := len(list.Missing); n > 0 {
+		return r, fmt.Errorf("the host changed since the plan, and dependencies of %d of its packages are not known", n)
+	}
+	input := d.fleet.plannerHost(h, f)
+	input.Installed = list.Packages
+	result, err := u.Solve(input, planner.Request{Filter: d.plan.Requested.Filter, Type: d.plan.Type})
+	if err != nil {
+		return r, err
+	}
+	planSet, _ := d.plan.Set(entry.Set)
+	return recheck(planSet, result.Set), nil
+}
+
+// recheck compares the set of the plan with the one computed now, by what they change: reasons may differ.
+func recheck(planned, now planner.Set) rollout.RecheckResult {
+	if now.Empty() {
+		return rollout.RecheckResult{Verdict: rollout.RecheckNothing, Detail: "what the plan wants is there"}
+	}
+	before, after := actions(planned), actions(now)
+	if slices.Equal(before, after) {
+		return rollout.RecheckResult{Verdict: rollout.RecheckSame}
+	}
+	var diff []string
+	for _, a := range before {
+		if !slices.Contains(after, a) {
+			diff = append(diff, "no longer: "+a)
+		}
+	}
+	for _, a := range after {
+		if !slices.Contains(before, a) {
+			diff = append(diff, "now: "+a)
+		}
+	}
+	const shown = 5
+	text := strings.Join(diff[:min(len(diff), shown)], "; ")
+	if len(diff) > shown {
+		text += fmt.Sprintf("; and %d more", len(diff)-shown)
+	}
+	return rollout.RecheckResult{Verdict: rollout.RecheckChanged, Detail: "the host changed since the plan, and its set with it: " + text}
+}
+
+// actions lists what a set changes, sorted.
+func actions(s planner.Set) []string {
+	var out []string
+	for _, m := range s.Upgrade {
+		out = append(out, "upgrade "+m.From.String()+" to "+m.To.EVR.String())
+	}
+	for _, m := range s.Downgrade {
+		out = append(out, "downgrade "+m.From.String()+" to "+m.To.EVR.String())
+	}
+	for _, i := range s.Install {
+		out = append(out, "install "+i.NEVRA.String())
+	}
+	for _, r := range s.Remove {
+		out = append(out, "remove "+r.NEVRA.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Unavailable implements rollout.Availability.
+func (d *Deployment) Unavailable(ctx context.Context, name string) (string, error) {
+	h := d.fleet.Site.Host(name)
+	if h == nil {
+		return "not in the inventory", nil
+	}
+	conn, err := d.fleet.Dial(ctx, h)
+	if err != nil {
+		return "cannot be reached: " + err.Error(), nil
+	}
+	defer conn.Close()
+	p, err := d.fleet.session(conn, h).Preflight(ctx, host.PreflightOptions{})
+	switch {
+	case err != nil:
+		return "", err
+	case p.OtherTransaction != "":
+		return "transaction " + p.OtherTransaction + " is under way", nil
+	case p.HostLock != nil && p.HostLock.Owner.Rollout != d.rollout:
+		return p.HostLock.Error(), nil
+	case p.PendingShutdown != "":
+		return "a " + p.PendingShutdown + " is due", nil
+	}
+	for _, r := range d.RunChecks(ctx, name, d.fleet.Site.Effective(h).Health, nil) {
+		if r.Verdict != rollout.Green && r.Check != inventory.BasicCheck {
+			return fmt.Sprintf("check %s is %s: %s", r.Check, r.Verdict, r.Output), nil
+		}
+	}
+	return "", nil
+}
+
+// session is the work on a connected host, with root's rights.
+func (f *Fleet) session(conn *transport.Conn, h *inventory.Host) *host.Session {
+	return host.NewSession(conn, host.SessionOptions{Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Now: f.now})
+}

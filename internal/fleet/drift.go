@@ -1,0 +1,184 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"cpacman/internal/report"
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// Drift compares hosts with their views, and hosts that should be alike with each other, from stored facts (AUDIT-1).
+func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host) ([]report.HostDrift, []report.Difference, error) {
+	stored, err := f.StoredFacts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := repos.OpenAll(ctx, repos.IDs()); err != nil {
+		return nil, nil, err
+	}
+	d := &drifter{fleet: f, repos: repos, installed: f.NewInstalled(repos), offers: map[string]*report.Offer{}, answers: map[string]report.HostDrift{}}
+	out := make([]report.HostDrift, len(hosts))
+	inputs := make([]*Input, len(hosts))
+	for i, h := range hosts {
+		if inputs[i], err = f.Input(ctx, repos, d.installed, h, stored[h.Name]); err != nil {
+			var cannot *CannotPlan
+			if !errors.As(err, &cannot) {
+				return nil, nil, err
+			}
+			out[i] = report.Incomparable(string(cannot.Status), cannot.Detail)
+		}
+	}
+	if err := d.solve(ctx, inputs, out); err != nil {
+		return nil, nil, err
+	}
+	for i, h := range hosts {
+		out[i].Host, out[i].Class, out[i].Level = h.Name, h.Class, h.Level
+		if facts := stored[h.Name]; facts != nil {
+			at := facts.CollectedAt
+			out[i].CollectedAt = &at
+		}
+	}
+	return out, f.differences(hosts, inputs), nil
+}
+
+// drifter answers each configuration once.
+type drifter struct {
+	fleet     *Fleet
+	repos     *Repos
+	installed *Installed
+	offers    map[string]*report.Offer
+	answers   map[string]report.HostDrift
+}
+
+// everything is the request that drift is measured by.
+var everything = planner.Request{Type: planner.TypeUpdate}
+
+func (d *drifter) solve(ctx context.Context, inputs []*Input, out []report.HostDrift) error {
+	keys := make([]string, len(inputs))
+	first := map[string]int{}
+	for i, in := range inputs {
+		if in == nil {
+			continue
+		}
+		shell := in.Host
+		shell.Installed = nil
+		keys[i] = in.Facts.InstalledDigest + "\x00" + planner.Key(shell, ViewID(in.View), everything)
+		if _, seen := first[keys[i]]; !seen {
+			first[keys[i]] = i
+		}
+		if err := d.offer(ctx, in); err != nil {
+			return err
+		}
+	}
+	results := make([]report.HostDrift, len(inputs))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, i := range first {
+		work.Go(func() (err error) {
+			results[i], err = d.compare(ctx, inputs[i])
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	for i, in := range inputs {
+		if in != nil {
+			out[i] = results[first[keys[i]]]
+		}
+	}
+	return nil
+}
+
+// offer prepares the view of a host.
+func (d *drifter) offer(ctx context.Context, in *Input) error {
+	id := ViewID(in.View)
+	if d.offers[id] != nil {
+		return nil
+	}
+	var packages []*rpm.Package
+	var advisories []planner.Advisory
+	for _, cfg := range in.View {
+		one, err := d.repos.Open(ctx, cfg.ID)
+		if err != nil {
+			return err
+		}
+		list, err := one.Advisories()
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			advisories = append(advisories, advisory(a))
+		}
+		if !cfg.Auto {
+			continue // nothing comes from it by itself, so nobody is behind it
+		}
+		for _, p := range one.Packages() {
+			packages = append(packages, p.Package)
+		}
+	}
+	d.offers[id] = report.NewOffer(packages, advisories)
+	return nil
+}
+
+func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, error) {
+	known := func(n rpm.NEVRA) bool {
+		at, err := d.repos.Find(ctx, n)
+		return err == nil && len(at) > 0
+	}
+	result, err := in.Universe.Solve(in.Host, everything)
+	if err != nil {
+		return report.Incomparable(string(planner.StatusUnsolved), err.Error()), nil
+	}
+	installOnly := func(p *rpm.Package) bool { return planner.IsInstallOnly(p, in.Host.InstallOnly) }
+	out := d.offers[ViewID(in.View)].Compare(in.Host.Installed, known, installOnly, result)
+	for _, n := range in.List.Missing {
+		out.Extra = append(out.Extra, n)
+	}
+	slices.SortFunc(out.Extra, rpm.CompareNEVRA)
+	return out, nil
+}
+
+// differences compares the hosts of each class and of each cluster.
+func (f *Fleet) differences(hosts []*inventory.Host, inputs []*Input) []report.Difference {
+	classes, clusters := map[string][]report.Member{}, map[string][]report.Member{}
+	lists := map[*List][]rpm.NEVRA{}
+	for i, h := range hosts {
+		if inputs[i] == nil {
+			continue
+		}
+		list := inputs[i].List
+		if lists[list] == nil {
+			for _, p := range list.Packages {
+				lists[list] = append(lists[list], p.NEVRA)
+			}
+		}
+		m := report.Member{Host: h.Name, Packages: lists[list]}
+		if h.Class != "" {
+			classes[h.Class] = append(classes[h.Class], m)
+		}
+		for _, c := range h.Clusters {
+			clusters[c] = append(clusters[c], m)
+		}
+	}
+	out := []report.Difference{}
+	for _, c := range f.Site.Classes {
+		out = append(out, report.Differences("class "+c.Name, classes[c.Name], false)...)
+	}
+	names := make([]string, 0, len(clusters))
+	for name := range clusters {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		out = append(out, report.Differences("cluster "+name, clusters[name], true)...)
+	}
+	return out
+}

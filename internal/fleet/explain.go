@@ -1,0 +1,121 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cpacman/internal/host"
+	"cpacman/internal/repo"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// CannotPlan tells that a host cannot be planned from its stored facts, and why.
+type CannotPlan struct {
+	Host   string
+	Status planner.HostStatus
+	Detail string
+}
+
+// Error names the host and its status.
+func (e *CannotPlan) Error() string {
+	return fmt.Sprintf("host %s is %s: %s", e.Host, e.Status, e.Detail)
+}
+
+// IsDamage tells whether an error is damage of a repository.
+func IsDamage(err error) bool {
+	var d *repo.Damage
+	return errors.As(err, &d)
+}
+
+// Input is one host as the planner gets it.
+type Input struct {
+	Facts    *host.Facts // without packages
+	View     []inventory.Repo
+	Universe *planner.Universe
+	Host     planner.Host
+	List     *List
+}
+
+// Input prepares one host from stored facts. The error is *CannotPlan when they do not serve.
+func (f *Fleet) Input(ctx context.Context, repos *Repos, installed *Installed, h *inventory.Host, facts *host.Facts) (*Input, error) {
+	contacts, err := f.Store.Contacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contact, asked := contacts[h.Name]
+	if status, detail := f.FactsStatus(h, facts, contact, asked, false); status != planner.StatusPlanned {
+		return nil, &CannotPlan{h.Name, status, detail}
+	}
+	in := &Input{Facts: facts, View: f.View(h, facts)}
+	if len(in.View) == 0 {
+		return nil, &CannotPlan{h.Name, planner.StatusNoView, "no repository of the site matches this host"}
+	}
+	if in.Universe, err = repos.Universe(ctx, in.View); err != nil {
+		return nil, err
+	}
+	in.List, err = installed.List(ctx, facts.InstalledDigest, func() ([]host.Package, error) { return f.Store.Installed(ctx, facts.InstalledDigest) })
+	if err != nil {
+		return nil, err
+	}
+	in.Host = f.plannerHost(h, facts)
+	in.Host.Installed = in.List.Packages
+	return in, nil
+}
+
+// Explain says why a package of a host moves, stays or comes (PLAN-13), from stored facts.
+func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, r planner.Request, pkg string) (planner.Explanation, error) {
+	stored, err := f.StoredFacts(ctx)
+	if err != nil {
+		return planner.Explanation{}, err
+	}
+	in, err := f.Input(ctx, repos, f.NewInstalled(repos), h, stored[h.Name])
+	if err != nil {
+		return planner.Explanation{}, err
+	}
+	return in.Universe.Explain(in.Host, r, pkg)
+}
+
+// UnknownName tells of an advisory or CVE that no repository of the site knows.
+type UnknownName struct{ Kind, Name string }
+
+// Error names it.
+func (e *UnknownName) Error() string {
+	return fmt.Sprintf("%s %q is in no repository of the site", e.Kind, e.Name)
+}
+
+// CheckNames refuses advisories and CVEs that no repository knows: a typo must not look like "nothing to fix".
+func (r *Repos) CheckNames(ctx context.Context, advisories, cves []string) error {
+	if len(advisories)+len(cves) == 0 {
+		return nil
+	}
+	repos, err := r.OpenAll(ctx, r.IDs())
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, one := range repos {
+		list, err := one.Advisories()
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			known["advisory "+a.ID] = true
+			for _, c := range a.CVEs {
+				known["CVE "+c] = true
+			}
+		}
+	}
+	for _, id := range advisories {
+		if !known["advisory "+id] {
+			return &UnknownName{"advisory", id}
+		}
+	}
+	for _, id := range cves {
+		if !known["CVE "+id] {
+			return &UnknownName{"CVE", id}
+		}
+	}
+	return nil
+}

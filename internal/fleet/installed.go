@@ -1,0 +1,135 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"cpacman/internal/host"
+	"cpacman/internal/rpm"
+	"cpacman/internal/store"
+)
+
+// Installed turns package lists into packages with dependencies. Every header is read and parsed once however many hosts have
+// it, and every list once however many hosts share it. It may be used by many goroutines.
+type Installed struct {
+	fleet *Fleet
+	repos *Repos
+
+	mu      sync.Mutex
+	headers map[string]*rpm.Package // by digest
+	lists   map[string]*List        // by installed digest
+}
+
+// List is the installed set of one or more hosts.
+type List struct {
+	Packages []*rpm.Package
+	// Missing are packages whose dependencies nobody knows: no header came, and no repository has the same NEVRA.
+	Missing []rpm.NEVRA
+	// Guessed are packages described by a repository's metadata because the listing has no header digests.
+	Guessed int
+}
+
+// NewInstalled prepares a resolver that may fall back to the metadata of repos.
+func (f *Fleet) NewInstalled(repos *Repos) *Installed {
+	return &Installed{fleet: f, repos: repos, headers: map[string]*rpm.Package{}, lists: map[string]*List{}}
+}
+
+// List returns the packages of a digest; packages is asked for the listing when it was not seen before.
+func (in *Installed) List(ctx context.Context, digest string, packages func() ([]host.Package, error)) (*List, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if l := in.lists[digest]; l != nil {
+		return l, nil
+	}
+	listed, err := packages()
+	if err != nil {
+		return nil, err
+	}
+	l := &List{}
+	for _, p := range listed {
+		found, guessed, err := in.resolve(ctx, p)
+		switch {
+		case err != nil:
+			return nil, err
+		case found == nil:
+			l.Missing = append(l.Missing, p.NEVRA())
+			continue
+		case guessed:
+			l.Guessed++
+		}
+		l.Packages = append(l.Packages, found)
+	}
+	in.lists[digest] = l
+	return l, nil
+}
+
+// resolve finds the package behind one line of a listing: its header when a digest was listed, else the one package of that
+// name-version-release.arch in the repositories of the site.
+func (in *Installed) resolve(ctx context.Context, p host.Package) (found *rpm.Package, guessed bool, err error) {
+	if p.Header != "" {
+		found, err = in.header(ctx, p)
+		if found != nil || err != nil {
+			return found, false, err
+		}
+	}
+	found, err = in.offered(ctx, p)
+	return found, found != nil, err
+}
+
+// header returns the package of a stored header, or nil when none is stored.
+func (in *Installed) header(ctx context.Context, p host.Package) (*rpm.Package, error) {
+	if known := in.headers[p.Header]; known != nil {
+		return known, nil
+	}
+	blob, err := in.fleet.Store.Header(ctx, p.Header)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parseHeader(blob)
+	if err != nil {
+		return nil, fmt.Errorf("read the stored header of %s: %w", p.NEVRA(), err)
+	}
+	parsed.Header = p.Header
+	in.headers[p.Header] = parsed
+	return parsed, nil
+}
+
+// offered describes an installed package by the metadata of a repository that has the same NEVRA; a listing without epochs takes
+// the epoch from there when exactly one fits (design 5).
+func (in *Installed) offered(ctx context.Context, p host.Package) (*rpm.Package, error) {
+	n := p.NEVRA()
+	if p.Epoch != nil {
+		located, err := in.repos.Find(ctx, n)
+		if err != nil || len(located) == 0 {
+			return nil, err
+		}
+		return described(located[0].Package.Package, p), nil
+	}
+	located, err := in.repos.FindAnyEpoch(ctx, n)
+	if err != nil || len(located) == 0 {
+		return nil, err
+	}
+	for _, l := range located[1:] {
+		if l.Package.Epoch != located[0].Package.Epoch {
+			return nil, nil
+		}
+	}
+	return described(located[0].Package.Package, p), nil
+}
+
+// described copies what metadata says and adds what the host said itself.
+func described(offered *rpm.Package, p host.Package) *rpm.Package {
+	out := *offered
+	if p.Header != "" {
+		out.Header, out.Color, out.ColorKnown = p.Header, p.Color, true
+	}
+	if p.Vendor != "" {
+		out.Vendor = p.Vendor
+	}
+	return &out
+}

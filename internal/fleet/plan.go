@@ -1,0 +1,435 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cpacman/internal/host"
+	"cpacman/internal/rpm"
+	"cpacman/internal/store"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// PlanRequest is what a plan is asked for.
+type PlanRequest struct {
+	Hosts    []*inventory.Host
+	Selector string // as written, for the file
+	Request  planner.Request
+	Expiry   time.Duration // 0: the planner's default
+	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
+	Live bool
+}
+
+// Planned is a plan with what the command line tells beside it.
+type Planned struct {
+	Plan      *planner.Plan
+	Solutions int                 // how many different configurations were solved (PLAN-11)
+	Notes     map[string][]string // by set id: what the planner has to say to people
+	Faults    map[string]error    // by host: why StatusUnsolved
+}
+
+// candidate is one host on its way into a plan.
+type candidate struct {
+	host  *inventory.Host
+	facts *host.Facts // without packages; nil: none
+	entry planner.PlanHost
+	group *group // nil: not to be solved
+}
+
+// group is the hosts that have the same answer.
+type group struct {
+	input   planner.Host
+	list    *List
+	view    []inventory.Repo
+	result  *planner.Result
+	err     error
+	members []*candidate
+}
+
+// Plan computes the upgrade sets of the hosts from stored facts. The result depends on facts, repositories and request alone.
+func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Planned, error) {
+	candidates, err := f.candidates(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := f.group(ctx, repos, req, candidates)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.solve(ctx, repos, req, groups); err != nil {
+		return nil, err
+	}
+	return f.assemble(ctx, repos, req, candidates, groups)
+}
+
+// candidates reads the stored facts of the hosts and sorts out those that cannot be planned from them.
+func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, error) {
+	facts, err := f.StoredFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contacts, err := f.Store.Contacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*candidate, 0, len(req.Hosts))
+	for _, h := range req.Hosts {
+		c := &candidate{host: h, facts: facts[h.Name]}
+		c.entry = planner.PlanHost{Host: h.Name, Class: h.Class, Level: h.Level}
+		if c.facts != nil {
+			c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
+		}
+		contact, asked := contacts[h.Name]
+		c.entry.Status, c.entry.Detail = f.FactsStatus(h, c.facts, contact, asked, req.Live)
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// FactsStatus says whether a host can be planned and audited from its facts: StatusPlanned where it can, else why not (FACT-5).
+func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
+	if asked && !contact.OK && (live || facts == nil) {
+		status := planner.StatusUnreachable
+		if contact.Kind == "unreadable" {
+			status = planner.StatusUnreadable
+		}
+		return status, contact.Error
+	}
+	if facts == nil {
+		return planner.StatusNoFacts, "never collected; run: cpacman facts " + h.Name
+	}
+	if age := f.now().Sub(facts.CollectedAt); age > f.Site.Facts.MaxAge {
+		return planner.StatusStale, fmt.Sprintf("facts are %s old, more than facts.max_age = %s", age.Round(time.Minute), f.Site.Facts.MaxAge)
+	}
+	if h.OS != "" && h.OS != OSName(facts.OS) {
+		return planner.StatusMismatch, fmt.Sprintf("the inventory says os = %q and the host reports %q", h.OS, OSName(facts.OS))
+	}
+	if h.Arch != "" && h.Arch != facts.Arch {
+		return planner.StatusMismatch, fmt.Sprintf("the inventory says arch = %q and the host reports %q", h.Arch, facts.Arch)
+	}
+	return planner.StatusPlanned, ""
+}
+
+// OSName is how the inventory writes a release: ID and the major part of VERSION_ID of os-release(5), as in rocky9.
+func OSName(os host.OS) string {
+	major, _, _ := strings.Cut(os.VersionID, ".")
+	return os.ID + major
+}
+
+// FactAttr answers selectors from facts, for what the inventory leaves open.
+func FactAttr(facts *host.Facts, key string) []string {
+	if facts == nil {
+		return nil
+	}
+	value := ""
+	switch key {
+	case "os":
+		if facts.OS.ID != "" {
+			value = OSName(facts.OS)
+		}
+	case "os_version":
+		value = facts.OS.VersionID
+	case "arch":
+		value = facts.Arch
+	case "kernel":
+		value = facts.Kernel
+	case "machine_id":
+		value = facts.MachineID
+	}
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+// View is the repositories a host may take packages from.
+func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
+	return f.Site.ReposFor(h, func(_ *inventory.Host, key string) []string { return FactAttr(facts, key) })
+}
+
+// group puts hosts with the same key together, so that each key is solved once.
+func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
+	installed := f.NewInstalled(repos)
+	byKey := map[string]*group{}
+	var order []*group
+	for _, c := range candidates {
+		if c.entry.Status != planner.StatusPlanned {
+			continue
+		}
+		view := f.View(c.host, c.facts)
+		if len(view) == 0 {
+			c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
+			continue
+		}
+		input := f.plannerHost(c.host, c.facts)
+		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), req.Request)
+		g := byKey[key]
+		if g == nil {
+			list, err := installed.List(ctx, c.facts.InstalledDigest, func() ([]host.Package, error) {
+				return f.Store.Installed(ctx, c.facts.InstalledDigest)
+			})
+			if err != nil {
+				return nil, err
+			}
+			input.Installed = list.Packages
+			g = &group{input: input, list: list, view: view}
+			byKey[key] = g
+			order = append(order, g)
+		}
+		g.members = append(g.members, c)
+		c.group = g
+	}
+	return order, nil
+}
+
+// plannerHost is a host in the planner's words, without its packages.
+func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) planner.Host {
+	s := f.Site.Effective(h)
+	out := planner.Host{Arch: facts.Arch, RunningKernel: facts.Kernel, RPMVersion: facts.RPMVersion,
+		Exclude: s.Exclude, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep}
+	for _, m := range facts.Modules {
+		if m.State == "enabled" {
+			out.Modules = append(out.Modules, m.Name+":"+m.Stream)
+		}
+	}
+	sort.Strings(out.Modules)
+	for _, hold := range facts.Holds {
+		out.Hold = append(out.Hold, hold.Pattern)
+	}
+	slices.Sort(out.Hold)
+	out.Hold = slices.Compact(out.Hold)
+	return out
+}
+
+// solve answers every group, side by side.
+func (f *Fleet) solve(ctx context.Context, repos *Repos, req PlanRequest, groups []*group) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, g := range groups {
+		work.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			u, err := repos.Universe(ctx, g.view)
+			if err != nil {
+				return err
+			}
+			g.result, g.err = u.Solve(g.input, req.Request)
+			if errors.Is(g.err, planner.ErrNotBuilt) {
+				return g.err
+			}
+			return nil
+		})
+	}
+	return work.Wait()
+}
+
+// assemble writes the plan.
+func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate, groups []*group) (*Planned, error) {
+	out := &Planned{Notes: map[string][]string{}, Solutions: len(groups)}
+	p := &planner.Plan{Format: planner.PlanFormat, Type: req.Request.Type,
+		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter}}
+	sets := map[string]planner.Set{}
+	packages := map[string]planner.PlanPackage{}
+	usedRepos := map[string]bool{}
+	for _, g := range groups {
+		for _, r := range g.view {
+			usedRepos[r.ID] = true
+		}
+		rollback, err := f.rollback(ctx, repos, g)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range g.members {
+			f.describe(c, g, rollback)
+		}
+		if g.err != nil || g.held() {
+			continue
+		}
+		sets[g.result.Set.ID] = g.result.Set
+		if len(g.result.Notes) > 0 {
+			out.Notes[g.result.Set.ID] = g.result.Notes
+		}
+		for _, u := range g.result.Packages {
+			packages[u.Source+"\x00"+u.Path] = planPackage(u)
+		}
+	}
+	for _, c := range candidates {
+		p.Hosts = append(p.Hosts, c.entry)
+	}
+	for _, s := range sets {
+		p.Sets = append(p.Sets, s)
+	}
+	for _, one := range packages {
+		p.Packages = append(p.Packages, one)
+	}
+	if err := f.planRepos(ctx, repos, usedRepos, p); err != nil {
+		return nil, err
+	}
+	if err := f.missingFiles(ctx, repos, p); err != nil {
+		return nil, err
+	}
+	for _, h := range p.Hosts {
+		if h.CollectedAt.After(p.CreatedAt) {
+			p.CreatedAt = h.CollectedAt
+		}
+	}
+	if req.Expiry > 0 {
+		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
+	}
+	out.Plan = p
+	return out, p.Seal()
+}
+
+// held tells whether the class keeps hosts with a broken database out.
+func (g *group) held() bool { return g.result != nil && len(g.members) > 0 && allHeld(g.members) }
+
+func allHeld(members []*candidate) bool {
+	for _, c := range members {
+		if c.entry.Status != planner.StatusPreBroken && c.entry.Status != planner.StatusNoHeaders {
+			return false
+		}
+	}
+	return true
+}
+
+// describe fills the entry of one host from its group's answer.
+func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo) {
+	e := &c.entry
+	if n := len(g.list.Missing); n > 0 {
+		names := make([]string, 0, 3)
+		for _, m := range g.list.Missing[:min(n, 3)] {
+			names = append(names, m.String())
+		}
+		e.Detail = fmt.Sprintf("dependencies of %d installed packages are not known (%s…)", n, strings.Join(names, ", "))
+		if c.facts.Source == "ssh" {
+			e.Status = planner.StatusNoHeaders
+			return
+		}
+	}
+	if g.err != nil {
+		e.Status, e.Detail = planner.StatusUnsolved, g.err.Error()
+		return
+	}
+	e.PreBroken = g.result.Faults
+	if f.Site.Effective(c.host).PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
+		e.Status, e.Detail = planner.StatusPreBroken, "held by pre_broken = \"hold\" of class "+c.host.Class+": "+e.PreBroken[0]
+		return
+	}
+	e.Set, e.Rollback = g.result.Set.ID, rollback
+	if g.result.Set.Empty() {
+		e.Status = planner.StatusNothing
+		return
+	}
+	for _, u := range g.result.Packages {
+		e.Bytes += u.Size
+	}
+	e.Impact = impact(g.result)
+}
+
+// rollback says whether every package that a set replaces or removes is in a repository of the site.
+func (f *Fleet) rollback(ctx context.Context, repos *Repos, g *group) (planner.RollbackInfo, error) {
+	info := planner.RollbackInfo{Complete: true}
+	if g.result == nil {
+		return info, nil
+	}
+	var before []rpm.NEVRA
+	for _, m := range g.result.Set.Upgrade {
+		before = append(before, m.From)
+	}
+	for _, m := range g.result.Set.Downgrade {
+		before = append(before, m.From)
+	}
+	for _, r := range g.result.Set.Remove {
+		before = append(before, r.NEVRA)
+	}
+	for _, n := range before {
+		at, err := repos.Find(ctx, n)
+		if err != nil {
+			return info, err
+		}
+		if len(at) == 0 {
+			info.Missing = append(info.Missing, n)
+		}
+	}
+	slices.SortFunc(info.Missing, rpm.CompareNEVRA)
+	info.Complete = len(info.Missing) == 0
+	return info, nil
+}
+
+// rebootNames are the packages whose update takes effect only with a reboot (dnf's needs-restarting has the same list).
+var rebootNames = []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "glibc", "linux-firmware", "systemd", "dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"}
+
+// impact says what a set touches beside packages.
+func impact(r *planner.Result) planner.Impact {
+	var out planner.Impact
+	add := func(n rpm.NEVRA) {
+		if slices.Contains(rebootNames, n.Name) {
+			out.RebootReasons = append(out.RebootReasons, n.String())
+		}
+	}
+	for _, m := range r.Set.Upgrade {
+		add(m.To)
+	}
+	for _, i := range r.Set.Install {
+		add(i.NEVRA)
+	}
+	sort.Strings(out.RebootReasons)
+	out.Reboot = len(out.RebootReasons) > 0
+	return out
+}
+
+func planPackage(u planner.Used) planner.PlanPackage {
+	p := planner.PlanPackage{NEVRA: u.NEVRA, Repo: u.Source, Path: u.Path, Checksum: u.Checksum, Size: u.Size, Vendor: u.Vendor, Advisories: u.Advisories}
+	if u.Checksum.Type == "sha256" {
+		p.SHA256 = u.Checksum.Value
+	}
+	return p
+}
+
+// planRepos binds the plan to the repositories of every view in it.
+func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]bool, p *planner.Plan) error {
+	for _, id := range repos.IDs() {
+		if !used[id] {
+			continue
+		}
+		r, err := repos.Open(ctx, id)
+		if err != nil {
+			return err
+		}
+		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest()})
+	}
+	return nil
+}
+
+// missingFiles lists packages of the plan whose file is not below its repository: the plan can be reviewed and not started.
+func (f *Fleet) missingFiles(ctx context.Context, repos *Repos, p *planner.Plan) error {
+	var mu sync.Mutex
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, one := range p.Packages {
+		work.Go(func() error {
+			located, err := repos.At(ctx, one.Repo, one.Path)
+			if err != nil {
+				return err
+			}
+			if _, err := located.File(); err != nil {
+				mu.Lock()
+				p.MissingFiles = append(p.MissingFiles, one.Repo+"/"+one.Path)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	return work.Wait()
+}

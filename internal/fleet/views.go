@@ -1,0 +1,277 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"cpacman/internal/repo"
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// Repos are the repositories of a site, each opened at most once, and the universes built from them. It may be used by many
+// goroutines.
+type Repos struct {
+	site *inventory.Site
+	opt  repo.Options
+
+	mu        sync.Mutex
+	open      map[string]*opening
+	universes map[string]*universe
+	nevras    map[rpm.NEVRA][]Located
+	epochless map[rpm.NEVRA][]Located
+	paths     map[string]map[string]*repo.Package // by repository and path
+}
+
+type opening struct {
+	once sync.Once
+	repo *repo.Repo
+	err  error
+}
+
+type universe struct {
+	once  sync.Once
+	value *planner.Universe
+	err   error
+}
+
+// Located is a package of one repository.
+type Located struct {
+	Repo    *repo.Repo
+	Package *repo.Package
+}
+
+// NewRepos prepares the repositories of the Fleet's site; nothing is read yet.
+func (f *Fleet) NewRepos() *Repos {
+	return &Repos{
+		site: f.Site, open: map[string]*opening{}, paths: map[string]map[string]*repo.Package{}, universes: map[string]*universe{},
+		opt: repo.Options{CacheDir: filepath.Join(f.Site.StateDir, "repos"), Logger: f.log},
+	}
+}
+
+// Open opens one repository of the site.
+func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
+	cfg := r.site.Repo(id)
+	if cfg == nil {
+		return nil, fmt.Errorf("repository %s is not in the site", id)
+	}
+	r.mu.Lock()
+	o := r.open[id]
+	if o == nil {
+		o = &opening{}
+		r.open[id] = o
+	}
+	r.mu.Unlock()
+	o.once.Do(func() {
+		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: cfg.Path}, r.opt)
+		if o.err != nil {
+			o.err = fmt.Errorf("open repository %s: %w", id, o.err)
+		}
+	})
+	return o.repo, o.err
+}
+
+// OpenAll opens the named repositories side by side and returns them in the given order, or the first error.
+func (r *Repos) OpenAll(ctx context.Context, ids []string) ([]*repo.Repo, error) {
+	out := make([]*repo.Repo, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, id := range ids {
+		group.Go(func() (err error) {
+			out[i], err = r.Open(ctx, id)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+// IDs names every repository of the site in its order.
+func (r *Repos) IDs() []string {
+	ids := make([]string, len(r.site.Repos))
+	for i := range r.site.Repos {
+		ids[i] = r.site.Repos[i].ID
+	}
+	return ids
+}
+
+// Find returns where a NEVRA is offered in any repository of the site, in the order of the site.
+func (r *Repos) Find(ctx context.Context, n rpm.NEVRA) ([]Located, error) {
+	repos, err := r.OpenAll(ctx, r.IDs())
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nevras == nil {
+		r.nevras = map[rpm.NEVRA][]Located{}
+		for _, one := range repos {
+			for _, p := range one.Packages() {
+				r.nevras[p.NEVRA] = append(r.nevras[p.NEVRA], Located{one, p})
+			}
+		}
+	}
+	return r.nevras[n], nil
+}
+
+// FindAnyEpoch is Find for a package whose epoch is not known.
+func (r *Repos) FindAnyEpoch(ctx context.Context, n rpm.NEVRA) ([]Located, error) {
+	if _, err := r.Find(ctx, n); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.epochless == nil {
+		r.epochless = map[rpm.NEVRA][]Located{}
+		for _, id := range r.IDs() {
+			one := r.open[id].repo
+			for _, p := range one.Packages() {
+				key := p.NEVRA
+				key.Epoch = 0
+				r.epochless[key] = append(r.epochless[key], Located{one, p})
+			}
+		}
+	}
+	n.Epoch = 0
+	return r.epochless[n], nil
+}
+
+// At returns the package at a path of a repository.
+func (r *Repos) At(ctx context.Context, id, path string) (Located, error) {
+	one, err := r.Open(ctx, id)
+	if err != nil {
+		return Located{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.paths[id] == nil {
+		byPath := make(map[string]*repo.Package, len(one.Packages()))
+		for _, p := range one.Packages() {
+			byPath[p.Location] = p
+		}
+		r.paths[id] = byPath
+	}
+	if p := r.paths[id][path]; p != nil {
+		return Located{one, p}, nil
+	}
+	return Located{}, fmt.Errorf("repository %s has no package at %s", id, path)
+}
+
+// File returns the absolute path of the package's file, which exists, is a regular file inside its repository, and has the size that
+// metadata gives.
+func (l Located) File() (string, error) {
+	path, err := l.Repo.FilePath(l.Package)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || l.Package.Size >= 0 && info.Size() != l.Package.Size {
+		return "", fmt.Errorf("%s has %d bytes and metadata says %d", path, info.Size(), l.Package.Size)
+	}
+	return path, nil
+}
+
+// ViewID names a view by what it consists of.
+func ViewID(view []inventory.Repo) string {
+	ids := make([]string, len(view))
+	for i := range view {
+		ids[i] = view[i].ID
+	}
+	return strings.Join(ids, " ")
+}
+
+// Universe builds, once, what the planner searches for the hosts of a view.
+func (r *Repos) Universe(ctx context.Context, view []inventory.Repo) (*planner.Universe, error) {
+	id := ViewID(view)
+	r.mu.Lock()
+	u := r.universes[id]
+	if u == nil {
+		u = &universe{}
+		r.universes[id] = u
+	}
+	r.mu.Unlock()
+	u.once.Do(func() {
+		v, err := r.view(ctx, view)
+		if err != nil {
+			u.err = err
+			return
+		}
+		if u.value, err = planner.NewUniverse(v); err != nil {
+			u.err = fmt.Errorf("prepare the view %q: %w", id, err)
+		}
+	})
+	return u.value, u.err
+}
+
+// view turns repositories into the planner's words.
+func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, error) {
+	var v planner.View
+	ids := make([]string, len(view))
+	for i := range view {
+		ids[i] = view[i].ID
+	}
+	repos, err := r.OpenAll(ctx, ids)
+	if err != nil {
+		return v, err
+	}
+	for i, one := range repos {
+		cfg := view[i]
+		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude}
+		packages := one.Packages()
+		source.Packages = make([]planner.Candidate, len(packages))
+		index := make(map[*repo.Package]int, len(packages))
+		for j, p := range packages {
+			source.Packages[j] = planner.Candidate{Package: p.Package, Path: p.Location, Checksum: planner.Checksum(p.Checksum), Size: p.Size}
+			index[p] = j
+		}
+		source.Files = files{repo: one, index: index}
+		v.Sources = append(v.Sources, source)
+		advisories, err := one.Advisories()
+		if err != nil {
+			return v, fmt.Errorf("read advisories of %s: %w", cfg.ID, err)
+		}
+		for _, a := range advisories {
+			v.Advisories = append(v.Advisories, advisory(a))
+		}
+	}
+	return v, nil
+}
+
+func advisory(a repo.Advisory) planner.Advisory {
+	out := planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs}
+	for _, p := range a.Packages {
+		out.Packages = append(out.Packages, p.NEVRA)
+	}
+	return out
+}
+
+// files lets the planner ask a repository for the carriers of a path.
+type files struct {
+	repo  *repo.Repo
+	index map[*repo.Package]int
+}
+
+// Providers implements planner.FileSource.
+func (f files) Providers(path string) ([]int, error) {
+	packages, err := f.repo.ProvidersOf(path)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int, 0, len(packages))
+	for _, p := range packages {
+		out = append(out, f.index[p])
+	}
+	sort.Ints(out)
+	return out, nil
+}

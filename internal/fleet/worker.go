@@ -1,0 +1,430 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"cpacman/internal/host"
+	"cpacman/internal/rollout"
+	"cpacman/internal/store"
+	"cpacman/inventory"
+	"cpacman/transport"
+)
+
+// worker is one connection to one host for one attempt. What must survive it is on the host or in the store.
+type worker struct {
+	d    *Deployment
+	host *inventory.Host
+	job  rollout.Job
+	tx   host.Transaction
+	conn *transport.Conn
+	s    *host.Session
+
+	before *host.Facts // read by Preflight
+	unmet  []string
+	sent   []string // digests that Stage sent
+}
+
+// spoolReserve is what must stay free on the host beside the packages, in bytes.
+const spoolReserve = 16 << 20
+
+// varTmpNeed is what rpm must find in /var/tmp for its scriptlets, in bytes; rpm --test does not look.
+const varTmpNeed = 1 << 20
+
+// Close implements rollout.Worker.
+func (w *worker) Close() error { return w.conn.Close() }
+
+// stepError says what a failed step before the transaction means: a lost connection, a refusal, or the failure of the step.
+func stepError(err error, code rollout.ReasonCode) error {
+	var locked *host.LockedError
+	var space *host.SpaceError
+	switch {
+	case errors.As(err, &locked):
+		return rollout.Locked(locked.Error())
+	case errors.As(err, &space):
+		return rollout.Held(rollout.ReasonSpace, err.Error())
+	case errors.Is(err, host.ErrBusy):
+		return rollout.Held(rollout.ReasonBusy, err.Error())
+	}
+	switch transport.KindOf(err) {
+	case transport.KindUnreachable, transport.KindTimeout, transport.KindPenalised, transport.KindCanceled:
+		return rollout.Disconnected(err)
+	case transport.KindSudo, transport.KindAuth:
+		return rollout.Held(rollout.ReasonAuth, err.Error())
+	case transport.KindSpace:
+		return rollout.Held(rollout.ReasonSpace, err.Error())
+	}
+	return rollout.Failed(code, err.Error())
+}
+
+// Preflight implements rollout.Preparer.
+func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
+	p, err := w.s.Preflight(ctx, host.PreflightOptions{Keys: w.d.signers(w.tx), Unmet: true})
+	if err != nil {
+		return rollout.Preflight{}, heldWhenFailed(stepError(err, rollout.ReasonInternal))
+	}
+	w.before, w.unmet = p.Facts, p.Unmet
+	if err := w.d.fleet.Store.PutFacts(ctx, p.Facts); err != nil {
+		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
+	}
+	entry, _ := w.d.plan.Host(w.host.Name)
+	if p.Facts.InstalledDigest != entry.InstalledDigest {
+		// The recheck will want the dependencies of what is new on the host.
+		if _, err := w.d.shares.take(ctx, w.conn, p.Facts); err != nil {
+			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
+		}
+	}
+	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: w.refusals(p)}
+	if len(p.Unmet) > 0 {
+		out.Flags = append(out.Flags, rollout.FlagPreBroken)
+	}
+	return out, nil
+}
+
+// heldWhenFailed makes a refusal of a failure: a host that cannot be read is not touched.
+func heldWhenFailed(err error) error {
+	var e *rollout.Error
+	if errors.As(err, &e) && e.Kind == rollout.KindFailed {
+		return rollout.Held(e.Reason.Code, e.Reason.Text)
+	}
+	return err
+}
+
+// refusals lists why the host must not be touched now.
+func (w *worker) refusals(p host.Preflight) []rollout.Reason {
+	var out []rollout.Reason
+	add := func(code rollout.ReasonCode, format string, args ...any) {
+		out = append(out, rollout.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
+	}
+	if len(p.MissingKeys) > 0 {
+		add(rollout.ReasonKeyMissing, "the host's rpm does not have the signing key %s: import it there (rpm --import), or set host_signatures = \"digest\" for class %s",
+			strings.Join(p.MissingKeys, ", "), w.host.Class)
+	}
+	if p.OtherTransaction != "" {
+		add(rollout.ReasonBusy, "transaction %s is under way on the host", p.OtherTransaction)
+	}
+	if p.PendingShutdown != "" {
+		add(rollout.ReasonBusy, "a shutdown is due on the host: %s", p.PendingShutdown)
+	}
+	if p.FreeVarTmp >= 0 && p.FreeVarTmp < varTmpNeed {
+		add(rollout.ReasonSpace, "/var/tmp has %s free; rpm writes scriptlets there", inventory.Bytes(p.FreeVarTmp))
+	}
+	return out
+}
+
+// Stage implements rollout.Preparer.
+func (w *worker) Stage(ctx context.Context, progress func(done, total int64)) error {
+	files := append(append([]host.File{}, w.tx.Upgrade...), w.tx.InstallOnly...)
+	var mu sync.Mutex // files are sent side by side
+	var total, done int64
+	at := map[string]int64{}
+	for _, f := range files {
+		if f.SHA256 == "" {
+			return rollout.Held(rollout.ReasonStage, fmt.Sprintf("package %s could not be proven on the control host: nothing is sent", f.NEVRA))
+		}
+		total += f.Size
+	}
+	stats, err := w.s.Stage(ctx, files, func(f host.File, sent int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		done += sent - at[f.SHA256]
+		at[f.SHA256] = sent
+		progress(done, total)
+	})
+	w.sent = stats.Sent
+	if err != nil {
+		return stepError(err, rollout.ReasonStage)
+	}
+	for _, digest := range stats.Damaged {
+		w.d.fleet.log.Warn("a staged package had other bytes and was sent again", "host", w.host.Name, "sha256", digest)
+	}
+	return nil
+}
+
+// Test implements rollout.Preparer.
+func (w *worker) Test(ctx context.Context) error {
+	r, err := w.s.Test(ctx, w.transaction())
+	if err != nil {
+		return stepError(err, rollout.ReasonTest)
+	}
+	switch {
+	case r.OK:
+		return nil
+	case len(r.MissingKeys) > 0:
+		return rollout.Held(rollout.ReasonKeyMissing, "the host's rpm does not have the key "+strings.Join(r.MissingKeys, ", "))
+	case r.Changed:
+		return rollout.Held(rollout.ReasonChanged, "the installed packages changed between two looks")
+	case r.SpaceShort:
+		return rollout.Held(rollout.ReasonSpace, strings.Join(r.Problems, "; "))
+	}
+	return rollout.Failed(rollout.ReasonTest, "rpm --test: "+strings.Join(r.Problems, "; "))
+}
+
+// transaction is the order with what the host must still have: what Preflight of this attempt has read.
+func (w *worker) transaction() host.Transaction {
+	tx := w.tx
+	if w.before != nil {
+		tx.ExpectBefore, tx.ExpectCount = w.before.InstalledDigest, len(w.before.Packages)
+	}
+	return tx
+}
+
+// Discard implements rollout.Preparer: what this attempt sent is removed; what was there before stays.
+func (w *worker) Discard(ctx context.Context) error {
+	if len(w.sent) == 0 {
+		return nil
+	}
+	if _, err := w.s.Clean(ctx, host.CleanOptions{What: host.CleanFiles, Files: w.sent}); err != nil {
+		return stepError(err, rollout.ReasonStage)
+	}
+	w.sent = nil
+	return nil
+}
+
+// lockOwner is who holds the host's lock: the rollout, so that a resumed one finds its locks.
+func (w *worker) lockOwner() host.Owner {
+	return host.Owner{ID: w.job.Rollout, Control: w.d.owner.Host, User: w.d.owner.User, Rollout: w.job.Rollout}
+}
+
+// lockEvery is how often a lock that somebody holds is asked for again.
+const lockEvery = 3 * time.Second
+
+// Lock implements rollout.Locker.
+func (w *worker) Lock(ctx context.Context, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	for {
+		broken, err := w.s.Acquire(ctx, w.lockOwner())
+		if err == nil {
+			if broken != "" {
+				w.d.fleet.log.Warn("took over the lock of an owner that is gone", "host", w.host.Name, "owner", broken)
+			}
+			return nil
+		}
+		var held *host.LockedError
+		if !errors.As(err, &held) || time.Until(deadline) <= 0 {
+			return stepError(err, rollout.ReasonLocked)
+		}
+		select {
+		case <-ctx.Done():
+			return stepError(err, rollout.ReasonLocked)
+		case <-time.After(min(lockEvery, time.Until(deadline))):
+		}
+	}
+}
+
+// Unlock implements rollout.Locker.
+func (w *worker) Unlock(ctx context.Context) error {
+	if err := w.s.Release(ctx, w.lockOwner()); err != nil {
+		return stepError(err, rollout.ReasonLocked)
+	}
+	return nil
+}
+
+// Start implements rollout.Transactor. What the host had is recorded before, for whoever verifies.
+func (w *worker) Start(ctx context.Context) error {
+	if w.before == nil {
+		return rollout.Failed(rollout.ReasonInternal, "start without a preflight")
+	}
+	if err := w.d.fleet.Store.PutBefore(ctx, w.job.TxID, w.before, w.unmet); err != nil {
+		return rollout.Failed(rollout.ReasonInternal, err.Error())
+	}
+	err := w.s.Start(ctx, w.transaction())
+	if err == nil || errors.Is(err, host.ErrReplay) {
+		return nil
+	}
+	return stepError(err, rollout.ReasonTransaction)
+}
+
+// Poll implements rollout.Transactor.
+func (w *worker) Poll(ctx context.Context) (rollout.TxStatus, error) {
+	st, err := w.status(ctx)
+	if errors.Is(err, host.ErrUnknownTransaction) {
+		return rollout.TxStatus{Phase: rollout.TxUnknown}, nil
+	}
+	if err != nil {
+		return rollout.TxStatus{}, stepError(err, rollout.ReasonTransaction)
+	}
+	return txStatus(st), nil
+}
+
+func (w *worker) status(ctx context.Context) (host.Status, error) {
+	return w.s.Poll(ctx, w.job.TxID, host.PollOptions{Deadline: w.tx.Deadline})
+}
+
+// txStatus puts the host's words into the engine's.
+func txStatus(st host.Status) rollout.TxStatus {
+	out := rollout.TxStatus{Detail: strings.Join(st.Log, "\n")}
+	if st.Mode == "erase" {
+		out.Phase = rollout.TxDone // step (c) comes after the transaction proper
+		return out
+	}
+	switch st.Phase {
+	case host.Done, host.Verified:
+		out.Phase = rollout.TxDone
+	case host.Interrupted:
+		out.Phase = rollout.TxInterrupted
+	case host.Refused:
+		out.Phase = rollout.TxRefused
+		out.Detail = strings.TrimSpace("refused by the host (" + st.Reason + "): " + st.Detail + "\n" + out.Detail)
+		if st.Reason == host.RefusedLock {
+			out.Phase = rollout.TxLocked
+			out.Detail = "rpm's lock is held by " + st.LockHolder
+		}
+	default:
+		out.Phase = rollout.TxRunning
+		out.Detail = runningDetail(st)
+	}
+	return out
+}
+
+// runningDetail says what a transaction under way is doing; past its deadline with the processes on the host.
+func runningDetail(st host.Status) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", st.Phase)
+	switch {
+	case st.Phase == host.WaitingLock:
+		fmt.Fprintf(&b, ": rpm's lock is held by %s", st.LockHolder)
+	case st.Phase == host.Running:
+		fmt.Fprintf(&b, ": %.0f %%", st.Percent)
+	}
+	if st.Overdue {
+		b.WriteString("; overdue, left running; processes:")
+		for _, p := range st.Tree {
+			fmt.Fprintf(&b, "\n  %d %s %s", p.PID, p.State, p.Command)
+		}
+		for _, l := range st.Log {
+			b.WriteString("\n  log: " + l)
+		}
+	}
+	return b.String()
+}
+
+// Verify implements rollout.Transactor.
+func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
+	st, err := w.status(ctx)
+	if err != nil {
+		return rollout.Verification{}, stepError(err, rollout.ReasonTransaction)
+	}
+	erased := st.Mode == "erase" && (st.Phase == host.Done || st.Phase == host.Verified)
+	v, err := w.verify(ctx, erased)
+	if err != nil {
+		return rollout.Verification{}, err
+	}
+	return verification(v, st, len(w.tx.Erase) > 0 && !erased), nil
+}
+
+// verify compares the installed set with what the record of the start says it must be now.
+func (w *worker) verify(ctx context.Context, erased bool) (host.Verification, error) {
+	before, err := w.d.fleet.Store.Before(ctx, w.job.TxID)
+	if errors.Is(err, store.ErrNotFound) {
+		return host.Verification{}, rollout.Failed(rollout.ReasonForgotten, "the record of what the host had before is not in the state database")
+	}
+	if err != nil {
+		return host.Verification{}, rollout.Failed(rollout.ReasonInternal, err.Error())
+	}
+	facts := &host.Facts{Host: w.host.Name, Packages: before.Packages, InstalledDigest: before.Digest}
+	v, err := w.s.Verify(ctx, w.tx, facts, before.Unmet, erased)
+	if err != nil {
+		return v, stepError(err, rollout.ReasonTransaction)
+	}
+	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
+		return v, rollout.Failed(rollout.ReasonInternal, err.Error())
+	}
+	return v, nil
+}
+
+// verification judges the installed set after a transaction.
+func verification(v host.Verification, st host.Status, erase bool) rollout.Verification {
+	out := rollout.Verification{Outcome: rollout.VerifyPartial, Erase: erase}
+	switch {
+	case v.OK && len(v.NewUnmet) == 0:
+		out.Outcome = rollout.VerifyExpected
+	case v.Unchanged:
+		out.Outcome = rollout.VerifyOld
+	}
+	if len(v.FailedScriptlets) > 0 {
+		out.Flags = append(out.Flags, rollout.FlagScriptletErrors)
+	}
+	if len(v.ConfigFiles) > 0 {
+		out.Flags = append(out.Flags, rollout.FlagConfigFiles)
+	}
+	out.Detail = verifyDetail(v, st)
+	return out
+}
+
+// verifyDetail tells what a person must know of the result.
+func verifyDetail(v host.Verification, st host.Status) string {
+	var parts []string
+	list := func(what string, items []string) {
+		if len(items) > 0 {
+			parts = append(parts, what+": "+strings.Join(items[:min(len(items), 10)], ", "))
+		}
+	}
+	missing, unexpected := make([]string, 0, len(v.Missing)), make([]string, 0, len(v.Unexpected))
+	for _, n := range v.Missing {
+		missing = append(missing, n.String())
+	}
+	for _, n := range v.Unexpected {
+		unexpected = append(unexpected, n.String())
+	}
+	list("not installed", missing)
+	list("not expected", unexpected)
+	list("new unmet dependencies", v.NewUnmet)
+	list("failed scriptlets", v.FailedScriptlets)
+	list("rpm's errors", v.Errors)
+	list("configuration files made", v.ConfigFiles)
+	list("services restarted", v.Restarted)
+	if !v.OK && len(st.Log) > 0 {
+		list("log", st.Log[max(0, len(st.Log)-5):])
+	}
+	return strings.Join(parts, "; ")
+}
+
+// eraseEvery is how often step (c) is asked whether it ended.
+const eraseEvery = time.Second
+
+// Erase implements rollout.Transactor.
+func (w *worker) Erase(ctx context.Context) error {
+	st, err := w.status(ctx)
+	if err != nil {
+		return stepError(err, rollout.ReasonTransaction)
+	}
+	if st.Mode != "erase" {
+		if _, err := w.s.Acquire(ctx, w.lockOwner()); err != nil {
+			return stepError(err, rollout.ReasonLocked)
+		}
+		if err := w.s.RunErase(ctx, w.tx); err != nil && !errors.Is(err, host.ErrReplay) {
+			return stepError(err, rollout.ReasonTransaction)
+		}
+	}
+	for {
+		if st, err = w.status(ctx); err != nil {
+			return stepError(err, rollout.ReasonTransaction)
+		}
+		if st.Mode == "erase" && st.Final() {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return rollout.Disconnected(ctx.Err())
+		case <-time.After(eraseEvery):
+		}
+	}
+	return w.eraseVerdict(ctx, st)
+}
+
+// eraseVerdict judges step (c) by what is installed.
+func (w *worker) eraseVerdict(ctx context.Context, st host.Status) error {
+	v, err := w.verify(ctx, true)
+	if err != nil {
+		return err
+	}
+	if !v.OK {
+		return rollout.Failed(rollout.ReasonTransaction, "step (c), the removal of old builds, was not completed: "+verifyDetail(v, st))
+	}
+	return nil
+}
