@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"cpacman/transport/sshtest"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
@@ -118,125 +116,6 @@ func TestHostKeyOfAnotherType(t *testing.T) {
 	if !errors.As(err, &hk) || len(hk.Types) == 0 || !strings.Contains(err.Error(), "ecdsa") {
 		t.Errorf("%v", err)
 	}
-}
-
-func TestIdentities(t *testing.T) {
-	t.Parallel()
-	e := inProcess(t, sshtest.Config{})
-	good := e.target.Identities[0]
-	file := func(name string) string { return filepath.Join(e.dir, name) }
-	var wrong []string
-	for i := range 7 {
-		f := file(fmt.Sprint("wrong", i))
-		if _, err := sshtest.WriteIdentity(f); err != nil {
-			t.Fatal(err)
-		}
-		wrong = append(wrong, f)
-	}
-	key, err := os.ReadFile(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := ssh.ParseRawPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer := signerFrom(t, raw)
-	if err := os.WriteFile(file("open"), key, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file("public"), ssh.MarshalAuthorizedKey(signer.PublicKey()), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	writeLocked(t, file("locked"), raw)
-	socket := startAgent(t, 0, raw)
-	crowded := startAgent(t, 8, raw)
-	empty := startAgent(t, 0, nil)
-	for _, tc := range []struct {
-		name   string
-		ids    []string
-		socket string
-		kind   Kind
-		tries  int64
-		says   string
-	}{
-		{name: "one", ids: []string{good}, tries: 1},
-		{name: "the next configured", ids: []string{wrong[0], wrong[1], good}, tries: 3},
-		{name: "refused", ids: []string{wrong[0]}, kind: KindAuth, tries: 1, says: "does not let tester log in"},
-		{name: "no more than five", ids: append(append([]string{}, wrong...), good), kind: KindAuth, tries: 5, says: "only the first 5"},
-		{name: "absent beside a good one", ids: []string{file("absent"), good}, tries: 1},
-		{name: "absent", ids: []string{file("absent")}, kind: KindAuth, says: "no such file"},
-		{name: "open to others", ids: []string{file("open")}, kind: KindAuth, says: "chmod 600"},
-		{name: "passphrase, no agent", ids: []string{file("locked")}, kind: KindAuth, says: "has a passphrase"},
-		{name: "passphrase, agent", ids: []string{file("locked")}, socket: socket, tries: 1},
-		{name: "public key picks the agent's", ids: []string{file("public")}, socket: crowded, tries: 1},
-		{name: "agent", socket: socket, tries: 1},
-		{name: "agent with too many keys", socket: crowded, kind: KindAuth, tries: 5, says: "agent has 9 keys"},
-		{name: "empty agent", socket: empty, kind: KindAuth, says: "no keys"},
-		{name: "nothing", kind: KindAuth, says: "neither an identity file nor an agent"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			before, conns := e.server.Tries.Load(), e.server.Accepted.Load()
-			target := e.target
-			target.Identities, target.AgentSocket = tc.ids, tc.socket
-			c, err := newDialer(t, Options{}).Dial(testContext(t), target)
-			if c != nil {
-				c.Close()
-			}
-			wantKind(t, err, tc.kind)
-			if tc.says != "" && !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("%q lacks %q", err, tc.says)
-			}
-			// A key that is accepted is asked about first and used then: the callback
-			// result is cached by the server, so each key counts once.
-			if n := e.server.Tries.Load() - before; n != tc.tries {
-				t.Errorf("%d keys were offered, want %d", n, tc.tries)
-			}
-			if n := e.server.Accepted.Load() - conns; n > 1 {
-				t.Errorf("%d connections for one refusal", n)
-			}
-		})
-	}
-}
-
-// startAgent serves an agent with n other keys before key (nil: none).
-func startAgent(t *testing.T, n int, key any) string {
-	t.Helper()
-	ring := agent.NewKeyring()
-	for range n {
-		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := ring.Add(agent.AddedKey{PrivateKey: k}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if key != nil {
-		if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	socket := filepath.Join(t.TempDir(), "agent")
-	ln, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			work.Go(func() {
-				defer c.Close()
-				agent.ServeAgent(ring, c) //nolint:errcheck // ends with the client
-			})
-		}
-	})
-	t.Cleanup(func() { ln.Close(); work.Wait() })
-	return socket
 }
 
 // TestDropped: a server that hangs up on new connections, as sshd does above
@@ -460,74 +339,6 @@ func TestSilentBehindJump(t *testing.T) {
 	wantKind(t, err, KindUnreachable)
 	if !strings.Contains(err.Error(), "says nothing") {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestScanKeys(t *testing.T) {
-	ed, ec := edSigner(t), ecdsaSigner(t)
-	hop := inProcess(t, sshtest.Config{})
-	e := inProcess(t, sshtest.Config{HostKeys: []ssh.Signer{ec, ed}})
-	target := e.target
-	target.KnownHosts = hop.target.KnownHosts
-	target.Identities = hop.target.Identities
-	target.Jump = []Hop{{Address: "127.0.0.1", Port: hop.server.Port()}}
-	keys, err := newDialer(t, Options{}).ScanKeys(testContext(t), target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(keys) != 2 || keys[0].Fingerprint() != ssh.FingerprintSHA256(ed.PublicKey()) || keys[1].Fingerprint() != ssh.FingerprintSHA256(ec.PublicKey()) {
-		t.Fatalf("got %v", keys)
-	}
-	if n := e.server.Tries.Load(); n != 0 {
-		t.Errorf("%d logins were tried", n)
-	}
-	for _, hash := range []bool{false, true} {
-		file := filepath.Join(t.TempDir(), "known")
-		if n, err := AppendKnownHosts(file, keys, hash); n != 2 || err != nil {
-			t.Fatalf("added %d, %v", n, err)
-		}
-		if n, err := AppendKnownHosts(file, keys, hash); n != 0 || err != nil {
-			t.Fatalf("added %d again, %v", n, err)
-		}
-		direct := e.target
-		direct.KnownHosts = []string{file}
-		dial(t, newDialer(t, Options{}), direct)
-		before, _ := os.ReadFile(file)
-		var conflict *KnownHostsConflict
-		for _, other := range []ssh.Signer{edSigner(t), ecdsaSigner(t)} {
-			_, err := AppendKnownHosts(file, []ScannedKey{{Host: keys[0].Host, Key: other.PublicKey()}}, hash)
-			if !errors.As(err, &conflict) || !strings.Contains(err.Error(), " line ") {
-				t.Errorf("another key: %v", err)
-			}
-		}
-		if after, _ := os.ReadFile(file); string(before) != string(after) {
-			t.Error("a refusal changed the file")
-		}
-	}
-	if _, err := AppendKnownHosts(filepath.Join(t.TempDir(), "k"), []ScannedKey{{Host: "a b", Key: ed.PublicKey()}}, false); err == nil {
-		t.Error("a host name with a blank was written")
-	}
-}
-
-func TestAppendKnownHostsTogether(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "known")
-	if err := os.WriteFile(file, []byte("# mine, no line end"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	for i := range 8 {
-		k := edSigner(t).PublicKey()
-		wg.Go(func() {
-			if _, err := AppendKnownHosts(file, []ScannedKey{{Host: fmt.Sprint("h", i), Key: k}}, i%2 == 0); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	text, _ := os.ReadFile(file)
-	info, _ := os.Stat(file)
-	if n := strings.Count(string(text), "\n"); n != 9 || !strings.HasPrefix(string(text), "# mine, no line end\n") || info.Mode().Perm() != 0o644 {
-		t.Errorf("%d lines, mode %v:\n%s", n, info.Mode(), text)
 	}
 }
 

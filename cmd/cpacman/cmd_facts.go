@@ -231,7 +231,10 @@ func (s *session) readImport(path string, h *inventory.Host) (*host.Facts, []str
 	var f *host.Facts
 	var warnings []string
 	if string(magic[:n]) == "SQLite format 3\x00" {
-		f, _, err = host.ImportDatabase(s.ctx, path, h.Name, s.now())
+		var headers map[string][]byte
+		if f, headers, err = host.ImportDatabase(s.ctx, path, h.Name, s.now()); err == nil {
+			err = s.store.PutHeaders(s.ctx, headers)
+		}
 	} else {
 		f, warnings, err = host.ImportListing(&limited{file, maxListing}, h.Name, s.now())
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -160,6 +161,9 @@ func (f *Fleet) prove(ctx context.Context, repos *Repos, p planner.PlanPackage, 
 	}
 	if header.NEVRA != p.NEVRA {
 		return out, warnings, fmt.Errorf("metadata says %s and the signed header says %s", p.NEVRA, header.NEVRA)
+	}
+	if diff := compareHeader(located.Package.Package, header); len(diff) > 0 {
+		return out, warnings, fmt.Errorf("metadata and signed header disagree: %s", strings.Join(diff[:min(len(diff), 3)], "; "))
 	}
 	signer, err := verifyPackage(file, keys, f.Site.Repo(p.Repo).Signed)
 	if err != nil {

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -24,19 +22,19 @@ const tagSummary = 1004
 // maxDatabase is the largest rpmdb.sqlite that is imported, in bytes; real ones have some 100 MB.
 const maxDatabase = 4 << 30
 
-// ImportDatabase reads an rpmdb.sqlite that was copied from a host: its facts, and its packages with dependencies. A copy is
-// opened, with the write-ahead log beside it when there is one; the file itself is never touched. The file may come from
+// ImportDatabase reads an rpmdb.sqlite that was copied from a host: its facts, and the immutable header of each package by its
+// digest. A copy is opened, with the write-ahead log beside it when there is one; the file itself is never touched. The file may come from
 // anybody: tables that are views, headers that are too large or damaged are errors. Formats older than sqlite (Berkeley DB,
 // ndb) are refused by name.
-func ImportDatabase(ctx context.Context, path, host string, at time.Time) (*Facts, []*rpm.Package, error) {
-	f, ps, err := importDatabase(ctx, path, host, at)
+func ImportDatabase(ctx context.Context, path, host string, at time.Time) (*Facts, map[string][]byte, error) {
+	f, headers, err := importDatabase(ctx, path, host, at)
 	if err != nil {
 		return nil, nil, fmt.Errorf("import rpm database %s of host %s: %w", path, host, err)
 	}
-	return f, ps, nil
+	return f, headers, nil
 }
 
-func importDatabase(ctx context.Context, path, host string, at time.Time) (*Facts, []*rpm.Package, error) {
+func importDatabase(ctx context.Context, path, host string, at time.Time) (*Facts, map[string][]byte, error) {
 	tmp, err := os.MkdirTemp("", "cpacman-rpmdb-")
 	if err != nil {
 		return nil, nil, err
@@ -101,7 +99,7 @@ func copyBounded(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*Facts, []*rpm.Package, error) {
+func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*Facts, map[string][]byte, error) {
 	var kind string
 	if err := db.QueryRowContext(ctx, "SELECT type FROM sqlite_schema WHERE name = 'Packages'").Scan(&kind); err != nil {
 		return nil, nil, fmt.Errorf("%w: no table Packages: %w", ErrUnreadable, err)
@@ -115,7 +113,7 @@ func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*
 	}
 	defer rows.Close()
 	f := &Facts{Host: host, CollectedAt: at.UTC(), Source: "import-rpmdb", Keys: []Key{}}
-	var ps []*rpm.Package
+	headers := map[string][]byte{}
 	for n := 1; rows.Next(); n++ {
 		var size sql.NullInt64
 		var blob []byte
@@ -134,7 +132,7 @@ func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*
 			continue
 		}
 		f.Packages = append(f.Packages, fromHeader(in))
-		ps = append(ps, in.Package)
+		headers[in.Header] = in.Parsed.Immutable()
 	}
 	if err := rows.Err(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -144,14 +142,8 @@ func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*
 	}
 	sortPackages(f.Packages)
 	sortKeys(f.Keys)
-	slices.SortStableFunc(ps, func(a, b *rpm.Package) int {
-		if c := rpm.CompareNEVRA(a.NEVRA, b.NEVRA); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Header, b.Header)
-	})
 	f.InstalledDigest = InstalledDigest(f.Packages)
-	return f, ps, nil
+	return f, headers, nil
 }
 
 func fromHeader(in *rpm.Installed) Package {

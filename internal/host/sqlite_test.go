@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
 )
 
 // makeDatabase returns the bytes of a database that the statements make.
@@ -45,7 +47,7 @@ func TestImportDatabaseLikeCollect(t *testing.T) {
 	if out, err := exec.Command("cp", l.host.path("/var/lib/rpm/rpmdb.sqlite"), l.host.path("/var/lib/rpm/rpmdb.sqlite-wal"), dir).CombinedOutput(); err != nil {
 		t.Fatalf("%s", out)
 	}
-	got, ps, err := ImportDatabase(context.Background(), filepath.Join(dir, "rpmdb.sqlite"), "h1", someTime)
+	got, headers, err := ImportDatabase(context.Background(), filepath.Join(dir, "rpmdb.sqlite"), "h1", someTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,20 @@ func TestImportDatabaseLikeCollect(t *testing.T) {
 	if d := cmp.Diff(f.Keys, got.Keys); d != "" {
 		t.Errorf("keys differ: %s", d)
 	}
-	if len(ps) != 2 || !strings.Contains(ps[0].Requires[0].String(), "base >= 1") {
-		t.Errorf("dependencies %+v", ps[0].Requires)
+	if len(headers) != len(got.Packages) {
+		t.Errorf("%d headers of %d packages", len(headers), len(got.Packages))
+	}
+	for _, p := range got.Packages {
+		h, err := rpm.CheckHeader(headers[p.Header], p.Header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := h.Package()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Name == "app" && !strings.Contains(one.Requires[0].String(), "base >= 1") {
+			t.Errorf("dependencies %+v", one.Requires)
+		}
 	}
 }

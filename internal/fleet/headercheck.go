@@ -1,0 +1,75 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// compareHeader tells how what metadata says of a package differs from its signed header (PUSH-2): a mirror may not steer the
+// solver by adding or hiding dependencies. Metadata made by createrepo_c leaves out some requirements on purpose
+// (src/parsehdr.c): rpmlib() features, what the package provides itself, repetitions, and of libc.so's versions all but the
+// highest; those are no difference.
+func compareHeader(metadata, header *rpm.Package) []string {
+	var out []string
+	kinds := []struct {
+		word     string
+		metadata []rpm.Dep
+		header   []rpm.Dep
+		optional func(rpm.Dep) bool // may be in the header alone
+	}{
+		{"provides", metadata.Provides, header.Provides, nil},
+		{"obsoletes", metadata.Obsoletes, header.Obsoletes, nil},
+		{"conflicts", metadata.Conflicts, header.Conflicts, nil},
+		{"requires", metadata.Requires, header.Requires, leftOut(header)},
+	}
+	for _, k := range kinds {
+		said, signed := depSet(k.metadata), depSet(k.header)
+		for _, d := range k.metadata {
+			if !signed[depKey(d)] {
+				out = append(out, fmt.Sprintf("metadata adds: %s %s", k.word, d))
+			}
+		}
+		for _, d := range k.header {
+			if !said[depKey(d)] && (k.optional == nil || !k.optional(d)) {
+				out = append(out, fmt.Sprintf("metadata hides: %s %s", k.word, d))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// depKey is a dependency without what does not matter to a solver.
+func depKey(d rpm.Dep) string {
+	d.Pre = false
+	return d.String()
+}
+
+func depSet(deps []rpm.Dep) map[string]bool {
+	out := make(map[string]bool, len(deps))
+	for _, d := range deps {
+		out[depKey(d)] = true
+	}
+	return out
+}
+
+// leftOut tells which requirements createrepo_c does not write.
+func leftOut(p *rpm.Package) func(rpm.Dep) bool {
+	files := make(map[string]bool, len(p.Files))
+	for _, f := range p.Files {
+		files[f] = true
+	}
+	provided := depSet(p.Provides)
+	return func(d rpm.Dep) bool {
+		switch {
+		case strings.HasPrefix(d.Name, "rpmlib("), strings.HasPrefix(d.Name, "libc.so."):
+			return true
+		case strings.HasPrefix(d.Name, "/"):
+			return files[d.Name]
+		}
+		return provided[depKey(d)] || d.Sense == 0 && slices.ContainsFunc(p.Provides, func(x rpm.Dep) bool { return x.Name == d.Name })
+	}
+}

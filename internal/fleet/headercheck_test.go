@@ -1,0 +1,54 @@
+package fleet
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
+)
+
+func dep(name, op, evr string) rpm.Dep {
+	d := rpm.Dep{Name: name}
+	if op == "" {
+		return d
+	}
+	d.Sense = map[string]rpm.Sense{"=": rpm.Equal, ">=": rpm.Greater | rpm.Equal, "<": rpm.Less}[op]
+	d.EVR, _ = rpm.ParseEVR(evr)
+	return d
+}
+
+func TestCompareHeader(t *testing.T) {
+	header := &rpm.Package{
+		Provides:  []rpm.Dep{dep("app", "=", "2.0-1"), dep("app(x)", "", "")},
+		Requires:  []rpm.Dep{dep("lib", ">=", "2.0"), dep("rpmlib(PayloadIsZstd)", "<", "5.4"), dep("/usr/bin/app", "", ""), dep("app(x)", "", ""), dep("libc.so.6(GLIBC_2.4)(64bit)", "", ""), dep("lib", ">=", "2.0")},
+		Obsoletes: []rpm.Dep{dep("old", "<", "2.0")},
+		Conflicts: []rpm.Dep{dep("other", "", "")},
+		Files:     []string{"/usr/bin/app"},
+	}
+	same := func() *rpm.Package {
+		return &rpm.Package{
+			Provides: header.Provides, Obsoletes: header.Obsoletes, Conflicts: header.Conflicts,
+			Requires: []rpm.Dep{{Name: "lib", Sense: rpm.Greater | rpm.Equal, EVR: rpm.EVR{Version: "2.0"}, Pre: true}},
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*rpm.Package)
+		want   string
+	}{
+		{"what createrepo_c leaves out is no difference", func(*rpm.Package) {}, ""},
+		{"a requirement hidden", func(p *rpm.Package) { p.Requires = nil }, "metadata hides: requires lib >= 2.0"},
+		{"a provide added", func(p *rpm.Package) { p.Provides = append(p.Provides[:2:2], dep("openssl", "=", "9-1")) }, "metadata adds: provides openssl = 9-1"},
+		{"an obsolete added", func(p *rpm.Package) { p.Obsoletes = append(p.Obsoletes[:1:1], dep("openssh-server", "", "")) }, "metadata adds: obsoletes openssh-server"},
+		{"a range widened", func(p *rpm.Package) { p.Obsoletes = []rpm.Dep{dep("old", "<", "9.0")} }, "metadata adds: obsoletes old < 9.0; metadata hides: obsoletes old < 2.0"},
+		{"a conflict hidden", func(p *rpm.Package) { p.Conflicts = nil }, "metadata hides: conflicts other"},
+	} {
+		p := same()
+		c.change(p)
+		if d := cmp.Diff(c.want, strings.Join(compareHeader(p, header), "; ")); d != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, d)
+		}
+	}
+}
