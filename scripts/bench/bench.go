@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,7 +28,7 @@ const memoryLimit = 150e6
 // measure runs the parts and prints the report. What was measured before a failure is
 // printed too.
 func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	b := &bench{o: o, stderr: stderr, report: newReport(time.Now())}
+	b := &bench{o: o, stderr: stderr, report: newReport(time.Now(), strings.NewReplacer(o.bin+"/", "", o.work, "$WORK"))}
 	b.report.conditions = append(b.report.conditions, fmt.Sprintf("load average at the start %s", loadAverage()))
 	err := b.parts(ctx)
 	b.report.conditions = append(b.report.conditions, fmt.Sprintf("load average at the end %s (the run itself included); the run took %.0f s",

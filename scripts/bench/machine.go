@@ -44,6 +44,7 @@ func (b *bench) version(ctx context.Context, argv []string) string {
 		return ""
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	first = strings.Join(strings.Fields(first), " ")
 	name := argv[0][strings.LastIndex(argv[0], "/")+1:]
 	if strings.Contains(strings.ToLower(first), name) {
 		return first

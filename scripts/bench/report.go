@@ -18,9 +18,13 @@ type report struct {
 	phases      []phases
 	notes       []string
 	conditions  []string
+	short       *strings.Replacer
 }
 
-func newReport(now time.Time) *report { return &report{started: now} }
+// newReport begins a report; short replaces the names of directories in commands.
+func newReport(now time.Time, short *strings.Replacer) *report {
+	return &report{started: now, short: short}
+}
 
 // command is what was run, under the name the tables use.
 type command struct{ name, line string }
@@ -58,7 +62,7 @@ type phases struct {
 }
 
 func (r *report) command(name, line string) {
-	r.commands = append(r.commands, command{name, line})
+	r.commands = append(r.commands, command{name, r.short.Replace(line)})
 }
 
 func (r *report) compare(c comparison) { r.comparisons = append(r.comparisons, c) }
@@ -140,6 +144,9 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.2f s", s)
 }
 
+// delayWords writes a round-trip time, 0 included, in milliseconds.
+func delayWords(d time.Duration) string { return fmt.Sprintf("%g ms", d.Seconds()*1000) }
+
 func rateWords(r float64) string { return fmt.Sprintf("%.0f MB/s", r) }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
@@ -164,7 +171,7 @@ func (r *report) tables() []table {
 	upload := table{"Uploads of cpacman, phase by phase (medians)", [][]string{{"round trip", "measured", "all", "dial", "prepare", "transfer", "verify",
 		"channels", "without verify", "transfer alone", "all in"}}}
 	for _, p := range r.phases {
-		upload.rows = append(upload.rows, []string{p.rtt.String(), seconds(p.measured), seconds(p.all), seconds(p.dial), seconds(p.prepare), seconds(p.transfer),
+		upload.rows = append(upload.rows, []string{delayWords(p.rtt), seconds(p.measured), seconds(p.all), seconds(p.dial), seconds(p.prepare), seconds(p.transfer),
 			seconds(p.verify), fmt.Sprint(p.channels), rateWords(p.wireRate), rateWords(p.transferRate), rateWords(p.allRate)})
 	}
 	out := []table{}

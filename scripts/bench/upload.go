@@ -27,7 +27,7 @@ const remoteDir = "/var/tmp/cpacman-bench"
 func (b *bench) upload(ctx context.Context) error {
 	for _, rtt := range b.o.rtts {
 		if err := b.uploadAt(ctx, rtt); err != nil {
-			return fmt.Errorf("round trip %v: %w", rtt, err)
+			return fmt.Errorf("round trip of %s: %w", delayWords(rtt), err)
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (b *bench) uploadAt(ctx context.Context, rtt time.Duration) error {
 	}
 	defer way.end()
 	if rtt > 0 {
-		b.report.note("Uploads at %v: the round trip is made by %s.", rtt, way.how)
+		b.report.note("Uploads at %s: the round trip is made by %s.", delayWords(rtt), way.how)
 	}
 	list, err := b.uploaders(n, rtt, way)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *bench) uploaders(n int, rtt time.Duration, way path) ([]*uploader, erro
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	name := func(who string) string { return fmt.Sprintf("%s %d MB at %v", who, b.o.sizeMB, rtt) }
+	name := func(who string) string { return fmt.Sprintf("%s %d MB at %s", who, b.o.sizeMB, delayWords(rtt)) }
 	ours := &uploader{series: b.report.newSeries("upload", name("cpacman/transport")), program: func(f *payload) program {
 		return program{argv: []string{b.tool("bench"), "send", "-address", way.address, "-port", strconv.Itoa(way.port), "-alias", h.Name,
 			"-identity", h.IdentityFile, "-known-hosts", h.KnownHosts, "-local", f.path, "-size", strconv.FormatInt(f.size, 10),
@@ -207,7 +207,7 @@ func (b *bench) compareUploads(rtt time.Duration, list []*uploader, details []se
 	}
 	wireRate, allRate := b.rate(median(wire)), b.rate(ours.median())
 	b.detail(rtt, ours, details, wireRate)
-	what := fmt.Sprintf("upload of %d MB at %v, ", b.o.sizeMB, rtt)
+	what := fmt.Sprintf("upload of %d MB at %s, ", b.o.sizeMB, delayWords(rtt))
 	for _, u := range list[1:] {
 		who, _, _ := strings.Cut(u.series.name, " ")
 		var goal *target
