@@ -1,4 +1,4 @@
-# make build   bin/cpacman and bin/cpacman-lab, static
+# make build   bin/cpacman and bin/cpacman-lab, static, and the manual page bin/cpacman.1
 # make demo    twelve real hosts on this machine, and the whole story on them
 # make test    every test but peer and bench; installs what it needs
 # make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
@@ -14,6 +14,7 @@ export CGO_ENABLED = 0
 
 build:
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/cpacman ./cmd/cpacman-lab
+	bin/cpacman man >bin/cpacman.1
 
 demo:
 	scripts/demo

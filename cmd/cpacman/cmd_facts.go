@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -56,7 +57,8 @@ func (s *session) collect(hosts []*inventory.Host, force bool) ([]fleet.FactsRes
 	defer bar.done()
 	return s.fleet.CollectFacts(s.ctx, s.repos, hosts, fleet.CollectOptions{Force: force, Observe: func(r fleet.FactsResult) {
 		if r.Err != nil {
-			bar.note("%s: %v", r.Host.Name, r.Err)
+			text := strings.TrimPrefix(r.Err.Error(), r.Host.Name+": ") // some errors begin with the host, some do not
+			bar.note("%s: %s", r.Host.Name, text)
 		}
 		bar.add()
 	}})
@@ -151,13 +153,14 @@ func (s *session) factsLine(h *inventory.Host, f *host.Facts, status planner.Hos
 	if f == nil {
 		return []string{h.Name, string(status), "", "", "", "", "", "", "", "", detail}, nil
 	}
-	n := len(f.Packages)
-	if n == 0 {
+	n, known := s.counts[f.InstalledDigest]
+	if !known {
 		packages, err := s.store.Installed(s.ctx, f.InstalledDigest)
 		if err != nil {
 			return nil, err
 		}
 		n = len(packages)
+		s.counts[f.InstalledDigest] = n
 	}
 	units := "unknown"
 	if f.FailedUnits != nil {

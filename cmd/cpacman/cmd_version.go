@@ -82,3 +82,19 @@ func completionCommand(e *env) *cli.Command {
 		},
 	}
 }
+
+// manCommand prints the manual page, for packagers: make build leaves it in bin/cpacman.1.
+func manCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "man",
+		Usage: "print the manual page in roff",
+		Action: func(c *cli.Context) error {
+			page, err := c.App.ToMan()
+			if err != nil {
+				return fmt.Errorf("make the manual page: %w", err)
+			}
+			_, err = fmt.Fprint(e.stdout, page)
+			return err
+		},
+	}
+}

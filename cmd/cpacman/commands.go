@@ -18,5 +18,6 @@ func commands(e *env) []*cli.Command {
 		evrCommand(e),
 		versionCommand(e),
 		completionCommand(e),
+		manCommand(e),
 	}
 }

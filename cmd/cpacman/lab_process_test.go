@@ -120,7 +120,7 @@ func scenarioPowerLost(t *testing.T, l *lab.Lab, hosts []string) {
 func scenarioOtherTerminal(t *testing.T, l *lab.Lab, hosts []string) {
 	d := newDesk(t, l, deskOptions{
 		places:  []place{{host: hosts[0]}, {host: hosts[1], level: "broad"}, {host: hosts[2], level: "broad"}, {host: hosts[3], level: "late"}},
-		levels:  levelTOML("canary", "1", "0", "30s") + levelTOML("broad", "100%", "1", "0s") + levelTOML("late", "100%", "0", "0s"),
+		levels:  levelTOML("canary", "1", "0", "8s") + levelTOML("broad", "100%", "1", "0s") + levelTOML("late", "100%", "0", "0s"),
 		rollout: `max_failures = "2"`, lockWait: "1s",
 	})
 	p := d.start("rollout", "start", d.plan("tools", "lab-tools"))

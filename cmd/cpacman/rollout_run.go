@@ -216,9 +216,17 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	for _, h := range snap.Hosts {
 		count[h.State]++
 	}
-	s.say("rollout %s: %s (%s)", id, o.Exit, stateCounts(count))
+	ended := string(o.Exit)
+	if state := snap.Rollout.State; state == rollout.RolloutPaused || state == rollout.RolloutAborted {
+		ended = string(state)
+	}
+	s.say("rollout %s: %s (%s)", id, ended, stateCounts(count))
 	if stop := snap.Rollout.Stop; stop.Text != "" || stop.Host != "" {
-		s.say("%s", stopWords(stop))
+		s.say("%s", stopWords(snap.Rollout.State, stop))
+	}
+	if snap.Rollout.State == rollout.RolloutAborted {
+		s.say("next: cpacman rollout status %s --hosts; a new plan finds what is left to do", id)
+		return
 	}
 	switch o.Exit {
 	case rollout.ExitDone:
@@ -237,9 +245,14 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 }
 
 // stopWords is a stop in one line: where, which check on which host, and what it printed.
-func stopWords(stop rollout.StopReason) string {
+func stopWords(state rollout.RolloutState, stop rollout.StopReason) string {
 	var b strings.Builder
-	b.WriteString("stopped")
+	switch state {
+	case rollout.RolloutPaused, rollout.RolloutWaiting, rollout.RolloutAborted:
+		b.WriteString(string(state))
+	default:
+		b.WriteString("stopped")
+	}
 	if stop.Scope != "" {
 		b.WriteString(" at " + stop.Scope)
 	}

@@ -109,7 +109,7 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 		s.say("%s", line)
 	}
 	if r.Stop.Text != "" || r.Stop.Host != "" {
-		s.say("%s", stopWords(r.Stop))
+		s.say("%s", stopWords(r.State, r.Stop))
 	}
 }
 

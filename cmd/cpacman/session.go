@@ -27,6 +27,8 @@ type session struct {
 	fleet *fleet.Fleet
 	repos *fleet.Repos
 	facts map[string]*host.Facts // stored ones, without packages; read at first use
+
+	counts map[string]int // packages of an installed digest
 }
 
 // loadSite finds and reads the site; what is wrong in it is printed, all of it, and is an input error.
@@ -63,7 +65,7 @@ func (e *env) open(c *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{env: e, c: c, site: site, store: st}
+	s := &session{env: e, c: c, site: site, store: st, counts: map[string]int{}}
 	s.fleet = fleet.New(site, st, fleet.Options{
 		Log: e.logger(c), Now: e.now, AgentSocket: e.getenv("SSH_AUTH_SOCK"), AskPassword: e.askPassword(),
 	})

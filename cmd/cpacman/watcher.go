@@ -124,6 +124,9 @@ func eventLine(ev rollout.Event) string {
 	case rollout.EventHost:
 		what = fmt.Sprintf("wave %d  %s: %s", ev.Wave+1, ev.Host, ev.To)
 	case rollout.EventFlag:
+		if ev.Reason.Text == "" {
+			return "" // the journal notes that the host took the transaction; its state did not change
+		}
 		what = fmt.Sprintf("wave %d  %s: %s", ev.Wave+1, ev.Host, strings.TrimSpace(ev.To+" "+string(ev.Reason.Code)))
 	case rollout.EventWave:
 		what = fmt.Sprintf("wave %d: %s", ev.Wave+1, ev.To)

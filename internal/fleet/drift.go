@@ -16,18 +16,18 @@ import (
 
 // Drift compares hosts with their views, and hosts that should be alike with each other, from stored facts (AUDIT-1).
 func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host) ([]report.HostDrift, []report.Difference, error) {
-	stored, err := f.StoredFacts(ctx)
+	prepare, err := f.NewInputs(ctx, repos)
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, err := repos.OpenAll(ctx, repos.IDs()); err != nil {
 		return nil, nil, err
 	}
-	d := &drifter{fleet: f, repos: repos, installed: f.NewInstalled(repos), offers: map[string]*report.Offer{}, answers: map[string]report.HostDrift{}}
+	d := &drifter{repos: repos, offers: map[string]*report.Offer{}}
 	out := make([]report.HostDrift, len(hosts))
 	inputs := make([]*Input, len(hosts))
 	for i, h := range hosts {
-		if inputs[i], err = f.Input(ctx, repos, d.installed, h, stored[h.Name]); err != nil {
+		if inputs[i], err = prepare.Host(ctx, h); err != nil {
 			var cannot *CannotPlan
 			if !errors.As(err, &cannot) {
 				return nil, nil, err
@@ -40,7 +40,7 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 	}
 	for i, h := range hosts {
 		out[i].Host, out[i].Class, out[i].Level = h.Name, h.Class, h.Level
-		if facts := stored[h.Name]; facts != nil {
+		if facts := prepare.facts[h.Name]; facts != nil {
 			at := facts.CollectedAt
 			out[i].CollectedAt = &at
 		}
@@ -50,11 +50,8 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 
 // drifter answers each configuration once.
 type drifter struct {
-	fleet     *Fleet
-	repos     *Repos
-	installed *Installed
-	offers    map[string]*report.Offer
-	answers   map[string]report.HostDrift
+	repos  *Repos
+	offers map[string]*report.Offer // by view
 }
 
 // everything is the request that drift is measured by.

@@ -7,6 +7,7 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
+	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/planner"
 )
@@ -38,13 +39,32 @@ type Input struct {
 	List     *List
 }
 
-// Input prepares one host from stored facts. The error is *CannotPlan when they do not serve.
-func (f *Fleet) Input(ctx context.Context, repos *Repos, installed *Installed, h *inventory.Host, facts *host.Facts) (*Input, error) {
+// Inputs prepares hosts for the planner from what is stored, reading everything that they share once.
+type Inputs struct {
+	fleet     *Fleet
+	repos     *Repos
+	installed *Installed
+	facts     map[string]*host.Facts
+	contacts  map[string]store.Contact
+}
+
+// NewInputs reads the stored facts and contacts.
+func (f *Fleet) NewInputs(ctx context.Context, repos *Repos) (*Inputs, error) {
+	facts, err := f.StoredFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
 	contacts, err := f.Store.Contacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	contact, asked := contacts[h.Name]
+	return &Inputs{fleet: f, repos: repos, installed: f.NewInstalled(repos), facts: facts, contacts: contacts}, nil
+}
+
+// Host prepares one host. The error is *CannotPlan when its facts do not serve.
+func (i *Inputs) Host(ctx context.Context, h *inventory.Host) (*Input, error) {
+	f, facts := i.fleet, i.facts[h.Name]
+	contact, asked := i.contacts[h.Name]
 	if status, detail := f.FactsStatus(h, facts, contact, asked, false); status != planner.StatusPlanned {
 		return nil, &CannotPlan{h.Name, status, detail}
 	}
@@ -52,10 +72,11 @@ func (f *Fleet) Input(ctx context.Context, repos *Repos, installed *Installed, h
 	if len(in.View) == 0 {
 		return nil, &CannotPlan{h.Name, planner.StatusNoView, "no repository of the site matches this host"}
 	}
-	if in.Universe, err = repos.Universe(ctx, in.View); err != nil {
+	var err error
+	if in.Universe, err = i.repos.Universe(ctx, in.View); err != nil {
 		return nil, err
 	}
-	in.List, err = installed.List(ctx, facts.InstalledDigest, func() ([]host.Package, error) { return f.Store.Installed(ctx, facts.InstalledDigest) })
+	in.List, err = i.installed.List(ctx, facts.InstalledDigest, func() ([]host.Package, error) { return f.Store.Installed(ctx, facts.InstalledDigest) })
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +87,11 @@ func (f *Fleet) Input(ctx context.Context, repos *Repos, installed *Installed, h
 
 // Explain says why a package of a host moves, stays or comes (PLAN-13), from stored facts.
 func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, r planner.Request, pkg string) (planner.Explanation, error) {
-	stored, err := f.StoredFacts(ctx)
+	inputs, err := f.NewInputs(ctx, repos)
 	if err != nil {
 		return planner.Explanation{}, err
 	}
-	in, err := f.Input(ctx, repos, f.NewInstalled(repos), h, stored[h.Name])
+	in, err := inputs.Host(ctx, h)
 	if err != nil {
 		return planner.Explanation{}, err
 	}

@@ -16,7 +16,7 @@ import (
 // FactsResult is how asking one host ended.
 type FactsResult struct {
 	Host      *inventory.Host
-	Facts     *host.Facts // nil after an error
+	Facts     *host.Facts // without packages, which are stored; nil after an error
 	Unchanged bool        // the listing was skipped: the database is what it was (FACT-2)
 	Headers   int         // headers this host sent (FACT-3)
 	Err       error
@@ -43,6 +43,12 @@ func (f *Fleet) CollectFacts(ctx context.Context, repos *Repos, hosts []*invento
 	f.Each(ctx, len(hosts), func(i int) {
 		r := f.collectOne(ctx, shares, hosts[i], opt)
 		err := f.record(ctx, r)
+		if r.Facts != nil {
+			// Package lists are in the store, once for all that have the same; here they would cost memory by the host.
+			short := *r.Facts
+			short.Packages = nil
+			r.Facts = &short
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		results[i] = r

@@ -204,8 +204,20 @@ func (s *shares) keep(ctx context.Context, asked []host.Package, headers map[str
 	return len(good), nil
 }
 
-// open tells whether a host has a header nobody sent yet.
-func (s *shares) open(facts *host.Facts) bool {
+// open counts the headers that nobody sent yet.
+func (s *shares) open() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range s.state {
+		if state == shareOpen {
+			n++
+		}
+	}
+	return n
+}
+
+// has tells whether a host has a header nobody sent yet, and can send it.
+func (s *shares) has(facts *host.Facts) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil || s.unable[facts.Host] {
@@ -223,14 +235,26 @@ func (s *shares) open(facts *host.Facts) bool {
 func (f *Fleet) fetchRest(ctx context.Context, s *shares, results []FactsResult) {
 	for i := range results {
 		r := &results[i]
-		if r.Facts == nil || ctx.Err() != nil || !s.open(r.Facts) {
+		if r.Facts == nil {
+			continue
+		}
+		if ctx.Err() != nil || s.open() == 0 {
+			return
+		}
+		packages, err := f.Store.Installed(ctx, r.Facts.InstalledDigest)
+		if err != nil {
+			continue
+		}
+		whole := *r.Facts
+		whole.Packages = packages
+		if !s.has(&whole) {
 			continue
 		}
 		conn, err := f.Dial(ctx, r.Host)
 		if err != nil {
 			continue
 		}
-		n, err := s.take(ctx, conn, r.Facts)
+		n, err := s.take(ctx, conn, &whole)
 		conn.Close()
 		r.Headers += n
 		if err != nil {

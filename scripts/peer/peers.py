@@ -1,0 +1,204 @@
+"""The three that are asked: cpacman's planner in its own process, dnf through its Python interface, python3-solv. All answer with
+(in, out): the NEVRAs that come to the host and those that leave it, as frozensets."""
+import json
+import logging
+import os
+import re
+import subprocess
+
+import dnf
+import solv
+
+import metadata
+
+logging.getLogger("dnf").setLevel(logging.CRITICAL)
+
+
+class Failed(Exception):
+    """A peer that could not answer."""
+
+
+class Ours:
+    """The planner, asked line by line."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, "GOMAXPROCS": "1"})
+
+    def ask(self, op, **fields):
+        self.process.stdin.write(json.dumps({"op": op, **fields}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("peer: the planner's process ended: this is a defect of the planner or of the harness")
+        answer = json.loads(line)
+        if answer.get("error"):
+            raise Failed(answer["error"])
+        return answer
+
+    def plan(self, request, exclude=()):
+        answer = self.ask("plan", filter={**request.filter(), "exclude": sorted(exclude)})
+        return frozenset(answer.get("in", ())), frozenset(answer.get("out", ())), answer
+
+    def check(self, request, change):
+        answer = self.ask("check", filter=request.filter(), **{"in": sorted(change[0]), "out": sorted(change[1])})
+        return answer.get("faults") or []
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Request:
+    """What is asked, in everybody's words."""
+
+    def __init__(self, kind, value=None):
+        self.kind, self.value = kind, value  # all, security, security-newest, bugfix, advisory, advisory-newest, package
+
+    def __str__(self):
+        return self.kind + (f" {self.value}" if self.value else "")
+
+    def filter(self):
+        f = {}
+        if self.kind.startswith("security"):
+            f["security"] = True
+        elif self.kind == "bugfix":
+            f["bugfix"] = True
+        elif self.kind.startswith("advisory"):
+            f["advisories"] = [self.value]
+        elif self.kind == "package":
+            f["packages"] = [self.value]
+        if self.kind.endswith("-newest"):
+            f["newest"] = True
+        return f
+
+
+class Dnf:
+    """dnf over one installed set. The rpm database is found through HOME/.rpmmacros, which the harness has written."""
+
+    def __init__(self, root, repos, arch, cache):
+        conf = dnf.conf.Conf()
+        conf.installroot, conf.cachedir = root, cache
+        conf.substitutions.update({"arch": arch, "basearch": "i386" if arch == "i686" else arch, "releasever": "7"})
+        for key, value in (("install_weak_deps", False), ("best", False), ("obsoletes", True), ("gpgcheck", False), ("plugins", False),
+                           ("installonly_limit", 0), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
+                           ("protect_running_kernel", False), ("ignorearch", False)):
+            setattr(conf, key, value)
+        conf.persistdir, conf.logdir = os.path.join(root, "persist"), os.path.join(root, "log")
+        self.base = dnf.Base(conf)
+        for r in repos:
+            self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"])
+        self.base.fill_sack(load_system_repo=True)
+        self.installed = len(self.base.sack.query().installed())
+
+    def mark(self, request):
+        base = self.base
+        if request.kind.startswith("security"):
+            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", types=["security"])
+        elif request.kind == "bugfix":
+            base.add_security_filters("eq", types=["bugfix"])
+        elif request.kind.startswith("advisory"):
+            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", advisory=[request.value])
+        if request.kind == "package":
+            base.upgrade(request.value)
+        else:
+            base.upgrade_all()
+
+    def ask(self, request, exclude=()):
+        base = self.base
+        base.reset(goal=True)
+        base.reset_security_filters()
+        base.sack.reset_excludes()
+        if exclude:
+            base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+        try:
+            self.mark(request)
+            base.resolve()
+        except dnf.exceptions.MarkingError:
+            return frozenset(), frozenset()
+        except dnf.exceptions.Error as e:
+            raise Failed(f"dnf: {e}") from e
+        return self.answer()
+
+    def answer(self):
+        t = self.base.transaction
+        return frozenset(named(p) for p in t.install_set), frozenset(named(p) for p in t.remove_set)
+
+    def possible(self, wanted, exclude=()):
+        """Whether dnf can bring all of the given builds at once, strictly and without erasing anything."""
+        base = self.base
+        base.reset(goal=True)
+        base.reset_security_filters()
+        base.sack.reset_excludes()
+        if exclude:
+            base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+        for n in wanted:
+            hits = [p for p in base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
+            if not hits:
+                return None
+            base.goal.install(hits[0])
+        try:
+            base.resolve(allow_erasing=False)
+        except dnf.exceptions.Error:
+            return None
+        return self.answer()
+
+    def close(self):
+        self.base.close()
+
+
+def named(p):
+    return metadata.nevra(p.name, (str(p.epoch), p.version, p.release), p.arch)
+
+
+class Solv:
+    """libsolv itself, with the flags that make it answer as dnf does."""
+
+    FLAGS = ("ALLOW_VENDORCHANGE", "YUM_OBSOLETES", "BEST_OBEY_POLICY", "KEEP_ORPHANS", "IGNORE_RECOMMENDED")
+
+    def __init__(self, repos, arch):
+        self.pool = solv.Pool()
+        self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
+        self.pool.setarch(arch)
+        for r in repos:
+            repo = self.pool.add_repo(r["id"])
+            repo.priority = -r["priority"]
+            repo.add_rpmmd(solv.xfopen(metadata.metadata_file(r["path"], "primary")), None, 0)
+            lists = metadata.metadata_file(r["path"], "filelists")
+            if lists:
+                repo.add_rpmmd(solv.xfopen(lists), "FL", solv.Repo.REPO_LOCALPOOL | solv.Repo.REPO_EXTEND_SOLVABLES)
+        self.system = None
+
+    def host(self, primary_path):
+        """Takes another installed set; the repositories stay."""
+        if self.system:
+            self.system.free(True)
+        self.system = self.pool.add_repo("@system")
+        self.system.add_rpmmd(solv.xfopen(primary_path), None, 0)
+        self.pool.installed = self.system
+        self.pool.addfileprovides()
+        self.pool.createwhatprovides()
+
+    def upgrade_all(self):
+        solver = self.pool.Solver()
+        for f in self.FLAGS:
+            solver.set_flag(getattr(solv.Solver, "SOLVER_FLAG_" + f), 1)
+        jobs = []
+        for text in ("kernel", "kernel-PAE", "installonlypkg(kernel)"):
+            dep = self.pool.str2id(text)
+            jobs.append(self.pool.Job(solv.Job.SOLVER_MULTIVERSION | solv.Job.SOLVER_SOLVABLE_PROVIDES, dep))
+        jobs += self.pool.Selection_all().jobs(solv.Job.SOLVER_UPDATE)
+        problems = solver.solve(jobs)
+        if problems:
+            raise Failed("solv: " + "; ".join(str(p) for p in problems)[:300])
+        t = solver.transaction()
+        inn = {solvable(s) for s in t.newsolvables()}
+        kept = {s.id for s in t.keptsolvables()}
+        out = {solvable(s) for s in self.system.solvables if s.id not in kept}
+        return frozenset(inn), frozenset(out)
+
+
+def solvable(s):
+    epoch, rest = re.fullmatch(r"(?:(\d+):)?(.*)", s.evr).groups()
+    version, release = rest.rsplit("-", 1)
+    return metadata.nevra(s.name, (epoch or "0", version, release), s.arch)
