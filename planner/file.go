@@ -61,7 +61,9 @@ func (p *Plan) normalise() {
 		h.Rollback.Missing = nonNil(h.Rollback.Missing)
 		slices.SortFunc(h.Rollback.Missing, rpm.CompareNEVRA)
 		slices.Sort(h.PreBroken)
-		slices.Sort(h.Impact.RebootReasons)
+		for _, list := range [][]string{h.Impact.RebootReasons, h.Impact.Services, h.Impact.ConfigFiles, h.Impact.Scriptlets} {
+			slices.Sort(list)
+		}
 	}
 	p.Hosts = nonNil(p.Hosts)
 	slices.SortFunc(p.Hosts, func(a, b PlanHost) int { return cmp.Compare(a.Host, b.Host) })

@@ -159,6 +159,13 @@ type RollbackInfo struct {
 type Impact struct {
 	Reboot        bool     `json:"reboot"`
 	RebootReasons []string `json:"reboot_reasons,omitempty"`
+	// Services are the units that scriptlets of the set restart, ConfigFiles the configuration files whose content changes,
+	// Scriptlets the packages whose scriptlets differ from those installed, "NEVRA: post, postun".
+	Services    []string `json:"services,omitempty"`
+	ConfigFiles []string `json:"config_files,omitempty"`
+	Scriptlets  []string `json:"scriptlets,omitempty"`
+	// Unread counts packages whose file or installed header could not be read: of those the three lists say nothing.
+	Unread int `json:"unread,omitempty"`
 }
 
 // PlanPackage is one file that the plan needs, with where it comes from.

@@ -283,10 +283,26 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		return err
 	}
 	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, inventory.Bytes(h.Bytes), rollbackWords(h.Rollback))
-	if h.Impact.Reboot {
-		e.say("needs a reboot to take effect: %s", strings.Join(h.Impact.RebootReasons, ", "))
-	}
+	e.sayImpact(h.Impact)
 	return nil
+}
+
+// sayImpact tells what a set touches beside packages.
+func (e *env) sayImpact(i planner.Impact) {
+	if i.Reboot {
+		e.say("needs a reboot to take effect: %s", strings.Join(i.RebootReasons, ", "))
+	}
+	for _, l := range []struct {
+		what  string
+		items []string
+	}{{"services that scriptlets restart", i.Services}, {"configuration files that change", i.ConfigFiles}, {"scriptlets that differ from those installed", i.Scriptlets}} {
+		if len(l.items) > 0 {
+			e.say("%s: %s", l.what, strings.Join(l.items, "; "))
+		}
+	}
+	if i.Unread > 0 {
+		e.say("of %d packages the file or the installed header could not be read: what they restart and change is not known", i.Unread)
+	}
 }
 
 func rollbackWords(r planner.RollbackInfo) string {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +43,7 @@ type desk struct {
 }
 
 // testLimit bounds every single command of a scenario.
-const testLimit = 90 * time.Second
+const testLimit = 4 * time.Minute
 
 func newDesk(t *testing.T, l *lab.Lab, o deskOptions) *desk {
 	t.Helper()
@@ -282,7 +281,7 @@ type hostRecord struct {
 	Checks      []struct{ Check, Verdict, Output string }
 }
 
-// rollout is the JSON of rollout status.
+// rolloutStatus is the JSON of rollout status.
 type rolloutStatus struct {
 	Rollout struct {
 		ID, State string
@@ -381,19 +380,10 @@ func (d *desk) slow(host, which string) {
 	})
 }
 
-// nothingLeft demands that the host holds no lock, no spool and no process of ours.
+// unlocked demands that the host holds no lock of ours.
 func (d *desk) unlocked(host string) {
 	d.Helper()
 	if got := d.on(host, `[ ! -e /var/lib/cpacman/lock ] || find /var/lib/cpacman/lock`); got != "" {
 		d.Errorf("%s is still locked: %s", host, got)
 	}
-}
-
-// exitCode is that of a finished command, for callers that accept several.
-func exitCode(err error) int {
-	var e *exec.ExitError
-	if errors.As(err, &e) {
-		return e.ExitCode()
-	}
-	return 0
 }

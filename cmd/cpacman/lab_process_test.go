@@ -4,6 +4,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"cpacman/internal/lab"
 )
@@ -46,6 +47,32 @@ func scenarioKillNine(t *testing.T, l *lab.Lab, hosts []string) {
 	other.run(0, "rollout", "retry")
 	other.run(0, "rollout", "resume")
 	other.installed(hosts[0], "lab-tools", "1.2")
+}
+
+// cpacman is killed again and again, wherever it happens to be: what a rollout does is done once, and it comes to its end.
+func scenarioKillOften(t *testing.T, l *lab.Lab, hosts []string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}, {host: hosts[1], level: "broad"}}})
+	p := d.start("rollout", "start", d.plan("often", "lab-slow"))
+	p.until("rollout: running")
+	for life := 200 * time.Millisecond; ; life += life / 3 {
+		select {
+		case <-p.done:
+			p.wait(0)
+			for _, h := range hosts {
+				if rec := d.host(h, "ok"); rec.Attempt != 1 {
+					d.Errorf("host %s needed %d attempts", h, rec.Attempt)
+				}
+				d.ranOnce(h, "post")
+				d.installed(h, "lab-slow", "2.0")
+				d.unlocked(h)
+			}
+			return
+		case <-time.After(life):
+			p.signal(syscall.SIGKILL)
+			<-p.done
+			p = d.start("rollout", "resume", d.newest())
+		}
+	}
 }
 
 // The first Ctrl-C drains, the second detaches; resume completes both.
@@ -128,6 +155,7 @@ func scenarioOtherTerminal(t *testing.T, l *lab.Lab, hosts []string) {
 	d.says(d.run(0, "rollout", "pause", "--reason", "lunch"), "pause: recorded")
 	d.says(p.wait(6), "paused", "lunch", "next: cpacman rollout resume")
 	d.says(d.run(0, "rollout", "list"), "paused", "none")
+	d.says(d.run(0, "rollout", "pause"), "nothing to pause")
 
 	// while nobody runs it: a host is left out, and one is busy
 	d.says(d.run(4, "rollout", "skip", "nobody"), "nobody")

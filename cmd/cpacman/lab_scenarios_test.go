@@ -25,9 +25,11 @@ const crew = 6
 // TestLabScenarios brings up one lab, deals its hosts out, and lets every scenario work on its own.
 func TestLabScenarios(t *testing.T) {
 	lab.Need(t)
+	t.Parallel()
 	list := []scenario{
 		{"KillNine", 3, scenarioKillNine},
 		{"CtrlC", 2, scenarioCtrlC},
+		{"KillOften", 2, scenarioKillOften},
 		{"LinkCut", 2, scenarioLinkCut},
 		{"RPMLock", 1, scenarioRPMLock},
 		{"PowerLost", 1, scenarioPowerLost},
@@ -35,10 +37,10 @@ func TestLabScenarios(t *testing.T) {
 		{"Plans", 1, scenarioPlans},
 		{"Repositories", 1, scenarioRepositories},
 		{"DryRun", 3, scenarioDryRun},
-		{"HostKey", 2, scenarioHostKey},
+		{"HostKey", 3, scenarioHostKey},
 		{"DeadHost", 2, scenarioDeadHost},
 		{"FullDisk", 1, scenarioFullDisk},
-		{"ChangedHost", 3, scenarioChangedHost},
+		{"ChangedHost", 4, scenarioChangedHost},
 		{"Scriptlets", 3, scenarioScriptlets},
 		{"StagedBytes", 1, scenarioStagedBytes},
 		{"Approval", 2, scenarioApproval},

@@ -13,6 +13,7 @@ import (
 // with and without systemd, drift; then an update that makes a service sick, which the canary must stop.
 func TestLabStory(t *testing.T) {
 	lab.Need(t)
+	t.Parallel()
 	l := labUp(t, lab.Options{Hosts: 8, Systemd: 4, Soak: 500 * time.Millisecond,
 		Classes: []string{"testing", "production"}, Levels: []string{"canary", "broad"}})
 	d := &desk{T: t, lab: l, dir: filepath.Join(l.Dir(), "site")}

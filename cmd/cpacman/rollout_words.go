@@ -72,6 +72,15 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 	if snap.Rollout.State == rollout.RolloutAborted {
 		return inputf("rollout %s was aborted", id)
 	}
+	lease, err := s.store.Lease(s.ctx, id)
+	if err != nil {
+		return err
+	}
+	if commands[0].Kind == rollout.CommandPause && !lease.Live(s.now()) {
+		// Recorded, it would pause the next resume.
+		s.say("rollout %s is %s and no engine runs it: there is nothing to pause", id, snap.Rollout.State)
+		return nil
+	}
 	for _, c := range commands {
 		if c.Kind == rollout.CommandApprove {
 			c.Digest = snap.Rollout.Digest
@@ -79,10 +88,6 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		if err := s.command(id, c); err != nil {
 			return err
 		}
-	}
-	lease, err := s.store.Lease(s.ctx, id)
-	if err != nil {
-		return err
 	}
 	if lease.Live(s.now()) {
 		s.say("%s: recorded; the engine (process %d on %s) takes it within seconds", what, lease.Owner.PID, lease.Owner.Host)

@@ -250,8 +250,12 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		if err != nil {
 			return nil, err
 		}
+		touched, err := f.impact(ctx, repos, g)
+		if err != nil {
+			return nil, err
+		}
 		for _, c := range g.members {
-			f.describe(c, g, rollback)
+			f.describe(c, g, rollback, touched)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -304,7 +308,7 @@ func allHeld(members []*candidate) bool {
 }
 
 // describe fills the entry of one host from its group's answer.
-func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo) {
+func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, touched *planner.Impact) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -334,7 +338,7 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo) 
 	for _, u := range g.result.Packages {
 		e.Bytes += u.Size
 	}
-	e.Impact = impact(g.result)
+	e.Impact = *touched
 }
 
 // rollback says whether every package that a set replaces or removes is in a repository of the site.
@@ -365,28 +369,6 @@ func (f *Fleet) rollback(ctx context.Context, repos *Repos, g *group) (planner.R
 	slices.SortFunc(info.Missing, rpm.CompareNEVRA)
 	info.Complete = len(info.Missing) == 0
 	return info, nil
-}
-
-// rebootNames are the packages whose update takes effect only with a reboot (dnf's needs-restarting has the same list).
-var rebootNames = []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "glibc", "linux-firmware", "systemd", "dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"}
-
-// impact says what a set touches beside packages.
-func impact(r *planner.Result) planner.Impact {
-	var out planner.Impact
-	add := func(n rpm.NEVRA) {
-		if slices.Contains(rebootNames, n.Name) {
-			out.RebootReasons = append(out.RebootReasons, n.String())
-		}
-	}
-	for _, m := range r.Set.Upgrade {
-		add(m.To)
-	}
-	for _, i := range r.Set.Install {
-		add(i.NEVRA)
-	}
-	sort.Strings(out.RebootReasons)
-	out.Reboot = len(out.RebootReasons) > 0
-	return out
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {
