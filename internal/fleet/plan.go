@@ -203,11 +203,7 @@ func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) planner.Host {
 		}
 	}
 	sort.Strings(out.Modules)
-	for _, hold := range facts.Holds {
-		out.Hold = append(out.Hold, hold.Pattern)
-	}
-	slices.Sort(out.Hold)
-	out.Hold = slices.Compact(out.Hold)
+	addHolds(&out, facts.Holds)
 	return out
 }
 
