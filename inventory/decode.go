@@ -21,7 +21,7 @@ type decoder struct {
 // schema is what the decoders of a site share: it is only read after newSchema.
 type schema struct {
 	types  map[reflect.Type][]field   // fields by struct
-	later  map[string]map[string]bool // unsupported keys by table
+	later  map[string]map[string]bool // refused keys by table
 	tables map[string]string          // first word of a table -> where it may stand
 	other  map[string]bool            // first words of tables of unsupported features
 }
@@ -32,31 +32,32 @@ type field struct {
 	index []int
 }
 
-// newSchema reads the tags of the structs and the list of later features.
-func newSchema() *schema {
+// newSchema reads the tags of the structs and the list of later features, some
+// of which may be switched on early.
+func newSchema(preview map[string]bool) *schema {
 	s := &schema{
 		types:  make(map[reflect.Type][]field),
 		later:  make(map[string]map[string]bool),
 		tables: make(map[string]string),
 		other:  make(map[string]bool),
 	}
-	for _, k := range unsupportedKeys() {
-		if s.later[k.Table] == nil {
-			s.later[k.Table] = make(map[string]bool)
-		}
-		s.later[k.Table][k.Key] = true
-	}
-	for _, k := range Keys() {
+	keys := keysWith(preview)
+	for _, k := range keys {
 		word := firstWord(k.Table)
 		if k.Table == "" {
 			word = k.Key
 		}
 		s.tables[word] = k.Where
-		if !k.Supported && s.later[k.Table] != nil {
-			s.other[word] = true
+		if k.Supported {
+			continue
 		}
+		s.other[word] = true
+		if s.later[k.Table] == nil {
+			s.later[k.Table] = make(map[string]bool)
+		}
+		s.later[k.Table][k.Key] = true
 	}
-	for _, k := range Keys() {
+	for _, k := range keys {
 		if k.Supported {
 			delete(s.other, firstWord(k.Table))
 		}
@@ -64,6 +65,15 @@ func newSchema() *schema {
 	s.learn(reflect.TypeFor[mainFile]())
 	s.learn(reflect.TypeFor[inventoryFile]())
 	return s
+}
+
+// refuses reports a key, or a table at the top of a file, of a feature that is
+// not switched on.
+func (s *schema) refuses(table, key string) bool {
+	if table == "" {
+		return s.other[key]
+	}
+	return s.later[table][key]
 }
 
 // firstWord gives "repo" of "[repo]" and "host" of "host.NAME.ssh".
@@ -127,7 +137,7 @@ func (d *decoder) table(values map[string]any, pos *position, name string, v ref
 	found := 0
 	for _, f := range fields {
 		value, ok := values[f.key]
-		if !ok {
+		if !ok || d.schema.refuses(name, f.key) {
 			continue
 		}
 		found++
@@ -154,7 +164,9 @@ func (d *decoder) table(values map[string]any, pos *position, name string, v ref
 func (d *decoder) strangers(values map[string]any, pos *position, name string, fields []field) {
 	known := make([]string, 0, len(fields))
 	for _, f := range fields {
-		known = append(known, f.key)
+		if !d.schema.refuses(name, f.key) {
+			known = append(known, f.key)
+		}
 	}
 	sort.Strings(known)
 	for _, key := range sortedKeys(values) {

@@ -13,7 +13,8 @@ import (
 const OriginDefault = "default"
 
 // Effective are the settings in force for one host. What a host writes wins over
-// its groups, those over the site. Health checks and excludes add up instead.
+// its groups, the nearer of those over the farther, and they over the site.
+// Health checks and excludes add up instead.
 type Effective struct {
 	SSH             SSH
 	Health          []string // basic first, then those of level, groups and host
@@ -22,7 +23,10 @@ type Effective struct {
 	InstallOnlyKeep int
 	PreBroken       PreBrokenMode
 	HostSignatures  SignaturesMode
-	Bandwidth       Rate // of the host's location, for all its hosts; 0 is no limit
+	VendorChange    VendorChange
+	SameVendor      [][]string // globs of vendors; those of one list count as one
+	Weak            bool       // follow weak dependencies
+	Bandwidth       Rate       // of the host's location, for all its hosts; 0 is no limit
 }
 
 // Setting is one line of what is in force for a host.
@@ -36,17 +40,25 @@ type Setting struct {
 type resolver struct {
 	site     *Site
 	host     *Host
-	members  []*Group // the groups of the host
+	extra    ExtraFunc
+	at       time.Time // zero: nothing has expired
+	members  []member  // the groups of the host, the nearest first
 	out      Effective
 	trace    bool // origins are wanted too; they cost far more
 	settings []Setting
 }
 
+// member is a group of a host, and how far it is.
+type member struct {
+	group    *Group
+	distance int
+}
+
 func newResolver(s *Site, h *Host, trace bool) *resolver {
 	r := &resolver{site: s, host: h, trace: trace}
-	for _, name := range h.Groups {
+	for i, name := range h.Groups {
 		if g := s.Groups[name]; g != nil {
-			r.members = append(r.members, g)
+			r.members = append(r.members, member{g, h.distanceOf(i)})
 		}
 	}
 	return r
@@ -60,9 +72,15 @@ func (s *Site) Effective(h *Host) Effective {
 }
 
 // Origins gives every setting in force for a host and where it was written, in
-// the order of the documentation.
-func (s *Site) Origins(h *Host) []Setting {
+// the order of the documentation. Of policies it has those that apply whatever
+// the facts and the time are, and those that may; OriginsAt knows more.
+func (s *Site) Origins(h *Host) []Setting { return s.OriginsAt(h, nil, time.Time{}) }
+
+// OriginsAt is Origins with what facts say about the host and, unless it is zero,
+// the time at which policies are judged.
+func (s *Site) OriginsAt(h *Host, extra ExtraFunc, at time.Time) []Setting {
 	r := newResolver(s, h, true)
+	r.extra, r.at = extra, at
 	r.resolve()
 	return r.settings
 }
@@ -84,6 +102,7 @@ func (r *resolver) resolve() {
 	}
 	if r.trace {
 		r.add("bandwidth", r.out.Bandwidth.String(), origin)
+		r.policies()
 	}
 }
 
@@ -96,22 +115,46 @@ func (r *resolver) identity() {
 		{"groups", list(h.Groups)}, {"clusters", list(h.Clusters)},
 		{"location", h.Location}, {"os", h.OS}, {"arch", h.Arch},
 	} {
-		r.add(p.key, p.value, h.Origin(p.key))
+		origin := h.Origin(p.key)
+		if p.key == "groups" {
+			origin = r.groupsOrigin()
+		}
+		r.add(p.key, p.value, origin)
 	}
 	for _, key := range sortedKeys(h.Meta) {
 		r.add("meta."+key, h.Meta[key], r.metaOrigin(key))
 	}
 }
 
-// metaOrigin finds who wrote a free field: the host, else the groups.
+// groupsOrigin names the host's list, and those of the groups that have the host
+// without being named by it.
+func (r *resolver) groupsOrigin() string {
+	var from []string
+	if r.host.IsSet("groups") {
+		from = append(from, r.host.Origin("groups"))
+	}
+	for _, m := range r.members {
+		if m.distance > 1 {
+			from = append(from, m.group.Origin("groups"))
+		}
+	}
+	if len(from) == 0 {
+		return OriginDefault
+	}
+	return strings.Join(from, ", ")
+}
+
+// metaOrigin finds who wrote a free field: the host, else the nearest groups.
 func (r *resolver) metaOrigin(key string) string {
 	if r.host.IsSet("meta." + key) {
 		return r.host.Origin("meta." + key)
 	}
 	var from []string
-	for _, g := range r.members {
-		if _, ok := g.Meta[key]; ok {
-			from = append(from, g.Origin("meta."+key))
+	nearest := 0
+	for _, m := range r.members {
+		if _, ok := m.group.Meta[key]; ok && (nearest == 0 || m.distance == nearest) {
+			from = append(from, m.group.Origin("meta."+key))
+			nearest = m.distance
 		}
 	}
 	return strings.Join(from, ", ")
@@ -121,8 +164,8 @@ func (r *resolver) metaOrigin(key string) string {
 func (r *resolver) ssh() {
 	r.out.SSH = r.site.SSH
 	override := r.host.SSH != nil
-	for _, g := range r.members {
-		override = override || g.SSH != nil
+	for _, m := range r.members {
+		override = override || m.group.SSH != nil
 	}
 	if !override && !r.trace {
 		return
@@ -131,13 +174,16 @@ func (r *resolver) ssh() {
 	for _, f := range taggedFields(dst.Type()) {
 		origin := r.site.SSH.Origin(f.key)
 		var from []string
-		for _, g := range r.members {
-			if g.SSH != nil && g.SSH.IsSet(f.key) {
-				if len(from) == 0 {
-					dst.FieldByIndex(f.index).Set(reflect.ValueOf(&g.SSH.SSH).Elem().FieldByIndex(f.index))
-				}
-				from = append(from, g.SSH.Origin(f.key))
+		nearest := 0
+		for _, m := range r.members {
+			o := m.group.SSH
+			if o == nil || !o.IsSet(f.key) || nearest != 0 && m.distance != nearest {
+				continue
 			}
+			if len(from) == 0 {
+				dst.FieldByIndex(f.index).Set(reflect.ValueOf(&o.SSH).Elem().FieldByIndex(f.index))
+			}
+			from, nearest = append(from, o.Origin(f.key)), m.distance
 		}
 		if len(from) > 0 {
 			origin = strings.Join(from, ", ")
@@ -192,8 +238,8 @@ func (r *resolver) lists() {
 	if l := r.site.Level(r.host.Level); l != nil {
 		union(&r.out.Health, &l.Source, "health", l.Health)
 	}
-	for _, g := range r.members {
-		union(&r.out.Health, &g.Source, "health", g.Health)
+	for _, m := range r.members {
+		union(&r.out.Health, &m.group.Source, "health", m.group.Health)
 	}
 	union(&r.out.Health, &r.host.Source, "health", r.host.Health)
 	done("health", r.out.Health)
@@ -201,8 +247,8 @@ func (r *resolver) lists() {
 	if c := r.site.Class(r.host.Class); c != nil {
 		union(&r.out.Exclude, &c.Source, "exclude", c.Exclude)
 	}
-	for _, g := range r.members {
-		union(&r.out.Exclude, &g.Source, "exclude", g.Exclude)
+	for _, m := range r.members {
+		union(&r.out.Exclude, &m.group.Source, "exclude", m.group.Exclude)
 	}
 	union(&r.out.Exclude, &r.host.Source, "exclude", r.host.Exclude)
 	done("exclude", r.out.Exclude)
@@ -217,6 +263,7 @@ func (r *resolver) class() {
 	}
 	r.out.InstallOnly, r.out.InstallOnlyKeep = c.InstallOnly, c.InstallOnlyKeep
 	r.out.PreBroken, r.out.HostSignatures = c.PreBroken, c.HostSignatures
+	r.out.VendorChange, r.out.SameVendor, r.out.Weak = c.VendorChange, c.SameVendor, c.Weak
 	if r.trace {
 		r.classOrigins(c)
 	}
@@ -236,6 +283,17 @@ func (r *resolver) classOrigins(c *Class) {
 	r.add("host_signatures", string(c.HostSignatures), c.Origin("host_signatures"))
 	r.add("install_only_keep", strconv.Itoa(c.InstallOnlyKeep), c.Origin("install_only_keep"))
 	r.add("install_only", list(c.InstallOnly), c.Origin("install_only"))
+	if !r.site.off[FeatureVendorChange] {
+		r.add("allow_vendor_change", c.VendorChange.String(), c.Origin("allow_vendor_change"))
+		var same []string
+		for _, names := range c.SameVendor {
+			same = append(same, strings.Join(names, " = "))
+		}
+		r.add("same_vendor", list(same), c.Origin("same_vendor"))
+	}
+	if !r.site.off[FeatureWeak] {
+		r.add("weak", strconv.FormatBool(c.Weak), c.Origin("weak"))
+	}
 }
 
 // list writes a list of words for people.

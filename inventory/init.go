@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"text/template"
 )
 
 //go:embed template/cpacman.toml template/example.toml
@@ -20,13 +22,14 @@ var ErrSiteExists = errors.New("there is a site already")
 // of the files is there, nothing is written and the error is ErrSiteExists. A
 // directory that others can write is refused with *UnsafeError.
 func Init(dir string) error {
-	if err := initSite(CurrentOwners(os.Getenv("SUDO_UID")), dir); err != nil {
+	if err := initSite(CurrentOwners(os.Getenv("SUDO_UID")), dir, nil); err != nil {
 		return fmt.Errorf("write a site into %q: %w", dir, err)
 	}
 	return nil
 }
 
-func initSite(owners Owners, dir string) error {
+// initSite also takes features that are switched on early, see Loader.Preview.
+func initSite(owners Owners, dir string, preview map[string]bool) error {
 	sub := filepath.Join(dir, InventoryDir)
 	files := []struct{ path, template string }{
 		{filepath.Join(dir, MainFile), "template/cpacman.toml"},
@@ -54,7 +57,7 @@ func initSite(owners Owners, dir string) error {
 		f.Close()
 	}
 	for _, f := range files {
-		if err := writeNew(f.path, f.template); err != nil {
+		if err := writeNew(f.path, f.template, preview); err != nil {
 			return err
 		}
 	}
@@ -62,8 +65,8 @@ func initSite(owners Owners, dir string) error {
 }
 
 // writeNew writes a template into a file that must not exist.
-func writeNew(path, template string) error {
-	data, err := templates.ReadFile(template)
+func writeNew(path, name string, preview map[string]bool) error {
+	text, err := renderTemplate(name, preview)
 	if err != nil {
 		return err
 	}
@@ -74,6 +77,23 @@ func writeNew(path, template string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	_, err = f.WriteString(text)
 	return errors.Join(err, f.Close())
+}
+
+// renderTemplate gives the text of a template. What it says of a feature that is
+// refused is left out.
+func renderTemplate(name string, preview map[string]bool) (string, error) {
+	parsed, err := template.ParseFS(templates, name)
+	if err != nil {
+		return "", err
+	}
+	on := make(map[string]bool)
+	off := refused(preview)
+	for _, f := range []string{FeaturePolicy, FeatureOnly, FeatureVendorChange, FeatureWeak} {
+		on[f] = !off[f]
+	}
+	var b strings.Builder
+	err = parsed.Execute(&b, on)
+	return b.String(), err
 }

@@ -28,12 +28,16 @@ type section struct {
 
 // Keys gives every key of a site, table by table, those that are not built yet
 // included.
-func Keys() []KeyDoc {
+func Keys() []KeyDoc { return keysWith(nil) }
+
+// keysWith gives the keys with some features switched on early.
+func keysWith(preview map[string]bool) []KeyDoc {
 	var out []KeyDoc
+	off := refused(preview)
 	all := append(mainSections(), inventorySections()...)
 	for _, s := range all {
 		for _, k := range s.rows {
-			k.Table, k.Where, k.Supported = s.table, s.where, true
+			k.Table, k.Where, k.Supported = s.table, s.where, !off[featureOf(s.table, k.Key)]
 			out = append(out, k)
 		}
 		out = append(out, laterKeys(s.table)...)
@@ -127,8 +131,9 @@ func repoRows() []KeyDoc {
 	return []KeyDoc{
 		{Key: "id", Type: "name", Doc: "required"},
 		{Key: "path", Type: "path", Doc: "required; a yum repository or a directory of packages, relative to the site"},
-		{Key: "priority", Type: "integer", Default: "99", Doc: "for each name only the repository with the smallest number counts, as in dnf"},
+		{Key: "priority", Type: "integer", Default: "99", Doc: "the smaller wins: for each name only the repository with the smallest number counts, as in dnf"},
 		{Key: "auto", Type: "boolean", Default: "true", Doc: "false: neither updates nor dependencies come from it, only what is asked for by name"},
+		{Key: "only", Type: "list of globs", Default: "[]", Doc: "package names it is limited to; then its packages neither replace nor obsolete those of another origin; empty: no limit"},
 		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that are never taken from it"},
 		{Key: "signed", Type: "required | optional", Default: `"required"`, Doc: "optional: unsigned packages are allowed and printed; a bad or unknown signature is always refused"},
 		{Key: "keys", Type: "list of paths", Default: "[]", Doc: "public keys that may have signed its packages, relative to the site"},
@@ -145,6 +150,9 @@ func classRows() []KeyDoc {
 		{Key: "install_only_keep", Type: "integer", Unit: "packages", Default: "3", Doc: "how many of each install-only package stay, at least 1; the running kernel always stays"},
 		{Key: "install_only", Type: "list of globs", Default: "[]", Doc: "more names that are installed beside their older versions, as kernels are"},
 		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take"},
+		{Key: "allow_vendor_change", Type: "boolean", Default: "as the family does: dnf allows it, SUSE forbids it", Doc: "whether an upgrade may take a package of another vendor; every change of vendor is a line of the plan"},
+		{Key: "same_vendor", Type: "list of lists of globs", Default: "[]", Doc: "names of vendors that count as one: within a list no change is seen"},
+		{Key: "weak", Type: "boolean", Default: "false", Doc: "whether recommended packages come in too"},
 		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; 0 or 1"},
 	}
 }
@@ -170,10 +178,11 @@ func inventorySections() []section {
 	meta := []KeyDoc{{Key: "NAME", Type: "string, number or boolean", Doc: "free field, for selectors as NAME or meta.NAME"}}
 	return []section{
 		{"group.NAME", whereInventory, []KeyDoc{
+			{Key: "groups", Type: "list of names", Doc: "the group has, besides hosts that name it, every host that is in all of these and in none of those written \"!NAME\""},
 			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks of its hosts, in addition"},
 			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take, in addition"},
-			{Key: "meta", Type: "table", Doc: "free fields of its hosts; a host's own win, two groups must not disagree"},
-			{Key: "ssh", Type: "table", Doc: "SSH settings of its hosts; a host's own win, two groups must not disagree"},
+			{Key: "meta", Type: "table", Doc: "free fields of its hosts; a host's own win, two groups that are equally near must not disagree"},
+			{Key: "ssh", Type: "table", Doc: "SSH settings of its hosts; a host's own win, two groups that are equally near must not disagree"},
 		}},
 		{"group.NAME.meta", whereInventory, meta},
 		{"group.NAME.ssh", whereInventory, sshRows(true)},
@@ -181,7 +190,7 @@ func inventorySections() []section {
 			{Key: "address", Type: "name or IP address", Default: "the host's name", Doc: "where it is reached; the port is in [host.NAME.ssh]"},
 			{Key: "class", Type: "name", Doc: "a host without a class has no view, unless the site has no classes"},
 			{Key: "level", Type: "name", Doc: "when its turn comes in a rollout"},
-			{Key: "groups", Type: "list of names", Default: "[]", Doc: "its groups"},
+			{Key: "groups", Type: "list of names", Default: "[]", Doc: "its groups; \"!NAME\" keeps it out of a group that would have it by the group's own list"},
 			{Key: "clusters", Type: "list of names", Default: "[]", Doc: "the clusters it is a member of"},
 			{Key: "location", Type: "name", Doc: "where it stands; [location.NAME] is optional"},
 			{Key: "os", Type: "name", Default: "from the facts", Doc: "ID and major VERSION_ID, as in rocky9; when given, checked against the facts"},
@@ -199,5 +208,28 @@ func inventorySections() []section {
 		{"location.NAME", whereInventory, []KeyDoc{
 			{Key: "bandwidth", Type: "rate", Unit: "kB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s", Default: `"0"`, Doc: "of all transfers to it together; 0 is no limit"},
 		}},
+		{"[policy]", whereInventory, policyRows()},
+	}
+}
+
+func policyRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "name", Type: "name", Doc: "required"},
+		{Key: "hosts", Type: "selector", Default: "every host", Doc: "hosts it applies to; a value that is not known matches nothing"},
+		{Key: "priority", Type: "integer", Default: "0", Doc: "the larger wins where policies disagree; a tie that disagrees is an error; -9999 to 9999"},
+		{Key: "owner", Type: "string", Doc: "who answers for it; required with hold and pin"},
+		{Key: "reason", Type: "string", Doc: "why it is there; required with hold and pin"},
+		{Key: "expires", Type: "date or time", Default: "never", Doc: "TOML date, the last day it applies, or time, from which it does not; without a zone in the zone of the clock that is asked"},
+		{Key: "hold", Type: "list of globs", Default: "[]", Doc: "packages that stay as they are: neither upgraded, downgraded, installed nor removed"},
+		{Key: "pin", Type: "list of pins", Default: "[]", Doc: "\"NAME = [EPOCH:]VERSION[-RELEASE]\", each part a glob: no other version is taken"},
+		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "packages that are never taken from a repository"},
+		{Key: "install", Type: "list of globs", Default: "[]", Doc: "packages that are to be there"},
+		{Key: "remove", Type: "list of globs", Default: "[]", Doc: "packages that are not to be there"},
+		{Key: "allow_downgrade", Type: "list of globs", Default: "[]", Doc: "packages that may go to an older version"},
+		{Key: "allow_arch_change", Type: "list of globs", Default: "[]", Doc: "packages that may be replaced in another architecture"},
+		{Key: "arches", Type: "table, or list of \"NAME: ARCH, ARCH\"", Default: "{}", Doc: "packages that are taken in these architectures only; names are globs"},
+		{Key: "instead", Type: "table of names", Default: "{}", Doc: "{ foo = \"bar\" }: bar is taken where foo is asked for"},
+		{Key: "release", Type: "string", Doc: "release of the distribution, as in \"8.6\", that a plan does not leave unless another is named"},
+		{Key: "same_everywhere", Type: "list of globs", Default: "[]", Doc: "packages that have one version on all hosts of the policy: all of them can move, or none does"},
 	}
 }

@@ -29,6 +29,9 @@ const (
 type Loader struct {
 	Owners Owners // whose files are trusted
 	Home   string // for paths that begin with ~/
+	// Preview switches on features that are still refused (the Feature names).
+	// It is for tests: what reads the site does not act on them yet.
+	Preview map[string]bool
 }
 
 // NewLoader gives the loader for the calling process: its user, root and the
@@ -65,6 +68,7 @@ type inventoryFile struct {
 	Group    map[string]*Group    `toml:"group"`
 	Cluster  map[string]*Cluster  `toml:"cluster"`
 	Location map[string]*Location `toml:"location"`
+	Policy   []Policy             `toml:"policy"`
 }
 
 // loading is one run of Load.
@@ -100,8 +104,9 @@ func (l *Loader) Load(dir string) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load site %q: %w", dir, err)
 	}
-	ld := &loading{Loader: l, dir: dir, schema: newSchema(), seen: make(map[fileID]bool)}
+	ld := &loading{Loader: l, dir: dir, schema: newSchema(l.Preview), seen: make(map[fileID]bool)}
 	ld.site = newSite(abs, l.Owners)
+	ld.site.off = refused(l.Preview)
 	f, info, err := l.Owners.openSafe(dir)
 	if err != nil {
 		ld.unreadable(dir, err)
@@ -125,7 +130,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache),
 	}
 }
 
@@ -306,6 +311,9 @@ func (ld *loading) merge(inv *inventoryFile) {
 	merge(ld, "group", ld.site.Groups, inv.Group, func(g *Group) *Source { return &g.Source })
 	merge(ld, "cluster", ld.site.Clusters, inv.Cluster, func(c *Cluster) *Source { return &c.Source })
 	merge(ld, "location", ld.site.Locations, inv.Location, func(l *Location) *Source { return &l.Source })
+	for i := range inv.Policy {
+		ld.site.policies = append(ld.site.policies, &inv.Policy[i])
+	}
 }
 
 // merge adds named tables of one file to those of the site. A name that is there

@@ -14,9 +14,12 @@ import (
 )
 
 // siteFiles gives the files of testdata/site.txtar.
-func siteFiles(t testing.TB) map[string]string {
+func siteFiles(t testing.TB) map[string]string { return archive(t, "testdata/site.txtar") }
+
+// archive gives the files of an archive in the form of txtar.
+func archive(t testing.TB, path string) map[string]string {
 	t.Helper()
-	data, err := os.ReadFile("testdata/site.txtar")
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +27,7 @@ func siteFiles(t testing.TB) map[string]string {
 	for _, part := range strings.Split(string(data), "\n-- ")[1:] {
 		name, text, ok := strings.Cut(part, " --\n")
 		if !ok {
-			t.Fatalf("testdata/site.txtar: %.30q", part)
+			t.Fatalf("%s: %.30q", path, part)
 		}
 		files[name] = text + "\n"
 	}
@@ -267,7 +270,8 @@ func TestTenThousandHosts(t *testing.T) {
 	start = time.Now()
 	warnings := s.Check()
 	t.Logf("loaded in %v, selected in %v, checked in %v (%d problems)", loaded, selected, time.Since(start), len(warnings))
-	if loaded > 5*time.Second {
+	// Half a second on an idle machine; the limit only has to tell a quadratic loader from a busy machine.
+	if loaded > time.Minute {
 		t.Errorf("loading took %v", loaded)
 	}
 }

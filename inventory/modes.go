@@ -70,6 +70,43 @@ const (
 	RollbackLevel RollbackMode = "level"
 )
 
+// VendorChange is whether an upgrade may take a package of another vendor
+// (PLAN-15).
+type VendorChange string
+
+// The rules. VendorChangeDefault is what the host's family does: dnf allows it,
+// SUSE forbids it; only the facts tell.
+const (
+	VendorChangeDefault VendorChange = ""
+	VendorChangeAllow   VendorChange = "allow"
+	VendorChangeForbid  VendorChange = "forbid"
+)
+
+// decodeTOML reads true or false.
+func (c *VendorChange) decodeTOML(v any) error {
+	b, ok := v.(bool)
+	switch {
+	case !ok:
+		return fmt.Errorf("wants true or false, not %s", kindOf(v))
+	case b:
+		*c = VendorChangeAllow
+	default:
+		*c = VendorChangeForbid
+	}
+	return nil
+}
+
+// String says the rule in words.
+func (c VendorChange) String() string {
+	switch c {
+	case VendorChangeAllow:
+		return "true"
+	case VendorChangeForbid:
+		return "false"
+	}
+	return "as the family does"
+}
+
 // enum is a string with a closed set of values.
 type enum interface{ values() []string }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/BurntSushi/toml"
 )
@@ -181,13 +182,14 @@ func FuzzLoad(f *testing.F) {
 		f.Add(text)
 	}
 	for _, name := range []string{"template/cpacman.toml", "template/example.toml"} {
-		data, err := templates.ReadFile(name)
+		text, err := renderTemplate(name, allFeatures())
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(strings.ReplaceAll(string(data), "\n#", "\n"))
+		f.Add(strings.ReplaceAll(text, "\n#", "\n"))
 	}
-	schema := newSchema()
+	f.Add("[[policy]]\nname='p'\nowner='o'\nreason='r'\nexpires=2027-03-01T00:00:00Z\nhold=['a*']\npin=['b = 1:2-3']\narches=['c: i686']\ninstead={d='e'}\nrelease='8.6'\n[[policy]]\nname='q'\nremove=['a']\n[group.g]\ngroups=['!h']\n[group.h]\n[host.x]\n")
+	schema := newSchema(allFeatures())
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, main := range []bool{true, false} {
 			loadText(t, schema, text, main)
@@ -221,5 +223,18 @@ func loadText(t *testing.T, schema *schema, text string, main bool) {
 	for _, h := range ld.site.Hosts {
 		ld.site.Origins(h)
 		ld.site.ReposFor(h, nil)
+		resolved, conflicts := ld.site.Policies(h, nil, time.Time{})
+		for _, r := range resolved.Rules {
+			// A tie on a name that is written out is always reported.
+			if _, err := resolved.For(r.Pattern); err != nil && len(conflicts) == 0 && checkPackageName(r.Pattern) == nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+		for _, c := range conflicts {
+			if c.A.Priority != c.B.Priority || !disagree(&c.A, &c.B) {
+				t.Errorf("%q: %v", text, c)
+			}
+		}
 	}
+	ld.site.CheckPolicies(nil, time.Time{})
 }

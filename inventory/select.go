@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -34,52 +35,79 @@ func factKeys() []string {
 // Values gives the values of a selector key for a host: what the site says, else
 // what extra says. nil means that the value is not known.
 func (s *Site) Values(h *Host, key string, extra ExtraFunc) []string {
-	one := func(v string) []string {
-		if v == "" {
-			return []string{}
-		}
-		return []string{v}
+	q := question{site: s, host: h, extra: extra}
+	return slices.Clone(q.values(key)) // keeps nil apart from empty
+}
+
+// question answers the keys of selectors for one host. A fleet asks millions of
+// times, so what it returns is its own buffer or that of the host: it is good
+// until the next key, and is not to be changed.
+type question struct {
+	site  *Site
+	host  *Host
+	extra ExtraFunc
+	one   [1]string
+}
+
+// just gives one value, or none when it is empty.
+func (q *question) just(v string) []string {
+	if v == "" {
+		return []string{}
 	}
+	q.one[0] = v
+	return q.one[:]
+}
+
+// all gives several values, never nil.
+func all(values []string) []string {
+	if values == nil {
+		return []string{}
+	}
+	return values
+}
+
+// values gives the values of a key; nil means that they are not known.
+func (q *question) values(key string) []string {
+	h := q.host
 	switch key {
 	case "host":
-		return []string{h.Name}
+		return q.just(h.Name)
 	case "address":
-		return []string{h.Address}
+		return q.just(h.Address)
 	case "class":
-		return one(h.Class)
+		return q.just(h.Class)
 	case "level":
-		return one(h.Level)
+		return q.just(h.Level)
 	case "location":
-		return one(h.Location)
+		return q.just(h.Location)
 	case "group":
-		return append([]string{}, h.Groups...)
+		return all(h.Groups)
 	case "cluster":
-		return append([]string{}, h.Clusters...)
+		return all(h.Clusters)
 	case "os":
 		if h.OS != "" {
-			return []string{h.OS}
+			return q.just(h.OS)
 		}
 	case "arch":
 		if h.Arch != "" {
-			return []string{h.Arch}
+			return q.just(h.Arch)
 		}
 	}
 	bare, isMeta := strings.CutPrefix(key, "meta.")
-	if !isMeta {
-		bare = key
-	}
-	if v, ok := h.Meta[bare]; ok && (isMeta || !reservedKey(key)) {
-		return []string{v}
+	free := isMeta || !reservedKey(key)
+	if v, ok := h.Meta[bare]; ok && free {
+		q.one[0] = v // an empty one is a value too
+		return q.one[:]
 	}
 	if isMeta {
 		return []string{}
 	}
-	if extra != nil {
-		if v := extra(h, key); v != nil {
+	if q.extra != nil {
+		if v := q.extra(h, key); v != nil {
 			return v
 		}
 	}
-	if s.meta[key] && !reservedKey(key) {
+	if free && q.site.meta[key] {
 		return []string{} // other hosts have it, this one is known not to
 	}
 	return nil
@@ -87,12 +115,10 @@ func (s *Site) Values(h *Host, key string, extra ExtraFunc) []string {
 
 // reservedKey reports a key that a free field of the same name does not answer.
 func reservedKey(key string) bool {
-	for _, list := range [][]string{siteKeys(), factKeys()} {
-		for _, k := range list {
-			if k == key {
-				return true
-			}
-		}
+	switch key {
+	case "host", "address", "class", "level", "group", "cluster", "location",
+		"os", "os_version", "arch", "kernel", "rpm_version", "machine_id":
+		return true
 	}
 	return false
 }
@@ -137,7 +163,11 @@ func (s *Site) SelectBy(sel Selector, extra ExtraFunc) ([]*Host, error) {
 
 // match gives the truth of a selector for one host.
 func (s *Site) match(sel Selector, h *Host, extra ExtraFunc) truth {
-	return sel.eval(func(key string) []string { return s.Values(h, key, extra) })
+	if sel.root == nil {
+		return yes
+	}
+	q := &question{site: s, host: h, extra: extra}
+	return sel.eval(q.values)
 }
 
 // checkSelector refuses names that the site does not have.

@@ -140,3 +140,15 @@ func TestReposFor(t *testing.T) {
 		t.Errorf("without classes: %s", got)
 	}
 }
+
+// TestReservedKeys: the switch and the lists that hints are made of agree.
+func TestReservedKeys(t *testing.T) {
+	for _, key := range append(siteKeys(), factKeys()...) {
+		if !reservedKey(key) {
+			t.Errorf("%q is not reserved", key)
+		}
+	}
+	if n := len(siteKeys()) + len(factKeys()); n != 13 || reservedKey("rack") || reservedKey("meta.os") {
+		t.Errorf("%d keys", n)
+	}
+}

@@ -29,6 +29,10 @@ type Site struct {
 	byName  map[string]*Host
 	meta    map[string]bool // every meta key of the site
 	ignored []string        // files below inventory/ that are not read
+
+	policies []*Policy       // sorted by name
+	resolved *policyCache    // by the policies that apply together
+	off      map[string]bool // features that are refused
 }
 
 // SSH is how hosts are reached. Paths are absolute.
@@ -80,6 +84,7 @@ type Repo struct {
 	Path     string     `toml:"path"`     // absolute
 	Priority int        `toml:"priority"` // the smaller wins
 	Auto     bool       `toml:"auto"`     // false: only what is asked for by name comes from it
+	Only     []string   `toml:"only"`     // globs of package names it is limited to; empty: no limit
 	Exclude  []string   `toml:"exclude"`  // globs of package names
 	Signed   SignedMode `toml:"signed"`
 	Keys     []string   `toml:"keys"`  // absolute paths of public keys
@@ -97,7 +102,10 @@ type Class struct {
 	InstallOnlyKeep int            `toml:"install_only_keep"` // kernels and the like to keep, at least 1
 	InstallOnly     []string       `toml:"install_only"`      // more globs of names that are installed beside
 	Exclude         []string       `toml:"exclude"`           // globs of package names
-	Approve         int            `toml:"approve"`           // people needed at the gate
+	VendorChange    VendorChange   `toml:"allow_vendor_change"`
+	SameVendor      [][]string     `toml:"same_vendor"` // globs of vendors; those of one list count as one
+	Weak            bool           `toml:"weak"`        // follow weak dependencies
+	Approve         int            `toml:"approve"`     // people needed at the gate
 }
 
 // Level is a step of the order of a rollout.
@@ -143,10 +151,13 @@ type HealthCheck struct {
 	Deadline time.Duration `toml:"deadline"` // for all of it
 }
 
-// Group is a named set of hosts with settings.
+// Group is a named set of hosts with settings. It has the hosts that name it
+// and, when Groups is not empty, those that are in all groups of that list and
+// in none of those that it has with a "!" (INV-4).
 type Group struct {
 	Source
 	Name    string            `toml:"-"`
+	Groups  []string          `toml:"groups"`
 	Health  []string          `toml:"health"`
 	Exclude []string          `toml:"exclude"`
 	Meta    map[string]string `toml:"meta"`
@@ -167,8 +178,10 @@ type Location struct {
 	Bandwidth Rate   `toml:"bandwidth"` // of transfers to it, all together
 }
 
-// Host is one machine. Address is never empty after loading, and Meta has the
-// fields of the groups too.
+// Host is one machine. After loading Address is never empty, Meta has the fields
+// of the groups too, and Groups has every group the host is in, the nearest
+// first: those it names in their order, then those that have it by their own
+// list.
 type Host struct {
 	Source
 	Name     string            `toml:"-"`
@@ -184,6 +197,8 @@ type Host struct {
 	Exclude  []string          `toml:"exclude"`
 	Meta     map[string]string `toml:"meta"`
 	SSH      *SSHOverride      `toml:"ssh"`
+
+	distance []int // of Groups: 1 for those it names; see nesting.go
 }
 
 // Host gives the host of that name, or nil.

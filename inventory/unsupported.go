@@ -5,13 +5,58 @@ import "fmt"
 // This file is the one list of what the design names and is not built yet.
 // Whoever builds a feature removes its lines here and adds them to keys.go.
 
+// Features that are read and checked, but that the planner has to know before a
+// site may use them. They are the names in Loader.Preview.
+const (
+	FeaturePolicy       = "policy"              // [[policy]]
+	FeatureOnly         = "only"                // [[repo]] only
+	FeatureVendorChange = "allow_vendor_change" // [[class]] allow_vendor_change and same_vendor
+	FeatureWeak         = "weak"                // [[class]] weak
+)
+
+// heldBack are the features that are refused as "not supported yet". To switch
+// one on for everybody, remove its line.
+func heldBack() map[string]bool {
+	return map[string]bool{
+		FeaturePolicy:       true,
+		FeatureOnly:         true,
+		FeatureVendorChange: true,
+		FeatureWeak:         true,
+	}
+}
+
+// featureOf names the feature that a key belongs to, "" for most.
+func featureOf(table, key string) string {
+	if table == "[policy]" {
+		return FeaturePolicy
+	}
+	switch table + " " + key {
+	case "[repo] only":
+		return FeatureOnly
+	case "[class] allow_vendor_change", "[class] same_vendor":
+		return FeatureVendorChange
+	case "[class] weak":
+		return FeatureWeak
+	}
+	return ""
+}
+
+// refused gives the features that are held back and not switched on early.
+func refused(preview map[string]bool) map[string]bool {
+	out := heldBack()
+	for name, on := range preview {
+		if on {
+			delete(out, name)
+		}
+	}
+	return out
+}
+
 // unsupportedKeys are known keys that are refused.
 func unsupportedKeys() []KeyDoc {
 	rows := []KeyDoc{
 		{Table: "[repo]", Key: "tier", Type: "name", Doc: "a tier of the repository store instead of a path"},
 		{Table: "[repo]", Key: "set", Type: "name", Doc: "the repository of the tier's snapshot"},
-		{Table: "[repo]", Key: "only", Type: "list of globs", Doc: "names the repository is limited to"},
-		{Table: "[class]", Key: "allow_vendor_change", Type: "boolean", Doc: "whether an update may change the vendor"},
 		{Table: "rollout", Key: "confirm", Type: "duration", Doc: "dead man's switch"},
 		{Table: "rollout", Key: "no_rollback", Type: "list of globs", Doc: "packages that get no dead man's switch"},
 		{Table: "ssh", Key: "certificates", Type: "list of paths", Doc: "SSH certificates"},
@@ -24,12 +69,11 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "window.NAME", Key: "duration", Type: "duration", Doc: "of the window"},
 		{Table: "window.NAME", Key: "zone", Type: "string", Doc: "time zone"},
 		{Table: "group.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
-		{Table: "group.NAME", Key: "groups", Type: "list of names", Doc: "nested groups"},
 		{Table: "host.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
 		{Table: "host.NAME", Key: "state", Type: "string", Doc: "new, active, maintenance or retired"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {
-		for _, k := range rows[6:8] {
+		for _, k := range rows[4:6] {
 			k.Table = t
 			rows = append(rows, k)
 		}
@@ -39,10 +83,6 @@ func unsupportedKeys() []KeyDoc {
 		if t := rows[i].Table; len(t) > 4 && (t[:4] == "host" || t[:5] == "group") {
 			rows[i].Where = whereInventory
 		}
-	}
-	for _, key := range []string{"name", "hosts", "priority", "owner", "reason", "expires", "hold", "pin", "exclude",
-		"install", "remove", "allow_downgrade", "allow_arch_change", "arches", "instead", "release", "same_everywhere"} {
-		rows = append(rows, KeyDoc{Table: "[policy]", Key: key, Type: "see the manual", Where: whereInventory, Doc: "package policy"})
 	}
 	return rows
 }
@@ -58,13 +98,6 @@ func unsupportedValue(table, key string, v any) string {
 	case "[class] approve", "[level] approve":
 		if n, ok := v.(int64); ok && n > 1 {
 			return fmt.Sprintf("approve = %d (approval by several people)", n)
-		}
-	case "host.NAME groups":
-		list, _ := v.([]any)
-		for _, e := range list {
-			if s, ok := e.(string); ok && len(s) > 1 && s[0] == '!' {
-				return fmt.Sprintf("%q (a negated group)", s)
-			}
 		}
 	}
 	return ""

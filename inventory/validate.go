@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,12 +20,15 @@ func (ld *loading) finish() {
 	ld.checkRollout()
 	ld.checkHealth()
 	ld.checkInventory()
+	ld.checkPolicies()
 	if ld.broken {
 		return
 	}
 	ld.references()
+	ld.memberships()
 	ld.mergeMeta()
 	ld.repoSelectors()
+	ld.policySelectors()
 }
 
 // at gives a function that notes faults of one table. A key whose value could not
@@ -153,6 +154,7 @@ func (ld *loading) checkRepos() {
 		}
 		r.Keys = ld.paths(r.Keys, &r.Source, "keys", "keys")
 		ld.inRange(&r.Source, "[repo]", "priority", r.Priority, 1, 9999)
+		ld.globs(&r.Source, "only", r.Only)
 		ld.globs(&r.Source, "exclude", r.Exclude)
 	}
 }
@@ -160,14 +162,7 @@ func (ld *loading) checkRepos() {
 // globs validates a list of globs of package names.
 func (ld *loading) globs(src *Source, key string, list []string) {
 	for _, g := range list {
-		err := checkGlob(g)
-		switch {
-		case g == "":
-			err = errors.New("an empty glob")
-		case strings.ContainsAny(g, " \t/"):
-			err = fmt.Errorf("%q is not a glob of package names", clip(g))
-		}
-		if err != nil {
+		if err := checkNameGlob(g); err != nil {
 			ld.at(src)(key, "", "key %q: %s", key, err)
 		}
 	}
@@ -182,6 +177,7 @@ func (ld *loading) checkClasses() {
 		ld.inRange(&c.Source, "[class]", "approve", c.Approve, 0, 1)
 		ld.globs(&c.Source, "install_only", c.InstallOnly)
 		ld.globs(&c.Source, "exclude", c.Exclude)
+		ld.checkSameVendor(c)
 	}
 }
 

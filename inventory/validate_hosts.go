@@ -131,6 +131,7 @@ func (ld *loading) references() {
 	}
 	for _, g := range s.Groups {
 		ld.refer(&g.Source, "health", health, g.Health...)
+		ld.referGroups(&g.Source, groups, g.Groups)
 	}
 	for _, h := range s.Hosts {
 		if h.IsSet("class") {
@@ -139,13 +140,13 @@ func (ld *loading) references() {
 		if h.IsSet("level") {
 			ld.refer(&h.Source, "level", levels, h.Level)
 		}
-		ld.refer(&h.Source, "groups", groups, h.Groups...)
+		ld.referGroups(&h.Source, groups, h.Groups)
 		ld.refer(&h.Source, "clusters", clusters, h.Clusters...)
 		ld.refer(&h.Source, "health", health, h.Health...)
 	}
 }
 
-// disagreement is a setting that two groups write differently.
+// disagreement is a setting that two groups, equally near, write differently.
 type disagreement struct{ key, text string }
 
 // mergeMeta gives every host the free fields of its groups, and refuses groups
@@ -156,7 +157,7 @@ func (ld *loading) mergeMeta() {
 	seen := make(map[string][]disagreement)
 	for _, h := range s.Hosts {
 		groups := newResolver(s, h, false).members
-		combination := strings.Join(h.Groups, ",")
+		combination := fmt.Sprint(h.Groups, h.distance)
 		conflicts, done := seen[combination]
 		if !done {
 			conflicts = disagreements(groups)
@@ -168,7 +169,7 @@ func (ld *loading) mergeMeta() {
 			}
 		}
 		for _, g := range groups {
-			h.inherit(g.Meta)
+			h.inherit(g.group.Meta)
 		}
 		for key := range h.Meta {
 			s.meta[key] = true
@@ -202,10 +203,13 @@ func (h *Host) inherit(meta map[string]string) {
 	}
 }
 
-// disagreements compares the settings of groups, each with the first group that
-// writes the same.
-func disagreements(groups []*Group) []disagreement {
-	type written struct{ value, at, group string }
+// disagreements compares the settings of groups, the nearest first, each with the
+// first group that writes the same. A farther group is beaten and not compared.
+func disagreements(groups []member) []disagreement {
+	type written struct {
+		value, at, group string
+		distance         int
+	}
 	first := make(map[string]written)
 	var out []disagreement
 	note := func(key string, w written) {
@@ -213,20 +217,21 @@ func disagreements(groups []*Group) []disagreement {
 		switch {
 		case !ok:
 			first[key] = w
-		case f.value != w.value:
+		case f.distance == w.distance && f.value != w.value:
 			out = append(out, disagreement{key, fmt.Sprintf("groups %q (%s) and %q (%s) disagree on %s: %q and %q",
 				f.group, f.at, w.group, w.at, key, f.value, w.value)})
 		}
 	}
-	for _, g := range groups {
+	for _, m := range groups {
+		g := m.group
 		for _, key := range sortedKeys(g.Meta) {
-			note("meta."+key, written{g.Meta[key], g.Origin("meta." + key), g.Name})
+			note("meta."+key, written{g.Meta[key], g.Origin("meta." + key), g.Name, m.distance})
 		}
 		if g.SSH == nil {
 			continue
 		}
 		for _, w := range g.SSH.written() {
-			note("ssh."+w.Key, written{w.Value, w.Origin, g.Name})
+			note("ssh."+w.Key, written{w.Value, w.Origin, g.Name, m.distance})
 		}
 	}
 	return out
