@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -25,6 +27,9 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 			i = len(rest)
 		case len(arg) > 1 && arg[0] == '-':
 			name, _, inline := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			if _, known := takesValue[name]; !known {
+				return nil, unknownFlag(name, takesValue)
+			}
 			list := &flags
 			if global[name] {
 				list = &globals
@@ -62,7 +67,7 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 // flagTable tells for every flag name of the tree whether it takes a value, and which flags belong to the root. A test holds
 // that a name has one meaning in the whole tree.
 func flagTable(app *cli.App) (takesValue, global map[string]bool) {
-	takesValue, global = map[string]bool{}, map[string]bool{}
+	takesValue, global = map[string]bool{"help": false, "h": false}, map[string]bool{}
 	add := func(flags []cli.Flag, root bool) {
 		for _, f := range flags {
 			d, ok := f.(cli.DocGenerationFlag)
@@ -77,6 +82,18 @@ func flagTable(app *cli.App) (takesValue, global map[string]bool) {
 	add(app.Flags, true)
 	walk(app.Commands, func(c *cli.Command) { add(c.Flags, false) })
 	return takesValue, global
+}
+
+// unknownFlag names the nearest flag when there is a near one.
+func unknownFlag(name string, known map[string]bool) error {
+	err := usageError{err: fmt.Errorf("unknown flag --%s", name), hint: "cpacman VERB --help lists the flags of a verb"}
+	distance := 3
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if d := editDistance(name, k); d < distance && len(k) > 1 {
+			distance, err.hint = d, fmt.Sprintf("did you mean --%s?", k)
+		}
+	}
+	return err
 }
 
 // walk visits every command of the tree.

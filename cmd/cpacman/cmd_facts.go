@@ -166,9 +166,13 @@ func (s *session) factsLine(h *inventory.Host, f *host.Facts, status planner.Hos
 	if f.FailedUnits != nil {
 		units = strconv.Itoa(len(f.FailedUnits))
 	}
-	reboot := "no"
-	if f.Reboot.Needed {
+	reboot := "unknown" // an import cannot tell
+	switch {
+	case f.Reboot == nil:
+	case f.Reboot.Needed:
 		reboot = "needed"
+	default:
+		reboot = "no"
 	}
 	lock := "unknown"
 	if f.Lock != nil {

@@ -160,7 +160,7 @@ func (s *session) clean() error {
 			}
 		}
 		list = append(list, r)
-		d.rows = append(d.rows, []string{h.Name, fmt.Sprint(len(r.Removed)), inventory.Bytes(r.Bytes).String(), r.Error})
+		d.rows = append(d.rows, []string{h.Name, fmt.Sprint(len(r.Removed)), humanBytes(r.Bytes), r.Error})
 	}
 	d.value = list
 	if err := s.emit(s.c, d); err != nil {

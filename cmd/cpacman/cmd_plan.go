@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/fleet"
-	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -63,7 +64,7 @@ func planCommand(e *env) *cli.Command {
 			"everything about one host.",
 		Flags: outputFlags(append(filterFlags(),
 			&cli.BoolFlag{Name: "stored", Usage: "plan from stored facts; ask nobody"},
-			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started (default 168h)"},
+			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
 		)...),
 		Action: func(c *cli.Context) error {
 			if c.Args().First() == "show" {
@@ -153,9 +154,8 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	}
 	s.say("plan %.12s: %d of %d hosts have something to do, %d %s solved, expires %s", p.ID, count[planner.StatusPlanned], len(p.Hosts),
 		planned.Solutions, plural(planned.Solutions, "configuration", "configurations"), p.ExpiresAt.Format("2006-01-02 15:04 MST"))
-	for _, st := range []planner.HostStatus{planner.StatusNoFacts, planner.StatusStale, planner.StatusUnreachable, planner.StatusUnreadable,
-		planner.StatusNoView, planner.StatusMismatch, planner.StatusNoHeaders, planner.StatusPreBroken, planner.StatusUnsolved} {
-		if count[st] > 0 {
+	for _, st := range slices.Sorted(maps.Keys(count)) {
+		if st != planner.StatusPlanned && st != planner.StatusNothing {
 			s.say("not planned: %d %s %s", count[st], plural(count[st], "host", "hosts"), st)
 		}
 	}
@@ -193,7 +193,7 @@ func planTable(p *planner.Plan) data {
 		if detail == "" && len(h.PreBroken) > 0 {
 			detail = "pre-broken: " + h.PreBroken[0]
 		}
-		d.rows = append(d.rows, append(row, inventory.Bytes(h.Bytes).String(), reboot, detail))
+		d.rows = append(d.rows, append(row, humanBytes(h.Bytes), reboot, detail))
 	}
 	return d
 }
@@ -282,7 +282,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	if err := e.emit(c, d); err != nil {
 		return err
 	}
-	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, inventory.Bytes(h.Bytes), rollbackWords(h.Rollback))
+	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, humanBytes(h.Bytes), rollbackWords(h.Rollback))
 	e.sayImpact(h.Impact)
 	return nil
 }
@@ -380,13 +380,10 @@ func (s *session) explain(name, pkg string) error {
 		}
 		d.rows = append(d.rows, row)
 	}
-	if err := s.emit(s.c, d); err != nil {
-		return err
-	}
 	for _, item := range x.Items {
 		if item.State == planner.ExplainUnknown {
-			return inputf("%s: neither on the host nor in its view", pkg)
+			return inputf("package %q is neither on %s nor in its view", pkg, name)
 		}
 	}
-	return nil
+	return s.emit(s.c, d)
 }

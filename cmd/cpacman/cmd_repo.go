@@ -168,7 +168,7 @@ func (s *session) showPackages(r *repo.Repo, glob string) error {
 	slices.SortFunc(list, func(a, b row) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
 	d := data{columns: []string{"package", "size", "vendor", "path"}, value: list}
 	for _, p := range list {
-		d.rows = append(d.rows, []string{p.NEVRA.String(), inventory.Bytes(p.Size).String(), p.Vendor, p.Path})
+		d.rows = append(d.rows, []string{p.NEVRA.String(), humanBytes(p.Size), p.Vendor, p.Path})
 	}
 	return s.emit(s.c, d)
 }

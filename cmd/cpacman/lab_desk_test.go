@@ -23,15 +23,13 @@ type place struct{ host, class, level string }
 
 // deskOptions are what a scenario wants different from the plain site; the zero value of each means the default.
 type deskOptions struct {
-	places      []place
-	classes     string // TOML of [[class]]; default: production
-	levels      string // TOML of [[level]]; default: canary and broad, all hosts of a level in one wave, no soak
-	rollout     string // lines of [rollout]
-	lockWait    string // default 30s
-	groups      string // more TOML of the inventory
-	copyRepos   bool   // the repositories are this desk's own and may be damaged
-	knownHosts  string // contents; default: the lab's
-	hostOptions map[string]string
+	places     []place
+	classes    string // TOML of [[class]]; default: production
+	levels     string // TOML of [[level]]; default: canary and broad, all hosts of a level in one wave, no soak
+	rollout    string // lines of [rollout]
+	lockWait   string // default 30s
+	copyRepos  bool   // the repositories are this desk's own and may be damaged
+	knownHosts string // contents; default: the lab's
 }
 
 // desk is an operator with a site of their own, over some hosts of a lab. The command that runs is the real one, in a process
@@ -94,7 +92,6 @@ func levelTOML(name, waves, maxFailures, soak string) string {
 func deskInventory(t *testing.T, l *lab.Lab, o deskOptions) string {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString(o.groups)
 	for _, p := range o.places {
 		h, err := l.Host(p.host)
 		if err != nil {
@@ -106,7 +103,7 @@ func deskInventory(t *testing.T, l *lab.Lab, o deskOptions) string {
 		if p.level == "" {
 			p.level = "canary"
 		}
-		fmt.Fprintf(&b, "[host.%s]\naddress = %q\nclass = %q\nlevel = %q\n%s", h.Name, h.Address, p.class, p.level, o.hostOptions[p.host])
+		fmt.Fprintf(&b, "[host.%s]\naddress = %q\nclass = %q\nlevel = %q\n", h.Name, h.Address, p.class, p.level)
 		fmt.Fprintf(&b, "[host.%s.ssh]\nuser = %q\nsudo = %q\n", h.Name, h.User, h.Sudo)
 		if h.Sudo == lab.SudoPassword {
 			fmt.Fprintf(&b, "sudo_password_command = [\"/bin/cat\", %q]\n", filepath.Join(l.SiteDir(), "ssh", "sudo-password"))

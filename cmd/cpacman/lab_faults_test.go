@@ -57,7 +57,7 @@ func scenarioDeadHost(t *testing.T, l *lab.Lab, hosts []string) {
 	// fewer than the quorum: nothing is started
 	quorum := newDesk(t, l, deskOptions{places: o.places, rollout: `quorum = "100%"`})
 	out = quorum.run(3, "rollout", "start", config)
-	quorum.says(out, "1 of 2 hosts can be reached", "nothing was started", hosts[1])
+	quorum.says(out, "1 of 2 hosts can be reached", "nothing was started", "it said: "+hosts[1]+": dial")
 
 	d.must(l.Restore(d.ctx(), hosts[1]))
 	d.says(d.run(0, "rollout", "resume", d.newest()), "done (2 ok)")
@@ -143,7 +143,7 @@ func scenarioScriptlets(t *testing.T, l *lab.Lab, hosts []string) {
 	if took := time.Since(begin); took > testLimit/3 {
 		d.Errorf("took %s: something waited for an answer", took)
 	}
-	d.says(out, "scriptlet_errors")
+	d.says(out, "failed scriptlets: ", "lab-asks", "lab-badpost")
 	for _, h := range hosts[:2] {
 		d.flagged(d.host(h, "ok", d.newest()), "scriptlet_errors")
 		d.installed(h, "lab-asks", "2.0")

@@ -27,7 +27,10 @@ func scenarioKillNine(t *testing.T, l *lab.Lab, hosts []string) {
 	p.wait(-1)
 	d.says(d.run(0, "rollout", "status"), "engine: none", "next: cpacman rollout resume")
 
-	// another control host: the lock on the host outlives the process that took it
+	// another control host: the lock on the host outlives the process that took it, and the transaction too
+	d.until("the transaction to end by itself", func() bool {
+		return strings.Contains(d.on(hosts[0], "cat /var/lib/cpacman/ledger/*/state"), "phase done")
+	})
 	other := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}}, lockWait: "1s"})
 	other.run(1, "rollout", "start", other.plan("other", "lab-tools"))
 	other.reason(other.host(hosts[0], "held"), d.newest())
@@ -54,7 +57,11 @@ func scenarioKillOften(t *testing.T, l *lab.Lab, hosts []string) {
 	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}, {host: hosts[1], level: "broad"}}})
 	p := d.start("rollout", "start", d.plan("often", "lab-slow"))
 	p.until("rollout: running")
-	for life := 200 * time.Millisecond; ; life += life / 3 {
+	const kills = 12
+	for n, life := 0, 200*time.Millisecond; ; n, life = n+1, life+life/3 {
+		if n == kills {
+			life = testLimit
+		}
 		select {
 		case <-p.done:
 			p.wait(0)

@@ -102,6 +102,16 @@ func newApp(e *env) *cli.App {
 	return app
 }
 
+// checkOutput refuses an unknown --output before anything is done.
+func checkOutput(c *cli.Context) error {
+	switch format := c.String("output"); format {
+	case "", "table", "json", "csv":
+		return nil
+	default:
+		return usagef("unknown output format %q (table, json or csv)", format)
+	}
+}
+
 // finish gives every command of the tree what all have in common.
 func finish(commands []*cli.Command) {
 	for _, c := range commands {
@@ -110,6 +120,7 @@ func finish(commands []*cli.Command) {
 		if c.Action == nil {
 			c.Action = cli.ShowSubcommandHelp
 		}
+		c.Before = checkOutput
 		finish(c.Subcommands)
 	}
 }

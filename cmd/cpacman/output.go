@@ -53,15 +53,13 @@ func (e *env) emit(c *cli.Context, d data) error { return e.emitTo(c, d, c.Strin
 func (e *env) emitTo(c *cli.Context, d data, out string) error {
 	var b bytes.Buffer
 	var err error
-	switch format := c.String("output"); format {
-	case "table":
-		err = d.table(&b)
+	switch c.String("output") {
 	case "json":
 		err = writeJSON(&b, d.value)
 	case "csv":
 		err = d.csv(&b)
 	default:
-		return usagef("unknown output format %q (table, json or csv)", format)
+		err = d.table(&b)
 	}
 	if err != nil {
 		return fmt.Errorf("write the output: %w", err)
@@ -160,6 +158,20 @@ func writeJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// humanBytes writes a size for people: three digits and a binary unit.
+func humanBytes(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n), ""
+	for _, unit = range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if value /= 1024; value < 1000 {
+			break
+		}
+	}
+	return fmt.Sprintf("%.3g %s", value, unit)
 }
 
 // say prints a line of progress or advice for people, on stderr.

@@ -18,7 +18,6 @@ import (
 	"cpacman/internal/fleet"
 	"cpacman/internal/rollout"
 	"cpacman/internal/store"
-	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -45,6 +44,11 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if p.Expired(s.now()) {
 		return inputError{err: fmt.Errorf("plan %.12s expired at %s", p.ID, p.ExpiresAt.Format("2006-01-02 15:04 MST")), hint: "make a new plan"}
 	}
+	if !c.Bool("again") && !c.Bool("dry-run") {
+		if err := s.notStarted(p.ID); err != nil {
+			return err
+		}
+	}
 	schedule, err := s.schedule(p)
 	if err != nil {
 		return err
@@ -68,6 +72,21 @@ func (e *env) rolloutStart(c *cli.Context) error {
 			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"),
 		})
 	})
+}
+
+// notStarted refuses a plan that was started before, in good time; the journal refuses it again for good.
+func (s *session) notStarted(plan string) error {
+	all, err := s.store.Rollouts(s.ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.PlanID == plan && !r.DryRun {
+			return inputError{err: fmt.Errorf("plan %.12s was started as rollout %s; a plan starts once", plan, r.ID),
+				hint: "resume that rollout, make a new plan, or give --again --reason"}
+		}
+	}
+	return nil
 }
 
 // schedule resolves a plan against the settings of the site.
@@ -95,7 +114,7 @@ func (s *session) provision(p *planner.Plan) (*fleet.Provisioned, error) {
 	for _, w := range files.Warnings {
 		s.say("warning: %s", w)
 	}
-	s.say("proven: %d packages, %s: digests and signatures are right", len(p.Packages), inventory.Bytes(files.Bytes))
+	s.say("proven: %d %s, %s: digests and signatures are right", len(p.Packages), plural(len(p.Packages), "package", "packages"), humanBytes(files.Bytes))
 	return files, nil
 }
 
@@ -130,7 +149,7 @@ func currentUser() string {
 
 // printSchedule tells, before anything starts, what every percentage became.
 func (s *session) printSchedule(sch rollout.Schedule) {
-	s.say("%d hosts in %d waves; failures allowed: %d (%s), unreachable: %d (%s); %d must be reachable to start", sch.Hosts, len(sch.Waves),
+	s.say("hosts: %d, waves: %d; failures allowed: %d (%s), unreachable: %d (%s); %d must be reachable to start", sch.Hosts, len(sch.Waves),
 		sch.Budget.Max, sch.Budget.Of, sch.Unreached.Max, sch.Unreached.Of, sch.Quorum)
 	for _, w := range sch.Waves {
 		l := sch.Levels[w.Level]

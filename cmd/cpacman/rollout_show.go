@@ -125,8 +125,12 @@ func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 		for i, f := range h.Flags {
 			flags[i] = string(f)
 		}
+		why := h.Reason.Text
+		if why == "" {
+			why = h.Remark
+		}
 		d.rows = append(d.rows, []string{h.Host, strconv.Itoa(h.Wave + 1), string(h.State), age(now.Sub(h.Updated)), strconv.Itoa(h.Attempt),
-			strings.Join(flags, " "), h.Reason.Text, checkWords(h.Checks)})
+			strings.Join(flags, " "), why, checkWords(h.Checks)})
 	}
 	if len(d.rows) == 0 {
 		d.text = "no host needs attention (--hosts lists all)\n"

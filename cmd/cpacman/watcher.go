@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cpacman/internal/rollout"
-	"cpacman/inventory"
 	"cpacman/transport"
 )
 
@@ -225,7 +224,7 @@ func (t *liveTable) draw(now time.Time) {
 		h := t.hosts[name]
 		text := fmt.Sprintf("  %-24s %-12s %6s", name, h.state, now.Sub(h.since).Round(time.Second))
 		if h.total > 0 && h.state == string(rollout.StateStaging) {
-			text += fmt.Sprintf("  %s of %s", inventory.Bytes(h.done), inventory.Bytes(h.total))
+			text += fmt.Sprintf("  %s of %s", humanBytes(h.done), humanBytes(h.total))
 		}
 		t.line(text)
 	}

@@ -27,7 +27,7 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 	out := make([]report.HostDrift, len(hosts))
 	inputs := make([]*Input, len(hosts))
 	for i, h := range hosts {
-		if inputs[i], err = prepare.Host(ctx, h); err != nil {
+		if inputs[i], err = prepare.Host(ctx, h, true); err != nil {
 			var cannot *CannotPlan
 			if !errors.As(err, &cannot) {
 				return nil, nil, err

@@ -61,11 +61,12 @@ func (f *Fleet) NewInputs(ctx context.Context, repos *Repos) (*Inputs, error) {
 	return &Inputs{fleet: f, repos: repos, installed: f.NewInstalled(repos), facts: facts, contacts: contacts}, nil
 }
 
-// Host prepares one host. The error is *CannotPlan when its facts do not serve.
-func (i *Inputs) Host(ctx context.Context, h *inventory.Host) (*Input, error) {
+// Host prepares one host. The error is *CannotPlan when its facts do not serve; with current set they do not either when the host
+// did not answer since.
+func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*Input, error) {
 	f, facts := i.fleet, i.facts[h.Name]
 	contact, asked := i.contacts[h.Name]
-	if status, detail := f.FactsStatus(h, facts, contact, asked, false); status != planner.StatusPlanned {
+	if status, detail := f.FactsStatus(h, facts, contact, asked, current); status != planner.StatusPlanned {
 		return nil, &CannotPlan{h.Name, status, detail}
 	}
 	in := &Input{Facts: facts, View: f.View(h, facts)}
@@ -91,7 +92,7 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, r 
 	if err != nil {
 		return planner.Explanation{}, err
 	}
-	in, err := inputs.Host(ctx, h)
+	in, err := inputs.Host(ctx, h, false)
 	if err != nil {
 		return planner.Explanation{}, err
 	}

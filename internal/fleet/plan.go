@@ -18,6 +18,7 @@ import (
 	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/planner"
+	"cpacman/transport"
 )
 
 // PlanRequest is what a plan is asked for.
@@ -99,11 +100,7 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 // FactsStatus says whether a host can be planned and audited from its facts: StatusPlanned where it can, else why not (FACT-5).
 func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
 	if asked && !contact.OK && (live || facts == nil) {
-		status := planner.StatusUnreachable
-		if contact.Kind == "unreadable" {
-			status = planner.StatusUnreadable
-		}
-		return status, contact.Error
+		return contactStatus(contact.Kind), contact.Error
 	}
 	if facts == nil {
 		return planner.StatusNoFacts, "never collected; run: cpacman facts " + h.Name
@@ -118,6 +115,18 @@ func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.
 		return planner.StatusMismatch, fmt.Sprintf("the inventory says arch = %q and the host reports %q", h.Arch, facts.Arch)
 	}
 	return planner.StatusPlanned, ""
+}
+
+// contactStatus names why a host gave no facts: it could not be reached, or it answered and did not let us in or could not be read.
+func contactStatus(kind string) planner.HostStatus {
+	switch transport.Kind(kind) {
+	case transport.KindAuth, transport.KindHostKey, transport.KindSudo:
+		return planner.HostStatus(kind)
+	}
+	if kind == "unreadable" {
+		return planner.StatusUnreadable
+	}
+	return planner.StatusUnreachable
 }
 
 // OSName is how the inventory writes a release: ID and the major part of VERSION_ID of os-release(5), as in rocky9.

@@ -54,7 +54,8 @@ func Collect(ctx context.Context, c Conn, opt CollectOptions) (f *Facts, unchang
 	} else {
 		f.InstalledDigest = InstalledDigest(f.Packages)
 	}
-	f.Reboot = rebootNeeded(f, restartNames(a))
+	reboot := rebootNeeded(f, restartNames(a))
+	f.Reboot = &reboot
 	_, unchanged = a.last("same")
 	return f, unchanged, nil
 }

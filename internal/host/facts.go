@@ -25,7 +25,7 @@ type Facts struct {
 	Keys            []Key      `json:"keys"`             // nil: not readable
 	FailedUnits     []string   `json:"failed_units"`     // nil: no systemd or not readable
 	Systemd         bool       `json:"systemd"`
-	Reboot          Reboot     `json:"reboot"`
+	Reboot          *Reboot    `json:"reboot"` // nil: not known, of an import
 	Disk            []Disk     `json:"disk"`
 	Modules         []Module   `json:"modules"`
 	Holds           []Hold     `json:"holds"`        // nil: not readable

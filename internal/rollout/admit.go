@@ -17,7 +17,7 @@ func (r *run) begin() {
 	}
 	r.background++
 	r.goBackground(func() {
-		reached, example := r.reach()
+		reached, example, why := r.reach()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.background--
@@ -29,7 +29,7 @@ func (r *run) begin() {
 				r.opened()
 			}
 		default:
-			_ = r.stop(StopReason{Scope: "rollout", Host: example, Reason: Reason{ReasonQuorum,
+			_ = r.stop(StopReason{Scope: "rollout", Host: example, Output: boundText(why), Reason: Reason{ReasonQuorum,
 				fmt.Sprintf("%d of %d hosts can be reached and the quorum is %d; nothing was started", reached, r.sched.Hosts, r.sched.Quorum)}})
 		}
 	})
@@ -43,28 +43,25 @@ func (r *run) opened() {
 	r.e.poke()
 }
 
-// reach counts the hosts of the rollout that can be reached, and names one that cannot.
-func (r *run) reach() (int, string) {
-	answers := make(chan string, r.room)
+// reach counts the hosts of the rollout that can be reached, and names one that cannot, with the reason.
+func (r *run) reach() (reached int, example, why string) {
+	type answer struct {
+		host string
+		err  error
+	}
+	answers := make(chan answer, r.room)
 	go func() {
 		defer close(answers)
-		r.eachHost(func(host string) {
-			if err := r.cfg.Fleet.Reach(r.ctx, host); err != nil {
-				answers <- host
-				return
-			}
-			answers <- ""
-		})
+		r.eachHost(func(host string) { answers <- answer{host, r.cfg.Fleet.Reach(r.ctx, host)} })
 	}()
-	reached, example := 0, ""
-	for host := range answers {
-		if host == "" {
+	for a := range answers {
+		if a.err == nil {
 			reached++
-		} else if example == "" || host < example {
-			example = host
+		} else if example == "" || a.host < example {
+			example, why = a.host, a.err.Error()
 		}
 	}
-	return reached, example
+	return reached, example, why
 }
 
 // eachHost calls f for every host of the schedule, as many at once as connections are allowed, and waits for all.

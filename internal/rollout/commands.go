@@ -114,7 +114,11 @@ func (r *run) take(cmd Command) {
 	ro := r.ro
 	ro.CommandSeq = cmd.Seq
 	c := Change{Rollout: &ro}
-	why := Reason{ReasonOperator, string(cmd.Kind) + " by " + cmd.User + ": " + cmd.Reason}.bounded()
+	by := string(cmd.Kind) + " by " + cmd.User
+	if cmd.Reason != "" {
+		by += ": " + cmd.Reason
+	}
+	why := Reason{ReasonOperator, by}.bounded()
 	ok, text := false, ""
 	switch cmd.Kind {
 	case CommandPause:

@@ -89,7 +89,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Outcome, error) {
 	snap := newSnapshot(req, e.cfg.Owner, now)
 	if err := e.cfg.Journal.Create(ctx, snap, req.Again || req.DryRun); err != nil {
 		e.release(ctx, req.RolloutID, epoch)
-		return Outcome{}, fmt.Errorf("record rollout %s: %w", req.RolloutID, err)
+		return Outcome{}, err // says itself what was being recorded
 	}
 	r := newRun(e, snap, req.Schedule.Limits, epoch)
 	r.wait = req.Wait
@@ -108,7 +108,7 @@ func (e *Engine) Resume(ctx context.Context, rollout string, req ResumeRequest) 
 	if err == nil && !snap.Schedule.Valid() {
 		err = fmt.Errorf("its schedule is not the one its digest was made of: the journal is damaged")
 	}
-	if err == nil && snap.Rollout.State == RolloutAborted && !anyAtWork(snap.Hosts) {
+	if err == nil && snap.Rollout.State == RolloutAborted && !anyOpen(snap.Hosts) {
 		err = ErrAborted
 	}
 	if err != nil {
@@ -218,9 +218,10 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 	return s
 }
 
-func anyAtWork(hosts []HostRecord) bool {
+// anyOpen tells whether a host has not come to its end: at work, or, when the engine died right after an abort, not begun.
+func anyOpen(hosts []HostRecord) bool {
 	for _, h := range hosts {
-		if !h.State.Final() && h.State != StatePending && h.State != StateDeferred {
+		if !h.State.Final() {
 			return true
 		}
 	}

@@ -37,6 +37,7 @@ func TestHostOutcomes(t *testing.T) {
 		{nothingDone, StateTxFailed, ReasonTransaction, ExitFailed},
 		{partial, StateTxPartial, ReasonTransaction, ExitFailed},
 		{powerCut, StateTxPartial, ReasonInterrupted, ExitFailed},
+		{powerCutHalf, StateTxPartial, ReasonInterrupted, ExitFailed},
 		{red, StateHealthFailed, ReasonHealth, ExitFailed},
 		{redLate, StateHealthFailed, ReasonHealth, ExitFailed},
 		{redAlways, StateOK, "", ExitDone},
@@ -94,6 +95,9 @@ func TestFlags(t *testing.T) {
 			if !r.j.hosts[h].has(f) {
 				t.Errorf("%s has flags %v, want %s", h, r.j.hosts[h].Flags, f)
 			}
+		}
+		if got := r.j.hosts["c"].Remark; got != "failed scriptlets: foo-2 %post" {
+			t.Errorf("what failed is not remembered: %q", got)
 		}
 	})
 }
@@ -240,7 +244,7 @@ func TestUnreachable(t *testing.T) {
 		}
 		r.build()
 		out := r.mustStart(ExitStopped)
-		if out.Rollout.Stop.Code != ReasonQuorum || !strings.Contains(out.Rollout.Stop.Text, "4 of 10 hosts can be reached and the quorum is 5") {
+		if out.Rollout.Stop.Code != ReasonQuorum || !strings.Contains(out.Rollout.Stop.Text, "4 of 10 hosts can be reached and the quorum is 5") || out.Rollout.Stop.Output == "" {
 			t.Errorf("stop %+v", out.Rollout.Stop)
 		}
 		for h, fh := range r.w.hosts {

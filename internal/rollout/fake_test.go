@@ -54,6 +54,7 @@ const (
 	nothingDone  kind = "transaction changes nothing"
 	partial      kind = "partial"
 	powerCut     kind = "power cut"
+	powerCutHalf kind = "power cut, half done"
 	red          kind = "red after"
 	redLate      kind = "red in the soak"
 	redAlways    kind = "red before and after"
@@ -380,7 +381,7 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 		return TxStatus{Phase: TxLocked, Detail: "yum, pid 7"}, nil
 	case time.Now().Before(t.ends):
 		return TxStatus{Phase: TxRunning}, nil
-	case f.is(powerCut):
+	case f.is(powerCut), f.is(powerCutHalf):
 		return TxStatus{Phase: TxInterrupted}, nil
 	}
 	if !f.is(nothingDone) && !f.is(partial) {
@@ -399,14 +400,14 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 	switch {
 	case f.is(nothingDone):
 		v.Outcome = VerifyOld
-	case f.is(partial):
+	case f.is(partial), f.is(powerCutHalf):
 		v.Outcome, v.Detail = VerifyPartial, "foo-2 is missing"
 	case f.is(goneDone):
 		return Verification{}, Disconnected(errors.New("reset"))
 	case f.is(erases), f.is(goneErase), f.is(eraseFails):
 		v.Erase = true
 	case f.is(scriptlets):
-		v.Flags = []Flag{FlagScriptletErrors}
+		v.Flags, v.Detail = []Flag{FlagScriptletErrors}, "failed scriptlets: foo-2 %post"
 	}
 	return v, nil
 }

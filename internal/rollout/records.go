@@ -101,6 +101,7 @@ type HostRecord struct {
 	EraseDue bool          `json:"erase_due,omitempty"` // step (c) has something to do once checks are green
 	Erasing  bool          `json:"erasing,omitempty"`   // step (c) was asked for
 	Deferred int           `json:"deferred,omitempty"`  // how often in this attempt
+	Remark   string        `json:"remark,omitempty"`    // what the last transaction left to know: failed scriptlets, configuration files
 	Baseline []CheckResult `json:"baseline,omitempty"`  // taken before the transaction
 	Checks   []CheckResult `json:"checks,omitempty"`    // the latest results
 	Started  time.Time     `json:"started,omitzero"`    // admitted, this attempt

@@ -79,7 +79,7 @@ func simulate(t *testing.T, seed uint64) {
 func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r := newRig(t)
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
-		nothingDone, partial, powerCut, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
+		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
 		noStart, erases, scriptlets}
 	faulty := rng.Float64() * 0.4
 	for i := range 1 + rng.IntN(50) {

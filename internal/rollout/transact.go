@@ -199,7 +199,9 @@ func (h *hostRun) verify() bool {
 		return h.unanswered(err)
 	}
 	cut := h.r.record(h.host).Cut
-	note := func(rec *HostRecord) { rec.Flags, rec.EraseDue = addFlags(rec.Flags, v.Flags...), v.Erase }
+	note := func(rec *HostRecord) {
+		rec.Flags, rec.EraseDue, rec.Remark = addFlags(rec.Flags, v.Flags...), v.Erase, boundText(v.Detail)
+	}
 	switch {
 	case v.Outcome == VerifyOld:
 		_ = h.r.step(h.host, OnVerifyOld, Reason{ReasonTransaction, "nothing was changed: " + v.Detail}, note)
@@ -207,7 +209,13 @@ func (h *hostRun) verify() bool {
 		// Every package is there, and a scriptlet may have been cut in the middle: nothing on the host can tell.
 		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
 	case v.Outcome == VerifyExpected:
-		return h.r.step(h.host, OnVerified, Reason{}, note) == nil
+		why := Reason{}
+		if len(v.Flags) > 0 {
+			why = Reason{ReasonTransaction, v.Detail}
+		}
+		return h.r.step(h.host, OnVerified, why, note) == nil
+	case cut:
+		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonInterrupted, "the transaction was cut, by a reboot or because its process was killed: " + v.Detail}, note)
 	default:
 		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonTransaction, v.Detail}, note)
 	}

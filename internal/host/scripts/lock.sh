@@ -18,6 +18,8 @@ readlock() {
 }
 # mutex: one program at a time changes lock or ledger. One that was cut is passed over after a minute.
 mutex() {
+	# A signal alone ends dash without its exit trap, and printing to a connection that was cut is one.
+	trap 'exit 1' HUP INT TERM PIPE
 	n=0
 	until mkdir "$dir/mutex" 2>/dev/null; do
 		n=$(($n + 1))

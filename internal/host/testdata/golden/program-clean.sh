@@ -208,6 +208,7 @@ esac
 done <"$dir/lock"
 }
 mutex() {
+trap 'exit 1' HUP INT TERM PIPE
 n=0
 until mkdir "$dir/mutex" 2>/dev/null; do
 n=$(($n + 1))
