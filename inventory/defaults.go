@@ -41,7 +41,7 @@ func (r *Rollout) setDefaults() {
 	five := Amount{n: 5 * 100, percent: true}
 	r.MaxFailures, r.MaxUnreachable, r.MinSample = five, five, 10
 	r.Quorum = Amount{n: 90 * 100, percent: true}
-	r.Unreachable, r.Order, r.Rollback = UnreachableDefer, OrderHash, RollbackNever
+	r.Unreachable, r.Order, r.Rollback, r.Scriptlets = UnreachableDefer, OrderHash, RollbackNever, ScriptletReport
 }
 
 func (c *HealthCheck) setDefaults() {

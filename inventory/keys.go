@@ -119,6 +119,7 @@ func mainSections() []section {
 			{Key: "min_sample", Type: "integer", Unit: "hosts", Default: "10", Doc: "below it percentages of budgets do not trip, counts do"},
 			{Key: "quorum", Type: "amount", Unit: "hosts or %", Default: `"90%"`, Doc: "hosts that must be reachable before anything starts; rounded up, at least 1"},
 			{Key: "unreachable", Type: "defer | fail | ignore", Default: `"defer"`, Doc: "hosts that cannot be reached: to the end of their wave, a failure, or left out"},
+			{Key: "scriptlet_errors", Type: "report | fail", Default: `"report"`, Doc: "a failed scriptlet on a host that has every package: a flag beside its state, or a failure of the host"},
 			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
 			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},

@@ -40,6 +40,15 @@ const (
 	SignaturesDigest SignaturesMode = "digest" // digests only
 )
 
+// ScriptletMode is what becomes of a host on which a scriptlet failed although every package is installed (PUSH-6).
+type ScriptletMode string
+
+// The scriptlet modes.
+const (
+	ScriptletReport ScriptletMode = "report" // a flag beside the state
+	ScriptletFail   ScriptletMode = "fail"   // the host has failed, and counts against the budgets
+)
+
 // UnreachableMode is what becomes of hosts that cannot be reached (ROLL-15).
 type UnreachableMode string
 
@@ -114,6 +123,7 @@ func (SudoMode) values() []string        { return []string{"never", "nopasswd", 
 func (SignedMode) values() []string      { return []string{"required", "optional"} }
 func (PreBrokenMode) values() []string   { return []string{"plan", "hold"} }
 func (SignaturesMode) values() []string  { return []string{"all", "digest"} }
+func (ScriptletMode) values() []string   { return []string{"report", "fail"} }
 func (UnreachableMode) values() []string { return []string{"defer", "fail", "ignore"} }
 func (OrderMode) values() []string       { return []string{"hash", "inventory"} }
 func (RollbackMode) values() []string    { return []string{"never", "host", "wave", "level"} }

@@ -127,6 +127,7 @@ type Rollout struct {
 	MinSample      int             `toml:"min_sample"` // below it percentages of budgets do not trip
 	Quorum         Amount          `toml:"quorum"`     // of hosts that must be reachable before the start
 	Unreachable    UnreachableMode `toml:"unreachable"`
+	Scriptlets     ScriptletMode   `toml:"scriptlet_errors"`
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`

@@ -94,7 +94,7 @@ func (f *Fleet) collectOne(ctx context.Context, shares *shares, h *inventory.Hos
 	start := time.Now()
 	r.Host = h
 	defer func() { r.Took = time.Since(start) }()
-	previous, err := f.Store.Facts(ctx, h.Name)
+	previous, err := f.Store.ShortFacts(ctx, h.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		r.Err = err
 		return r
@@ -107,8 +107,18 @@ func (f *Fleet) collectOne(ctx context.Context, shares *shares, h *inventory.Hos
 	defer conn.Close()
 	r.Facts, r.Unchanged, r.Err = host.Collect(ctx, conn, host.CollectOptions{
 		Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Previous: previous, Force: opt.Force, Now: f.now,
+		Packages: func() ([]host.Package, error) {
+			whole, err := f.Store.Facts(ctx, h.Name)
+			if err != nil {
+				return nil, err
+			}
+			return whole.Packages, nil
+		},
 	})
 	if r.Err != nil || opt.NoHeader {
+		return r
+	}
+	if r.Unchanged && shares.checked(r.Facts.InstalledDigest) {
 		return r
 	}
 	// Headers that do not come are asked of other hosts later: they are no failure of this host's facts.
@@ -121,7 +131,10 @@ func (f *Fleet) collectOne(ctx context.Context, shares *shares, h *inventory.Hos
 
 // record stores the outcome of asking one host.
 func (f *Fleet) record(ctx context.Context, r FactsResult) error {
-	if r.Err == nil {
+	switch {
+	case r.Err == nil && r.Unchanged:
+		return f.Store.PutUnchanged(ctx, r.Facts)
+	case r.Err == nil:
 		return f.Store.PutFacts(ctx, r.Facts)
 	}
 	if ctx.Err() != nil {

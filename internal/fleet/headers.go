@@ -28,6 +28,7 @@ type shares struct {
 	mu     sync.Mutex
 	state  map[string]share
 	unable map[string]bool // hosts whose rpm cannot print headers
+	lists  map[string]bool // installed digests of which every header was looked up
 	err    error           // of the store: ends the sharing
 }
 
@@ -41,7 +42,7 @@ const (
 )
 
 func (f *Fleet) newShares(repos *Repos) (*shares, error) {
-	return &shares{store: f.Store, repos: repos, state: map[string]share{}, unable: map[string]bool{}}, nil
+	return &shares{store: f.Store, repos: repos, state: map[string]share{}, unable: map[string]bool{}, lists: map[string]bool{}}, nil
 }
 
 func (s *shares) failed() error {
@@ -50,8 +51,26 @@ func (s *shares) failed() error {
 	return s.err
 }
 
+// checked tells whether the headers of a package list were looked up, and remembers that they now are.
+func (s *shares) checked(digest string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.lists[digest]
+	s.lists[digest] = true
+	return was
+}
+
 // take asks the connected host for those of its headers that nobody has or asks for, until none is left.
 func (s *shares) take(ctx context.Context, conn *transport.Conn, facts *host.Facts) (int, error) {
+	if facts.Packages == nil { // an unchanged host: its list is stored
+		packages, err := s.store.Installed(ctx, facts.InstalledDigest)
+		if err != nil {
+			return 0, err
+		}
+		whole := *facts
+		whole.Packages = packages
+		facts = &whole
+	}
 	if err := s.learn(ctx, facts); err != nil {
 		return 0, err
 	}

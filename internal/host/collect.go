@@ -12,9 +12,12 @@ import (
 
 // CollectOptions of Collect.
 type CollectOptions struct {
-	Host     string
-	Sudo     bool      // read with root's rights; without, what only root may read is nil in Facts
-	Previous *Facts    // of the same host; lets the listing be skipped when the database did not change (FACT-2)
+	Host string
+	Sudo bool // read with root's rights; without, what only root may read is nil in Facts
+	// Previous facts of the same host let the listing be skipped when the database did not change (FACT-2). Their packages may be
+	// left out: Packages is then asked for them where they matter, and an unchanged result comes without.
+	Previous *Facts
+	Packages func() ([]Package, error)
 	Force    bool      // list in any case; always set right before a transaction
 	Spool    string    // directory whose free space is reported too; "" is /var/lib/cpacman
 	Random   io.Reader // of the mark; nil: crypto/rand
@@ -54,10 +57,32 @@ func Collect(ctx context.Context, c Conn, opt CollectOptions) (f *Facts, unchang
 	} else {
 		f.InstalledDigest = InstalledDigest(f.Packages)
 	}
-	reboot := rebootNeeded(f, restartNames(a))
-	f.Reboot = &reboot
 	_, unchanged = a.last("same")
+	if err := f.judgeReboot(a, opt, unchanged); err != nil {
+		return nil, false, fmt.Errorf("host %s: %w", opt.Host, err)
+	}
 	return f, unchanged, nil
+}
+
+// judgeReboot finds out whether the host runs older code than it has. The same boot and the same packages give the same answer.
+func (f *Facts) judgeReboot(a *answer, opt CollectOptions, unchanged bool) error {
+	whole := *f
+	if unchanged && f.Packages == nil {
+		if p := opt.Previous; p.Reboot != nil && p.BootID == f.BootID && f.BootID != "" {
+			f.Reboot = p.Reboot
+			return nil
+		}
+		if opt.Packages == nil {
+			return errors.New("the packages of the previous facts are not given")
+		}
+		var err error
+		if whole.Packages, err = opt.Packages(); err != nil {
+			return err
+		}
+	}
+	reboot := rebootNeeded(&whole, restartNames(a))
+	f.Reboot = &reboot
+	return nil
 }
 
 // collectCall is the call; its arguments are the fingerprint to compare with, its path, and directories.

@@ -102,6 +102,19 @@ func TestFlags(t *testing.T) {
 	})
 }
 
+func TestFailedScriptletFailsTheHostByPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.host("broad", "a", scriptlets)
+		r.s.Rollout.Scriptlets = inventory.ScriptletFail
+		r.build()
+		r.mustStart(ExitStopped)
+		if got := r.j.hosts["a"]; got.State != StateTxPartial || !got.has(FlagScriptletErrors) || !strings.Contains(got.Reason.Text, "foo-2 %post") {
+			t.Errorf("%s with flags %v: %q", got.State, got.Flags, got.Reason.Text)
+		}
+	})
+}
+
 func TestCanaryStopsTheRollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

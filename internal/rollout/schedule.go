@@ -33,6 +33,7 @@ type Schedule struct {
 	Strict      bool                      `json:"strict"`
 	Order       inventory.OrderMode       `json:"order"`
 	Rollback    inventory.RollbackMode    `json:"rollback"`
+	Scriptlets  inventory.ScriptletMode   `json:"scriptlet_errors,omitempty"` // fail: a failed scriptlet fails its host
 
 	Excluded []Excluded `json:"excluded,omitempty"` // hosts of the plan that are no part of the rollout, by name
 	Warnings []string   `json:"warnings,omitempty"`
@@ -110,7 +111,7 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 	r.out = Schedule{
 		PlanID: plan.ID, Host: map[string]HostPlan{}, Limits: s.Limits,
 		MinSample: s.Rollout.MinSample, Unreachable: s.Rollout.Unreachable, Strict: s.Rollout.Strict,
-		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback,
+		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback, Scriptlets: s.Rollout.Scriptlets,
 	}
 	if err := r.hosts(); err != nil {
 		return Schedule{}, err

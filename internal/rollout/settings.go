@@ -44,6 +44,7 @@ type RolloutSettings struct {
 	Strict         bool
 	Order          inventory.OrderMode
 	Rollback       inventory.RollbackMode
+	Scriptlets     inventory.ScriptletMode
 }
 
 // HostSettings is what the inventory says of one host.

@@ -19,6 +19,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			MaxFailures: site.Rollout.MaxFailures, MaxUnreachable: site.Rollout.MaxUnreachable,
 			MinSample: site.Rollout.MinSample, Quorum: site.Rollout.Quorum, Unreachable: site.Rollout.Unreachable,
 			Strict: site.Rollout.Strict, Order: site.Rollout.Order, Rollback: site.Rollout.Rollback,
+			Scriptlets: site.Rollout.Scriptlets,
 		},
 	}
 	for _, c := range site.Classes {

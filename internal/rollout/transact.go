@@ -2,7 +2,10 @@ package rollout
 
 import (
 	"errors"
+	"slices"
 	"time"
+
+	"cpacman/inventory"
 )
 
 // maxStarts bounds how often one transaction is asked for while the host says that it does not know it.
@@ -208,6 +211,8 @@ func (h *hostRun) verify() bool {
 	case v.Outcome == VerifyExpected && cut:
 		// Every package is there, and a scriptlet may have been cut in the middle: nothing on the host can tell.
 		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
+	case v.Outcome == VerifyExpected && h.r.sched.Scriptlets == inventory.ScriptletFail && slices.Contains(v.Flags, FlagScriptletErrors):
+		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and scriptlet_errors is fail: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected:
 		why := Reason{}
 		if len(v.Flags) > 0 {

@@ -28,18 +28,13 @@ type Contact struct {
 
 // PutFacts stores f as the newest facts of its host and records the contact that brought them.
 func (s *Store) PutFacts(ctx context.Context, f *host.Facts) error {
-	list, times, err := packPackages(f.Packages)
+	body, err := withoutPackages(f)
 	if err != nil {
 		return fmt.Errorf("store facts of %s: %w", f.Host, err)
 	}
-	short := *f
-	short.Packages = nil
-	body, err := json.Marshal(&short)
-	if err != nil {
-		return fmt.Errorf("store facts of %s: %w", f.Host, err)
-	}
+	times := installTimes(f.Packages)
 	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO installed VALUES (?,?) ON CONFLICT DO NOTHING", f.InstalledDigest, list); err != nil {
+		if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
@@ -48,6 +43,47 @@ func (s *Store) PutFacts(ctx context.Context, f *host.Facts) error {
 		}
 		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
 	})
+}
+
+// PutUnchanged stores facts without packages of a host whose package list is the one stored with its last facts.
+func (s *Store) PutUnchanged(ctx context.Context, f *host.Facts) error {
+	body, err := withoutPackages(f)
+	if err != nil {
+		return fmt.Errorf("store facts of %s: %w", f.Host, err)
+	}
+	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, "UPDATE facts SET collected_at = ?, machine_id = ?, body = ? WHERE host = ? AND installed_digest = ?",
+			stamp(f.CollectedAt), f.MachineID, body, f.Host, f.InstalledDigest)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return errors.Join(ErrNotFound, err)
+		}
+		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
+	})
+}
+
+// withoutPackages is the JSON of facts whose packages are kept elsewhere.
+func withoutPackages(f *host.Facts) ([]byte, error) {
+	short := *f
+	short.Packages = nil
+	return json.Marshal(&short)
+}
+
+// putInstalled stores a package list unless its digest is stored.
+func putInstalled(ctx context.Context, tx *sql.Tx, digest string, packages []host.Package) error {
+	var there int
+	err := tx.QueryRowContext(ctx, "SELECT 1 FROM installed WHERE digest = ?", digest).Scan(&there)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	list, err := packPackages(packages)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO installed VALUES (?,?)", digest, list)
+	return err
 }
 
 // PutContact records an attempt that brought no facts.
@@ -106,6 +142,23 @@ func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
 	return &f, nil
 }
 
+// ShortFacts returns the newest facts of a host without its packages, or ErrNotFound.
+func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error) {
+	var body []byte
+	err := s.db.QueryRowContext(ctx, "SELECT body FROM facts WHERE host = ?", name).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	var f host.Facts
+	if err := json.Unmarshal(body, &f); err != nil {
+		return nil, fmt.Errorf("read facts of %s: %w", name, err)
+	}
+	return &f, nil
+}
+
 // AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
 // Installed, once per digest however many hosts share it.
 func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
@@ -148,22 +201,27 @@ func (s *Store) Installed(ctx context.Context, digest string) ([]host.Package, e
 	return out, nil
 }
 
-// packPackages divides a package list into what equal hosts share and the times that are each host's own.
-func packPackages(packages []host.Package) (list, times []byte, err error) {
+// packPackages writes what hosts with equal package lists share.
+func packPackages(packages []host.Package) ([]byte, error) {
 	shared := make([]host.Package, len(packages))
 	for i, p := range packages {
-		times = binary.AppendVarint(times, p.InstallTime)
 		p.InstallTime = 0
 		shared[i] = p
 	}
 	text, err := json.Marshal(shared)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if times == nil {
-		times = []byte{}
+	return pack(text), nil
+}
+
+// installTimes writes the part of a package list that is each host's own.
+func installTimes(packages []host.Package) []byte {
+	times := []byte{}
+	for _, p := range packages {
+		times = binary.AppendVarint(times, p.InstallTime)
 	}
-	return pack(text), times, nil
+	return times
 }
 
 func unpackPackages(list []byte) ([]host.Package, error) {

@@ -179,3 +179,27 @@ func TestFilesAreForTheirOwner(t *testing.T) {
 		}
 	}
 }
+
+func TestUnchangedFactsKeepTheirPackages(t *testing.T) {
+	s, ctx := open(t), context.Background()
+	f := sample("a", "d", 10, 20)
+	if err := s.PutFacts(ctx, f); err != nil {
+		t.Fatal(err)
+	}
+	short, err := s.ShortFacts(ctx, "a")
+	if err != nil || short.Packages != nil || short.InstalledDigest != "d" {
+		t.Fatalf("short facts %+v, %v", short, err)
+	}
+	short.CollectedAt, short.Kernel = f.CollectedAt.Add(time.Hour), "newer"
+	if err := s.PutUnchanged(ctx, short); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Facts(ctx, "a")
+	if err != nil || len(got.Packages) != 2 || got.Packages[1].InstallTime != 20 || got.Kernel != "newer" {
+		t.Errorf("facts %+v, %v", got, err)
+	}
+	short.InstalledDigest = "another"
+	if err := s.PutUnchanged(ctx, short); !errors.Is(err, ErrNotFound) {
+		t.Errorf("unchanged facts of another list: %v", err)
+	}
+}

@@ -20,16 +20,12 @@ type Before struct {
 // PutBefore records what a host has before the transaction id is started. The first record of an id stays: a second start of the same
 // id finds a host that the first may have changed.
 func (s *Store) PutBefore(ctx context.Context, id string, f *host.Facts, unmet []string) error {
-	list, _, err := packPackages(f.Packages)
-	if err != nil {
-		return fmt.Errorf("record the state before %s: %w", id, err)
-	}
 	body, err := json.Marshal(unmet)
 	if err != nil {
 		return fmt.Errorf("record the state before %s: %w", id, err)
 	}
 	return s.write(ctx, "record the state before "+id, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO installed VALUES (?,?) ON CONFLICT DO NOTHING", f.InstalledDigest, list); err != nil {
+		if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO transactions VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",

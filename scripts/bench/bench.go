@@ -29,7 +29,9 @@ const memoryLimit = 150e6
 // printed too.
 func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	b := &bench{o: o, stderr: stderr, report: newReport(time.Now(), strings.NewReplacer(o.bin+"/", "", o.work, "$WORK"))}
-	b.report.conditions = append(b.report.conditions, fmt.Sprintf("load average at the start %s", loadAverage()))
+	if err := b.lookAround(ctx); err != nil {
+		return err
+	}
 	err := b.parts(ctx)
 	b.report.conditions = append(b.report.conditions, fmt.Sprintf("load average at the end %s (the run itself included); the run took %.0f s",
 		loadAverage(), time.Since(b.report.started).Seconds()))
@@ -43,6 +45,24 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		err = werr
 	}
 	return err
+}
+
+// quiet is the share of processor time that others may use before the verdicts are called
+// unreliable.
+const quiet = 0.2
+
+// lookAround notes how busy the machine is before anything of ours runs.
+func (b *bench) lookAround(ctx context.Context) error {
+	share, err := busy(ctx, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	b.report.conditions = append(b.report.conditions, fmt.Sprintf("before the start others used %.0f %% of the processors; load average %s", 100*share, loadAverage()))
+	if share > quiet {
+		b.report.note("Others used %.0f %% of the processors before the start: the verdicts are not reliable, run it again on a quiet machine.", 100*share)
+		b.say("others use %.0f %% of the processors: the verdicts will not be reliable", 100*share)
+	}
+	return nil
 }
 
 func (b *bench) parts(ctx context.Context) error {

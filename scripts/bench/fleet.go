@@ -124,6 +124,7 @@ func (b *bench) writeFiles() error {
 		"site/cpacman.toml":       b.siteFile(),
 		"site/inventory/lab.toml": b.inventoryFile(),
 		"ssh_config":              sshConfig(b.hosts),
+		"ssh_config.x25519":       sshConfig(b.hosts) + "  KexAlgorithms curve25519-sha256\n",
 		"ansible.cfg":             b.ansibleConfig(),
 		"ansible.hosts":           ansible.String(),
 		"floor.hosts":             floor.String(),

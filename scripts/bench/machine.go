@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -81,4 +82,47 @@ func loadAverage() string {
 		return "unknown"
 	}
 	return strings.Join(w[:3], " ")
+}
+
+// busy is the share of processor time that is in use, watched for a while.
+func busy(ctx context.Context, watch time.Duration) (float64, error) {
+	used, all, err := ticks(read("/proc/stat"))
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(watch):
+	}
+	used2, all2, err := ticks(read("/proc/stat"))
+	if err != nil {
+		return 0, err
+	}
+	if all2 <= all {
+		return 0, nil
+	}
+	return float64(used2-used) / float64(all2-all), nil
+}
+
+// ticks are those of all processors in /proc/stat: in use or taken by the machine below, and
+// in all. The first eight are user, nice, system, idle, iowait, irq, softirq, steal; what
+// follows is counted in user and nice already.
+func ticks(stat string) (used, all int64, err error) {
+	first, _, _ := strings.Cut(stat, "\n")
+	w := strings.Fields(first)
+	if len(w) < 9 || w[0] != "cpu" {
+		return 0, 0, fmt.Errorf("/proc/stat begins with %q", first)
+	}
+	for i, word := range w[1:9] {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("/proc/stat begins with %q", first)
+		}
+		all += n
+		if i != 3 && i != 4 {
+			used += n
+		}
+	}
+	return used, all, nil
 }

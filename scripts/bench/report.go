@@ -88,7 +88,7 @@ func (s *series) file() string {
 			return c
 		}
 		return '-'
-	}, s.name)
+	}, strings.ToLower(s.name))
 }
 
 // median is that of the wall clock times, in seconds.
