@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/semaphore"
 )
@@ -192,6 +194,7 @@ func (c *Conn) keepAlive() {
 // fail makes an Error of this host. A broken connection outranks what broke
 // because of it.
 func (c *Conn) fail(ctx context.Context, op string, kind Kind, err error) error {
+	c.settle(ctx, err)
 	if cause := c.Err(); cause != nil && (ctx == nil || ctx.Err() == nil) {
 		var inner *Error
 		if !errors.As(err, &inner) {
@@ -199,6 +202,40 @@ func (c *Conn) fail(ctx context.Context, op string, kind Kind, err error) error 
 		}
 	}
 	return fail(ctx, c.target.Name, op, kind, err)
+}
+
+// errBroken: the server's answer did not come, which only a connection on its
+// way down explains.
+var errBroken = errors.New("connection broken")
+
+// brokenGrace is how long the end of a connection may lag behind the errors that
+// it causes: calls fail before the client's Wait returns.
+const brokenGrace = time.Second
+
+// settle waits until the connection knows its own end, if err looks like a part
+// of that.
+func (c *Conn) settle(ctx context.Context, err error) {
+	var network net.Error
+	switch {
+	case errors.Is(err, errBroken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed), errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.As(err, &network):
+	default:
+		return
+	}
+	var done <-chan struct{}
+	if ctx != nil {
+		done = ctx.Done()
+	}
+	t := time.NewTimer(brokenGrace)
+	defer t.Stop()
+	select {
+	case <-c.life.Done():
+	case <-done:
+	case <-t.C:
+		if errors.Is(err, errBroken) {
+			c.lost(err)
+		}
+	}
 }
 
 // watchedConn counts what arrives and keeps the first bytes, which say why a

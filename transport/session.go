@@ -102,7 +102,7 @@ func (c *Conn) startChannel(permit bool, request, payload string) (*channel, err
 			return nil, fmt.Errorf("the host opens no further channel (MaxSessions?): %s: %w",
 				SanitizeLine(refused.Message, 200), errChannelRefused)
 		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	c.sawRTT(time.Since(start))
 	ch := &channel{Channel: sc, conn: c, requests: reqs, gone: make(chan struct{}), permit: permit}
