@@ -149,8 +149,8 @@ func currentUser() string {
 
 // printSchedule tells, before anything starts, what every percentage became.
 func (s *session) printSchedule(sch rollout.Schedule) {
-	s.say("hosts: %d, waves: %d; failures allowed: %d (%s), unreachable: %d (%s); %d must be reachable to start", sch.Hosts, len(sch.Waves),
-		sch.Budget.Max, sch.Budget.Of, sch.Unreached.Max, sch.Unreached.Of, sch.Quorum)
+	s.say("hosts: %d, waves: %d; failures allowed: %s, unreachable: %s; %d must be reachable to start", sch.Hosts, len(sch.Waves),
+		sch.Budget, sch.Unreached, sch.Quorum)
 	for _, w := range sch.Waves {
 		l := sch.Levels[w.Level]
 		s.say("  wave %d: class %s, level %s: %d %s (%s), failures allowed %d, soak %s: %s", w.Index+1, l.Class, l.Level, len(w.Hosts),
@@ -245,6 +245,10 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	}
 	if snap.Rollout.State == rollout.RolloutAborted {
 		s.say("next: cpacman rollout status %s --hosts; a new plan finds what is left to do", id)
+		return
+	}
+	if snap.Rollout.DryRun && snap.Rollout.State == rollout.RolloutDone {
+		s.say("it was a dry run: nothing was changed; next: cpacman rollout status %s --hosts", id)
 		return
 	}
 	switch o.Exit {

@@ -1,6 +1,9 @@
 package rollout
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // wouldTrip tells what stops the rollout once rec is taken, or nil. Called with mu held.
 func (r *run) wouldTrip(rec HostRecord) *StopReason {
@@ -43,14 +46,22 @@ func (r *run) tripped(wave int, gate bool) *StopReason {
 	for _, s := range scopes {
 		if exceeded(s.b, s.c.failures, s.c.ended, r.sched.MinSample, gate) {
 			return &StopReason{Scope: s.name(), Reason: Reason{ReasonBudget,
-				fmt.Sprintf("%d of %d hosts failed, the budget of the %s is %d (%s)", s.c.failures, s.c.total, s.name(), s.b.Max, s.b.Of)}}
+				fmt.Sprintf("%d of %d hosts failed; %s allows %s", s.c.failures, s.c.total, s.name(), s.b)}}
 		}
 	}
 	if b := r.sched.Unreached; exceeded(b, t.all.unreachable, t.all.ended, r.sched.MinSample, gate) {
 		return &StopReason{Scope: "rollout", Reason: Reason{ReasonUnreachables,
-			fmt.Sprintf("%d of %d hosts are unreachable, the budget is %d (%s)", t.all.unreachable, t.all.total, b.Max, b.Of)}}
+			fmt.Sprintf("%d of %d hosts are unreachable; the rollout allows %s", t.all.unreachable, t.all.total, b)}}
 	}
 	return nil
+}
+
+// String is the integer, with what was written when that is something else.
+func (b Budget) String() string {
+	if text := strconv.Itoa(b.Max); b.Of != text {
+		return text + " (" + b.Of + ")"
+	}
+	return strconv.Itoa(b.Max)
 }
 
 // blame names the host and, when a check is at fault, the check with its output (ROLL-2: status says which).
