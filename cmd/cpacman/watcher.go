@@ -16,6 +16,7 @@ import (
 // renderer shows events one after the other.
 type renderer interface {
 	event(rollout.Event)
+	tick(now time.Time) // about once a second
 	end()
 }
 
@@ -24,6 +25,7 @@ type watcher struct {
 	mu      sync.Mutex
 	queue   []rollout.Event
 	closed  bool
+	ticked  bool
 	wake    *sync.Cond
 	drained chan struct{}
 	r       renderer
@@ -38,7 +40,25 @@ func (s *session) newWatcher() (*watcher, error) {
 	w := &watcher{r: r, drained: make(chan struct{})}
 	w.wake = sync.NewCond(&w.mu)
 	go w.run()
+	go w.ticking()
 	return w, nil
+}
+
+// ticking lets a live table count seconds while nothing happens.
+func (w *watcher) ticking() {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-w.drained:
+			return
+		case <-ticker.C:
+			w.mu.Lock()
+			w.ticked = true
+			w.mu.Unlock()
+			w.wake.Signal()
+		}
+	}
 }
 
 func (s *session) newRenderer() (renderer, error) {
@@ -65,13 +85,16 @@ func (w *watcher) run() {
 	defer close(w.drained)
 	for {
 		w.mu.Lock()
-		for len(w.queue) == 0 && !w.closed {
+		for len(w.queue) == 0 && !w.closed && !w.ticked {
 			w.wake.Wait()
 		}
-		batch := w.queue
-		w.queue = nil
+		batch, ticked := w.queue, w.ticked
+		w.queue, w.ticked = nil, false
 		closed := w.closed
 		w.mu.Unlock()
+		if ticked {
+			w.r.tick(time.Now())
+		}
 		for _, ev := range batch {
 			w.r.event(ev)
 		}
@@ -101,7 +124,8 @@ func (j jsonLines) event(ev rollout.Event) {
 	}{"event", ev}) // a reader that went away is no reason to stop a rollout
 }
 
-func (jsonLines) end() {}
+func (jsonLines) tick(time.Time) {}
+func (jsonLines) end()           {}
 
 // plainLines writes a line for each change; progress of transfers is left out.
 type plainLines struct{ w io.Writer }
@@ -112,7 +136,8 @@ func (p plainLines) event(ev rollout.Event) {
 	}
 }
 
-func (plainLines) end() {}
+func (plainLines) tick(time.Time) {}
+func (plainLines) end()           {}
 
 // eventLine is an event in words, or nothing for what only a live table shows.
 func eventLine(ev rollout.Event) string {
@@ -193,6 +218,9 @@ func (t *liveTable) event(ev rollout.Event) {
 
 // print lets a line scroll above the live part.
 func (t *liveTable) print(line string) {
+	if line == "" {
+		return
+	}
 	t.erase()
 	fmt.Fprintln(t.w, line)
 }
@@ -239,5 +267,7 @@ func (t *liveTable) line(text string) {
 	fmt.Fprintln(t.w, string(runes))
 	t.lines++
 }
+
+func (t *liveTable) tick(now time.Time) { t.draw(now) }
 
 func (t *liveTable) end() { t.erase() }
