@@ -32,6 +32,7 @@ type Source struct {
 	Priority int      // smaller wins, as in dnf; 99 where nothing is said
 	Auto     bool     // false: only what is asked for by name comes from it (PLAN-8)
 	Exclude  []string // globs over names, or NEVRAs
+	Only     []string // globs over names: the only ones that it serves, and that its packages may obsolete (PLAN-15); empty: all
 	Packages []Candidate
 	Files    FileSource // nil: every file is in Packages
 }
@@ -71,12 +72,25 @@ type Host struct {
 	Exclude         []string       // globs over names, or NEVRAs: of class, group and host
 	Hold            []string       // globs over installed names, or NEVRAs, that stay as they are
 	Modules         []string       // enabled streams, "name:stream"
+	Protected       []string       // globs over installed names that never leave the host, by Obsoletes, policy or otherwise
+
+	Policies []Rule // decided for this host; for each name the larger priority wins, a tie that disagrees is a *PolicyConflict
+
+	// ForbidVendorChange keeps a package from being replaced by one of another vendor (PLAN-15); false is dnf's way. SameVendors are
+	// lists of globs over vendors that count as one.
+	ForbidVendorChange bool
+	SameVendors        [][]string
+
+	// ModulePatterns are globs over the names of out-of-tree kernel modules (PLAN-5); nil: DefaultModulePatterns, empty: none.
+	ModulePatterns []string
 }
 
 // Request says what is wanted.
 type Request struct {
 	Filter Filter
-	Type   PlanType // TypeUpdate; the others are not built yet and refused
+	Type   PlanType    // "" is TypeUpdate
+	Target []rpm.NEVRA // TypeRollback and TypeLock: what is to be installed afterwards, all of it
+	Weak   bool        // follow what packages that come in recommend, as dnf's install_weak_deps; else nothing is recommended
 }
 
 // Fault is something that is wrong with a set of packages: an unmet requirement, a conflict, a duplicate, a broken rule.
@@ -118,5 +132,5 @@ func (e *FaultError) Error() string {
 	return "the checker refused the result: " + e.Faults[0].Text
 }
 
-// ErrNotBuilt is returned for requests that the planner does not know yet.
+// ErrNotBuilt is returned for requests of a type that the planner does not know.
 var ErrNotBuilt = errors.New("not supported yet")

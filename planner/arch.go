@@ -43,3 +43,18 @@ func archRank(host, pkg string) int {
 func mayObsolete(host, a, b string) bool {
 	return a == b || archRank(host, a) == 0
 }
+
+// knownArch tells whether a word is an arch that some machine here can run.
+func knownArch(a string) bool {
+	if a == noarch {
+		return true
+	}
+	for _, line := range archLines {
+		for _, b := range line {
+			if a == b {
+				return true
+			}
+		}
+	}
+	return false
+}

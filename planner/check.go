@@ -40,6 +40,8 @@ type checker struct {
 	installs  []*rpm.Package             // step (b): rpm -i
 	candidate map[*rpm.Package]*candidate
 	only      map[string]bool // memo of isOnly, by name
+	decided   map[string]*decision
+	names     map[string][]*rpm.Package // c.start by name
 	faults    []Fault
 }
 
@@ -79,6 +81,9 @@ func (c *checker) resolve() bool {
 
 // find looks for a build that excludes, retractions, streams, automatic use and priority leave.
 func (c *checker) find(n rpm.NEVRA) *candidate {
+	if c.toTarget() {
+		return c.findTarget(n)
+	}
 	best := 0
 	var open []*candidate
 	for _, id := range c.u.byName[n.Name] {
@@ -89,6 +94,8 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 		globs := slices.Concat(src.Exclude, c.h.Exclude, c.r.Filter.Exclude)
 		switch {
 		case gone, barred != "", archRank(c.h.Arch, cand.Arch) < 0, firstMatch(globs, cand.NEVRA) != "":
+			continue
+		case c.barred(cand):
 			continue
 		case !src.Auto && !askedByName(&c.r.Filter, cand.NEVRA):
 			continue
@@ -146,16 +153,13 @@ func (c *checker) rules() {
 			highest[p.NameArch()] = p.EVR
 		}
 	}
-	for _, m := range c.set.Upgrade {
-		if m.From.NameArch() != m.To.NameArch() {
-			c.fault(ruleArch, "%s to %s changes name or arch", m.From, m.To)
-		}
-	}
+	c.moveRules()
+	c.stayRules()
 	for _, p := range slices.Concat(c.upgrades, c.installs) {
-		if have, ok := highest[p.NameArch()]; ok && rpm.Compare(p.EVR, have) <= 0 {
+		if have, ok := highest[p.NameArch()]; ok && rpm.Compare(p.EVR, have) <= 0 && !c.mayLower(p.Name) {
 			c.fault("older", "%s is not newer than the installed %s", p.NEVRA, have)
 		}
-		if l := arches[p.Name]; len(l) > 0 && !slices.Contains(l, p.Arch) {
+		if l := arches[p.Name]; len(l) > 0 && !slices.Contains(l, p.Arch) && !c.mayChange(p) {
 			c.fault(ruleArch, "%s is installed as %s, not as %s", p.Name, strings.Join(l, ", "), p.Arch)
 		}
 	}
@@ -189,8 +193,10 @@ func (c *checker) steps(faults []Fault) {
 	for _, f := range faults {
 		before[f] = true
 	}
+	c.removeFirst()
 	after, gone := c.upgradeStep()
 	c.sameMoves(gone)
+	c.vendorRules(gone)
 	if len(c.upgrades) > 0 {
 		c.added(before, after, "after the upgrade")
 	}
@@ -203,6 +209,7 @@ func (c *checker) steps(faults []Fault) {
 			}
 		}
 		after = append(slices.Clone(after), c.installs...)
+		c.modules(after)
 		c.added(before, after, "after install-only packages came in")
 	}
 	if final := c.removeStep(after); len(final) != len(after) {
@@ -257,7 +264,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 		for _, i := range c.start {
 			switch {
 			case i.Name == p.Name && disjoint(i, p):
-			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0:
+			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name):
 				c.fault(ruleLockstep, "rpm refuses %s: %s is newer", p.NEVRA, i.NEVRA)
 			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) != 0 && gone[i] == nil, i.Name != p.Name && obsoletes(p, i):
 				gone[i] = p
@@ -284,7 +291,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 
 // leaves tells whether an installed package is upgraded or removed by the set.
 func (c *checker) leaves(i *rpm.Package) bool {
-	return slices.ContainsFunc(c.set.Upgrade, func(m Move) bool { return m.From == i.NEVRA }) ||
+	return c.moves(i) ||
 		slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
 }
 
@@ -292,14 +299,16 @@ func (c *checker) leaves(i *rpm.Package) bool {
 func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 	for _, i := range c.start {
 		by := gone[i]
-		moved := slices.ContainsFunc(c.set.Upgrade, func(m Move) bool { return m.From == i.NEVRA })
+		moved := c.moves(i)
 		obsoleted := slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
 		switch {
 		case by == nil && (moved || obsoleted):
 			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
 		case by != nil && !moved && !obsoleted:
 			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
-		case by != nil && moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool { return p.NameArch() == i.NameArch() }):
+		case by != nil && moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
+			return p.Name == i.Name && (p.Arch == i.Arch || c.decision(p.Name).archChange != nil)
+		}):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
 		case obsoleted && !moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
 			return p.Name != i.Name && obsoletes(p, i) && mayObsolete(c.h.Arch, p.Arch, i.Arch)
@@ -309,28 +318,44 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 	}
 }
 
-// removeStep is rpm -e of keep-N.
+// moves tells whether the set replaces an installed package by another build.
+func (c *checker) moves(i *rpm.Package) bool {
+	is := func(m Move) bool { return m.From == i.NEVRA }
+	return slices.ContainsFunc(c.set.Upgrade, is) || slices.ContainsFunc(c.set.Downgrade, is)
+}
+
+// removeFirst is rpm -e --nodeps of what a rollback takes away ahead of the transaction.
+func (c *checker) removeFirst() {
+	for _, r := range c.set.Remove {
+		if r.Rule != ruleFirst {
+			continue
+		}
+		at := slices.IndexFunc(c.start, func(p *rpm.Package) bool { return p.NEVRA == r.NEVRA })
+		if at < 0 {
+			c.fault(ruleFirst, "%s is to be removed and is not there", r.NEVRA)
+			continue
+		}
+		c.removal(r, c.start, c.start[at])
+		c.start = slices.Delete(slices.Clone(c.start), at, at+1)
+		c.names = nil
+	}
+}
+
+// removeStep is rpm -e of keep-N, of policies, and of what else leaves after the transaction.
 func (c *checker) removeStep(pkgs []*rpm.Package) []*rpm.Package {
 	left := slices.Clone(pkgs)
 	for _, r := range c.set.Remove {
-		if r.Rule == ruleObsoleted {
-			continue
-		}
-		if r.Rule != ruleKeepN {
-			c.fault("removal", "%s would be removed by the unknown rule %q", r.NEVRA, r.Rule)
+		if r.Rule == ruleObsoleted || r.Rule == ruleFirst {
 			continue
 		}
 		at := slices.IndexFunc(left, func(p *rpm.Package) bool { return p.NEVRA == r.NEVRA && c.candidate[p] == nil })
-		switch {
-		case at < 0:
-			c.fault(ruleKeepN, "%s is to be removed and is not there", r.NEVRA)
+		if at < 0 {
+			c.fault(r.Rule, "%s is to be removed and is not there", r.NEVRA)
 			continue
-		case !c.isOnly(left[at]):
-			c.fault(ruleKeepN, "%s is to be removed and is not install-only", r.NEVRA)
-		case c.h.RunningKernel == "" || isRunning(left[at], c.h.RunningKernel):
-			c.fault(ruleKeepN, "%s is to be removed and may be the running kernel", r.NEVRA)
 		}
-		left = slices.Delete(left, at, at+1)
+		if c.removal(r, left, left[at]) {
+			left = slices.Delete(left, at, at+1)
+		}
 	}
 	return left
 }

@@ -73,7 +73,7 @@ func TestCheckRefuses(t *testing.T) {
 	move := func(pairs ...string) Set {
 		var s Set
 		for i := 0; i < len(pairs); i += 2 {
-			s.Upgrade = append(s.Upgrade, Move{n(pairs[i]), n(pairs[i+1])})
+			s.Upgrade = append(s.Upgrade, Move{From: n(pairs[i]), To: n(pairs[i+1])})
 		}
 		return s
 	}
@@ -120,6 +120,11 @@ func TestCheckRefuses(t *testing.T) {
 		"a removal without a reason":      {Set{Remove: []Remove{{n("victim-1-1.x86_64"), ruleObsoleted, ""}}}, "would stay"},
 		"a foreign arch replaces":         {by32, "nothing that may replace it"},
 		"a removal by an unknown rule":    {Set{Remove: []Remove{{n("victim-1-1.x86_64"), "whim", ""}}}, "unknown rule"},
+		"a removal that no policy wants":  {Set{Remove: []Remove{{n("victim-1-1.x86_64"), rulePolicy, ""}}}, "no policy says so"},
+		"a removal of a rollback":         {Set{Remove: []Remove{{n("victim-1-1.x86_64"), ruleTarget, ""}}}, "the target has it"},
+		"a removal ahead of an update":    {Set{Remove: []Remove{{n("victim-1-1.x86_64"), ruleFirst, ""}}}, "the target has it"},
+		"a repair that leaves nothing":    {Set{Remove: []Remove{{n("victim-1-1.x86_64"), ruleRepair, ""}}}, "no other build"},
+		"a silent downgrade":              {Set{Downgrade: []Move{{From: n("foo-1-1.x86_64"), To: n("foo-0.5-1.x86_64")}}}, "without a policy"},
 		"keep-n of an ordinary package":   {Set{Remove: []Remove{{n("victim-1-1.x86_64"), ruleKeepN, ""}}}, "not install-only"},
 		"the running kernel":              {running, "running kernel"},
 		"a kernel that a module needs":    {needed, "requires kernel = 0.6-1"},
@@ -187,7 +192,7 @@ installed
 
 func TestOtherPlanTypes(t *testing.T) {
 	u, c := oneCase(t, "repo base\ninstalled\n")
-	if _, err := u.Solve(c.host, Request{Type: TypeDowngrade}); !errors.Is(err, ErrNotBuilt) {
+	if _, err := u.Solve(c.host, Request{Type: "sidegrade"}); !errors.Is(err, ErrNotBuilt) {
 		t.Error(err)
 	}
 }

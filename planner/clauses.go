@@ -20,6 +20,7 @@ const (
 	whyRich                        // part of a boolean dependency: no line of its own
 	whyGoal                        // a preference made into a clause
 	whyBad                         // a has a dependency that cannot be read
+	whyModule                      // the kernel a has no build of the out-of-tree module b
 )
 
 // reason explains one clause in the words of packages.
@@ -63,6 +64,7 @@ func (p *problem) clauses() {
 	for n := range int32(p.installed) {
 		p.stayClause(n)
 	}
+	p.moduleClauses()
 }
 
 // providersOf returns the nodes that fulfil d.
@@ -107,19 +109,22 @@ func (p *problem) requireClauses(n int32) {
 
 // plainRequire states one plain requirement. A provider that comes in only by the later step counts for nothing of the first.
 func (p *problem) plainRequire(n int32, d rpm.Dep) {
-	lits := []lit{neg(n)}
+	lits := []lit{p.unless(n)}
 	met := false
+	bar := p.alternatives(d)
 	for _, q := range p.providersOf(d) {
 		if q == n {
 			return
 		}
 		met = met || int(q) < p.installed
-		if p.laterStep(q) && !p.laterStep(n) {
+		if p.laterStep(q) && !p.laterStep(n) || bar != nil && p.isNew(q) && !slices.Contains(bar, p.nodes[q].pkg.Name) {
 			continue
 		}
 		lits = append(lits, pos(q))
 	}
 	if int(n) < p.installed && !met {
+		lits[0] = neg(n)
+		p.mend(whyRequires, n, -1, d, lits)
 		return // broken before
 	}
 	p.sat.add(p.because(whyRequires, n, -1, d), lits...)
@@ -133,10 +138,13 @@ func (p *problem) conflictClauses(n int32) {
 			continue
 		}
 		for _, q := range p.providersOf(d) {
-			if q == n || int(n) < p.installed && int(q) < p.installed {
-				continue
+			switch {
+			case q == n:
+			case int(n) < p.installed && int(q) < p.installed:
+				p.mend(whyConflicts, n, q, d, []lit{neg(n), neg(q)})
+			default:
+				p.sat.add(p.because(whyConflicts, n, q, d), p.unless(n), p.unless(q))
 			}
-			p.sat.add(p.because(whyConflicts, n, q, d), neg(n), neg(q))
 		}
 	}
 }
@@ -157,7 +165,7 @@ func (p *problem) obsoleteClauses(n int32, byName map[string][]int32) {
 				continue
 			}
 			if rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[q].pkg.EVR) {
-				p.sat.add(p.because(whyObsoletes, n, q, d), neg(n), neg(q))
+				p.sat.add(p.because(whyObsoletes, n, q, d), p.unless(n), p.unless(q))
 			}
 		}
 	}
@@ -182,27 +190,60 @@ func (p *problem) nameClauses(n, m int32) {
 	switch {
 	case a.pkg.Arch == b.pkg.Arch:
 		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
+	case incoming && p.oneArch(a.pkg.Name):
+		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
 	case disjoint(a.pkg, b.pkg):
 	case rpm.Compare(a.pkg.EVR, b.pkg.EVR) != 0:
-		p.sat.add(p.because(whyLockstep, n, m, rpm.Dep{}), neg(n), neg(m))
+		p.sat.add(p.because(whyLockstep, n, m, rpm.Dep{}), neg(n), p.unless(m))
 	}
 }
 
-// stayClause states that an installed package leaves only for its own update or for a package that obsoletes it.
+// stayClause states that an installed package leaves only for its own update or for a package that obsoletes it, or by a rule that
+// lets it go.
 func (p *problem) stayClause(n int32) {
+	if p.freeToLeave(n) {
+		return
+	}
+	lits := append([]lit{pos(n)}, kept(p.erasers(n))...)
+	for _, m := range p.duplicates(n) {
+		lits = append(lits, pos(m))
+	}
+	p.sat.add(p.because(whyStays, n, -1, rpm.Dep{}), lits...)
+}
+
+// oneArch tells whether a name is installed in one arch and may change it: then it goes to one.
+func (p *problem) oneArch(name string) bool {
+	r := p.name(name)
+	return r.archChange != nil && r.arches == nil && len(r.installed) > 0 && !slices.ContainsFunc(r.installed, func(n int32) bool {
+		return p.nodes[n].pkg.Arch != p.nodes[r.installed[0]].pkg.Arch
+	})
+}
+
+// erasers lists the nodes that take an installed package's place in the transaction itself.
+func (p *problem) erasers(n int32) []int32 {
 	pkg := p.nodes[n].pkg
-	lits := []lit{pos(n)}
+	var out []int32
 	if !p.nodes[n].only {
 		for _, id := range p.name(pkg.Name).eligible {
-			if p.u.cands[id].Arch == pkg.Arch {
-				lits = append(lits, pos(p.node(id)))
+			if p.succeeds(p.u.cands[id].Package, pkg) {
+				out = append(out, p.node(id))
 			}
 		}
 	}
 	for _, id := range p.obsoleters(pkg) {
-		lits = append(lits, pos(p.node(id)))
+		out = append(out, p.node(id))
 	}
-	p.sat.add(p.because(whyStays, n, -1, rpm.Dep{}), lits...)
+	return out
+}
+
+// succeeds tells whether a build of the same name takes the place of an installed one: of the same arch, or of another where a policy
+// allows that.
+func (p *problem) succeeds(c, pkg *rpm.Package) bool {
+	if c.Arch == pkg.Arch {
+		return true
+	}
+	r := p.name(pkg.Name)
+	return r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !disjoint(c, pkg) && rpm.Compare(c.EVR, pkg.EVR) != 0
 }
 
 // richClauses states a boolean dependency: wanted for a requirement, its opposite for a conflict.
@@ -215,6 +256,10 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 		return
 	}
 	if int(n) < p.installed && p.holdsNow(n, r) != wanted {
+		if p.r.Type == TypeRepair {
+			whole := encoder{p: p, why: p.because(whyRich, n, -1, d)}
+			p.mend(whyRequires, n, -1, d, []lit{neg(n), whole.encode(r, wanted)})
+		}
 		return // broken before
 	}
 	kind := whyRequires
@@ -223,7 +268,7 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 	}
 	why := p.because(kind, n, -1, d)
 	later := encoder{p: p, why: p.because(whyRich, n, -1, d)}
-	p.sat.add(why, neg(n), later.encode(r, wanted))
+	p.sat.add(why, p.unless(n), later.encode(r, wanted))
 	if p.laterStep(n) {
 		return
 	}
@@ -233,7 +278,7 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 		first.matters = first.matters || slices.ContainsFunc(p.providersOf(leaf), p.laterStep)
 	})
 	if first.matters {
-		p.sat.add(why, neg(n), first.encode(r, wanted))
+		p.sat.add(why, p.unless(n), first.encode(r, wanted))
 	}
 }
 

@@ -103,10 +103,16 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.State, e.Rule, e.Because = ExplainRemoved, s.result.Set.Remove[removed].Rule, []string{s.result.Set.Remove[removed].Because}
 	case i >= 0:
 		e.State, e.Because = ExplainHeld, s.result.Set.Held[i].Because
-	case len(it.cands) > 0 && !it.wanted:
+	case s.stayLine(have.NEVRA) != nil:
+		b := s.stayLine(have.NEVRA)
+		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil
+	case len(it.cands) > 0 && !it.wanted && len(s.preferred(it)) > 0:
 		e.State, e.Because = ExplainNotSelected, []string{"the request does not ask for it and nothing needs it"}
 	case len(blocked) > 0:
 		e.State, e.Rule = ExplainBlocked, blocked[0].Rule
+		if e.Available == nil {
+			e.Available = &blocked[0].Available
+		}
 		for _, b := range blocked {
 			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
 		}
@@ -114,6 +120,16 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.State = ExplainUpToDate
 	}
 	return e
+}
+
+// stayLine returns the line of a package that a policy or a target wants away and that stays.
+func (s *solution) stayLine(n rpm.NEVRA) *Blocked {
+	for i := range s.result.Set.Blocked {
+		if b := &s.result.Set.Blocked[i]; b.NEVRA == n && b.Available == n {
+			return b
+		}
+	}
+	return nil
 }
 
 // explainMove explains an item that moves: to the newest, or why not.
@@ -185,11 +201,16 @@ func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem 
 	for key, newest := range best {
 		e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled,
 			Because: []string{"it is not installed and nothing needs it"}}
+		for _, note := range s.result.Notes {
+			if strings.HasPrefix(note, key.Name+" is to be installed by ") {
+				e.Because = []string{note}
+			}
+		}
 		for _, in := range s.result.Set.Install {
 			if in.NEVRA.NameArch() == key {
 				e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
 				for _, by := range in.NeededBy {
-					if !strings.HasPrefix(by, "obsoletes ") && by != "requested" {
+					if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
 						by = "needed by " + by
 					}
 					e.Because = append(e.Because, by)
@@ -246,6 +267,9 @@ func (it *ExplainedItem) headline() string {
 	case ExplainHeld:
 		return " stays, not " + evr(it.Available) + ":"
 	case ExplainBlocked:
+		if it.Available == nil {
+			return " stays (" + it.Rule + "):"
+		}
 		return " stays, " + evr(it.Available) + " is blocked (" + it.Rule + "):"
 	case ExplainPulledIn:
 		return evr(it.Taken) + ": new"

@@ -106,3 +106,81 @@ installed
 		}
 	}
 }
+
+// TestExplainPolicies covers what policies, vendors, modules and the host itself keep back.
+func TestExplainPolicies(t *testing.T) {
+	u, c := oneCase(t, `repo base
+  held-2-1.x86_64
+  pinned-2-1.x86_64
+  pinned-3-1.x86_64
+  low-1-1.x86_64
+  foreign-2-1.x86_64
+    vendor B
+  kernel-2-1.x86_64
+  agent-1-1.x86_64
+  broken-1-1.x86_64
+    requires nowhere
+  sql-1-1.x86_64
+repo third only=tool
+  openssl-2-1.x86_64
+host running=1-1.x86_64 vendorchange=forbidden modulepattern=drv-*
+policy p 1 hold held
+policy p 1 pin pinned 2
+policy p 1 pin low 1
+policy p 1 install agent
+policy p 1 install broken
+policy p 1 remove gone
+policy p 1 remove needed
+policy p 1 instead sql sql2
+installed
+  held-1-1.x86_64
+  pinned-1-1.x86_64
+  low-2-1.x86_64
+  foreign-1-1.x86_64
+    vendor A
+  kernel-1-1.x86_64
+  drv-x-1-1.x86_64
+  openssl-1-1.x86_64
+  gone-1-1.x86_64
+  needed-1-1.x86_64
+  user-1-1.x86_64
+    requires needed
+`)
+	for name, want := range map[string]string{
+		"held":    "held.x86_64 1-1 stays, 2-1 is blocked (hold):\n  held-2-1.x86_64: held by policy p (owner ops): a test",
+		"pinned":  "pinned.x86_64 1-1 -> 2-1, not 3-1:\n  pinned-3-1.x86_64: pinned to 2 by policy p (owner ops): a test",
+		"low":     "low.x86_64 2-1 stays, 1-1 is blocked (pin):\n  low-1-1.x86_64: pinned to 1 by policy p (owner ops): a test; going down takes allow_downgrade",
+		"foreign": "foreign.x86_64 1-1 stays, 2-1 is blocked (vendor):\n  foreign-2-1.x86_64: the vendor would change from \"A\" to \"B\"",
+		"kernel":  "kernel.x86_64 1-1 stays, not 2-1:\n  kernel-2-1.x86_64 waits for a build of the out-of-tree module drv-x: drv-x-1-1.x86_64 is not for it",
+		"openssl": "openssl.x86_64 1-1 stays, 2-1 is blocked (only):\n  openssl-2-1.x86_64: repository third is limited to other names",
+		"agent":   "agent.x86_64 1-1: new\n  policy p",
+		"gone":    "gone.x86_64 1-1 is removed (policy):\n  removed by policy p (owner ops): a test",
+		"needed":  "needed.x86_64 1-1 stays (remove):\n  to be removed by policy p (owner ops): a test; it stays: user-1-1.x86_64 needs it",
+		"broken":  "broken.x86_64 1-1 is there and not installed:\n  broken is to be installed by policy p and cannot be: broken-1-1.x86_64 requires nowhere, which nothing provides",
+		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test (instead)",
+	} {
+		e, err := u.Explain(c.host, c.request, name)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := strings.Join(e.Lines(), "\n"); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+func TestExplainDowngrade(t *testing.T) {
+	u, c := oneCase(t, `repo base
+  foo-1-1.x86_64
+request type=downgrade
+installed
+  foo-2-1.x86_64
+`)
+	e, err := u.Explain(c.host, c.request, "foo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(e.Lines(), "\n"), "foo.x86_64 2-1 -> 1-1: the newest there is"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

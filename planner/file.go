@@ -118,6 +118,9 @@ func (s *Set) normalise() {
 		slices.Sort(s.Install[i].NeededBy)
 	}
 	moves := func(a, b Move) int { return cmp.Or(rpm.CompareNEVRA(a.From, b.From), rpm.CompareNEVRA(a.To, b.To)) }
+	slices.SortFunc(s.VendorChanges, func(a, b VendorChange) int {
+		return cmp.Or(rpm.CompareNEVRA(a.From, b.From), rpm.CompareNEVRA(a.To, b.To))
+	})
 	slices.SortFunc(s.Upgrade, moves)
 	slices.SortFunc(s.Downgrade, moves)
 	slices.SortFunc(s.Remove, func(a, b Remove) int { return cmp.Or(rpm.CompareNEVRA(a.NEVRA, b.NEVRA), cmp.Compare(a.Rule, b.Rule)) })

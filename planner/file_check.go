@@ -91,7 +91,7 @@ func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
 		if !files[m.To] {
 			return fmt.Errorf("%q is to be installed and has no file", m.To)
 		}
-		if m.From.NameArch() != m.To.NameArch() || rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
+		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && m.Policy == "" || rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
 			return fmt.Errorf("%q to %q is no upgrade", m.From, m.To)
 		}
 	}
@@ -99,8 +99,11 @@ func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
 		if !files[m.To] {
 			return fmt.Errorf("%q is to be installed and has no file", m.To)
 		}
-		if t == TypeUpdate || t == TypeRepair {
-			return fmt.Errorf("a plan of type %s lowers %q", t, m.From)
+		if (t == TypeUpdate || t == TypeRepair) && m.Policy == "" {
+			return fmt.Errorf("a plan of type %s lowers %q and no policy allows it", t, m.From)
+		}
+		if m.From.Name != m.To.Name || rpm.Compare(m.To.EVR, m.From.EVR) >= 0 {
+			return fmt.Errorf("%q to %q is no downgrade", m.From, m.To)
 		}
 	}
 	return nil

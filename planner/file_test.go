@@ -17,7 +17,7 @@ func examplePlan(t testing.TB) *Plan {
 	n := func(s string) rpm.NEVRA { return mustNEVRA(t, s) }
 	set := Set{
 		Install: []Install{{NEVRA: n("lib-1-1.noarch"), NeededBy: []string{"foo-2-1.x86_64"}}},
-		Upgrade: []Move{{n("zoo-1-1.x86_64"), n("zoo-2-1.x86_64")}, {n("foo-1-1.x86_64"), n("foo-1:2-1.x86_64")}},
+		Upgrade: []Move{{From: n("zoo-1-1.x86_64"), To: n("zoo-2-1.x86_64")}, {From: n("foo-1-1.x86_64"), To: n("foo-1:2-1.x86_64")}},
 		Remove:  []Remove{{n("old-1-1.x86_64"), "obsoleted", "obsoleted by foo <&>"}},
 		Held:    []Held{{n("bar-1-1.x86_64"), n("bar-2-1.x86_64"), []string{"z first", "a second"}}},
 		Blocked: []Blocked{{n("baz-1-1.noarch"), n("baz-2-1.x86_64"), "arch", "why"}},
@@ -134,7 +134,7 @@ func TestPlanFileRules(t *testing.T) {
 		"an unknown type":                   func(p *Plan) { p.Type = "party" },
 		"expired at birth":                  func(p *Plan) { p.ExpiresAt = p.CreatedAt },
 		"a downgrade in an update": func(p *Plan) {
-			p.Sets[0].Upgrade = []Move{{mustNEVRA(t, "zoo-3-1.x86_64"), mustNEVRA(t, "zoo-2-1.x86_64")}}
+			p.Sets[0].Upgrade = []Move{{From: mustNEVRA(t, "zoo-3-1.x86_64"), To: mustNEVRA(t, "zoo-2-1.x86_64")}}
 			_ = p.Sets[0].Seal()
 			p.Hosts[0].Set = p.Sets[0].ID
 		},
@@ -144,6 +144,28 @@ func TestPlanFileRules(t *testing.T) {
 		if err := p.Seal(); !errors.Is(err, ErrPlan) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestPlanFileDowngrades reads back what a policy lowers and what changes its vendor.
+func TestPlanFileDowngrades(t *testing.T) {
+	p := examplePlan(t)
+	m := Move{From: mustNEVRA(t, "zoo-3-1.noarch"), To: mustNEVRA(t, "zoo-2-1.x86_64"), Policy: "back"}
+	p.Sets[0].Upgrade, p.Sets[0].Downgrade = nil, []Move{m}
+	p.Sets[0].VendorChanges = []VendorChange{{m.From, m.To, "A", "B"}}
+	if err := p.Sets[0].Seal(); err != nil {
+		t.Fatal(err)
+	}
+	p.Hosts[0].Set = p.Sets[0].ID
+	if err := p.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Decode(bytes.NewReader(encoded(t, p)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := back.Sets[0]; len(s.Downgrade) != 1 || s.Downgrade[0] != m || len(s.VendorChanges) != 1 || s.VendorChanges[0].ToVendor != "B" {
+		t.Errorf("%+v", s)
 	}
 }
 

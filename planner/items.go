@@ -12,13 +12,16 @@ import (
 type item struct {
 	key       rpm.NameArch
 	only      bool
-	inst      []int32   // installed nodes, oldest first
-	wanted    bool      // the request asks for it
-	targets   []int32   // candidates that the request accepts, in the order they are preferred
-	cands     []int32   // all eligible candidates, newest first
-	obsoleted [][]int32 // for each name that may replace it: its candidates, best first
-	instead   []int32   // replacements that only serve when no build of its own can come
-	goal      lit       // true when one of the targets, or a replacement, comes in
+	inst      []int32     // installed nodes, oldest first
+	wanted    bool        // the request asks for it
+	targets   []int32     // candidates that the request accepts, in the order they are preferred
+	cands     []int32     // all eligible candidates, newest first
+	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
+	groups    [][][]int32 // alternatives among them: what has the same Obsoletes entry comes together, a list for each name
+	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
+	instead   []int32     // replacements that only serve when no build of its own can come
+	whole     []lit       // one for each of the groups: all of it comes in
+	goal      lit         // true when one of the targets, or a replacement, comes in
 	hasGoal   bool
 }
 
@@ -50,23 +53,53 @@ func (p *problem) makeItems() {
 		return cmp.Or(cmp.Compare(a.key.Name, b.key.Name), cmp.Compare(a.key.Arch, b.key.Arch))
 	})
 	for _, it := range p.items {
+		inst := p.nodes[it.inst[0]].pkg
 		for _, id := range p.name(it.key.Name).eligible {
-			if p.u.cands[id].Arch == it.key.Arch {
+			if p.succeeds(p.u.cands[id].Package, inst) {
 				it.cands = append(it.cands, p.node(id))
 			}
 		}
+		slices.SortStableFunc(it.cands, func(a, b int32) int { // the same arch first where a policy lets it change
+			pa, pb := p.nodes[a].pkg, p.nodes[b].pkg
+			if c := rpm.Compare(pb.EVR, pa.EVR); c != 0 || (pa.Arch == it.key.Arch) == (pb.Arch == it.key.Arch) {
+				return c
+			}
+			if pa.Arch == it.key.Arch {
+				return -1
+			}
+			return 1
+		})
 		p.choose(it)
 	}
+}
+
+// preferred lists the candidates that an item should go to, the best first: what is newer, or, where the view is to be followed down or a
+// pin says so, whatever there is.
+func (p *problem) preferred(it *item) []int32 {
+	have := p.highest(it).EVR
+	r := p.name(it.key.Name)
+	if r.pin != nil && r.downgrade != nil && !pinned(r.pin.Value, have) || p.r.Type == TypeDowngrade && !r.present[it.key.Arch] {
+		return it.cands
+	}
+	return slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) <= 0 })
 }
 
 // choose applies the request to one item.
 func (p *problem) choose(it *item) {
 	f := &p.r.Filter
+	switch {
+	case p.target != nil:
+		p.chooseTarget(it)
+		return
+	case p.r.Type == TypeRepair, p.removed(it):
+		return
+	}
 	names := p.obsoleterNames(it)
+	base := p.preferred(it)
 	if len(f.Packages) > 0 {
-		it.targets, it.obsoleted = p.byPackage(it, names)
+		it.targets, it.obsoleted = p.byPackage(it, base, names)
 	} else {
-		it.targets, it.obsoleted = it.cands, names
+		it.targets, it.obsoleted = base, names
 	}
 	if f.advisoryKind() {
 		it.targets = p.fixing(it, it.targets)
@@ -75,43 +108,111 @@ func (p *problem) choose(it *item) {
 		}
 	}
 	p.sortOut(it)
+	p.group(it)
 	it.wanted = len(it.targets)+len(it.obsoleted)+len(it.instead) > 0
 }
 
-// sortOut keeps as replacements those that also obsolete the newest build of the item, or all of them when that build says itself
-// that the package was split (it obsoletes its own old versions), as libsolv does. The others serve only where no newer
-// build can come.
+// chooseTarget wants what the target has of an item, and rid of what it does not have.
+func (p *problem) chooseTarget(it *item) {
+	it.targets = it.cands
+	it.wanted = len(it.targets) > 0
+	for _, n := range it.inst {
+		if p.freeToLeave(n) && (it.only || len(it.cands) == 0) {
+			p.leave = append(p.leave, n)
+		}
+	}
+}
+
+// removed tells whether a policy takes every build of an item away.
+func (p *problem) removed(it *item) bool {
+	return !slices.ContainsFunc(it.inst, func(n int32) bool { return p.removals[n] == nil })
+}
+
+// sortOut keeps as replacements those that also obsolete the newest build of the item, as libsolv does; the others serve only where no newer
+// build can come. When that build says itself that the package was split, by obsoleting its own old versions, what has the same
+// entry is a part and comes with it.
 func (p *problem) sortOut(it *item) {
 	all := it.obsoleted
 	it.obsoleted = nil
+	var own []depKey
+	if len(it.cands) > 0 {
+		own = p.entries(it, it.cands[0])
+	}
 	for _, l := range all {
-		var keep []int32
+		var keep, part []int32
 		for _, n := range l {
-			if len(it.cands) == 0 || obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg) || p.splits(it) {
+			switch {
+			case len(it.cands) == 0 || obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg):
 				keep = append(keep, n)
-			} else {
+			case slices.ContainsFunc(p.entries(it, n), func(e depKey) bool { return slices.Contains(own, e) }):
+				part = append(part, n)
+			default:
 				it.instead = append(it.instead, n)
 			}
 		}
 		if len(keep) > 0 {
 			it.obsoleted = append(it.obsoleted, keep)
 		}
+		if len(part) > 0 {
+			it.parts = append(it.parts, part)
+		}
 	}
 }
 
-// splits tells whether the newest build of an item obsoletes what is installed of it.
-func (p *problem) splits(it *item) bool {
-	return slices.ContainsFunc(it.inst, func(n int32) bool { return obsoletes(p.nodes[it.cands[0]].pkg, p.nodes[n].pkg) })
+// entries lists the Obsoletes of a node that match what is installed of an item.
+func (p *problem) entries(it *item, n int32) []depKey {
+	var out []depKey
+	for _, d := range p.nodes[n].pkg.Obsoletes {
+		if d.Name == it.key.Name && slices.ContainsFunc(it.inst, func(i int32) bool {
+			return rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[i].pkg.EVR)
+		}) {
+			out = append(out, keyOf(d))
+		}
+	}
+	return out
 }
 
-// obsoleterNames groups what may replace an item by name: yum and dnf bring all of them, a package that was split.
+// group finds the alternatives among what replaces an item: packages with the same entry are a split and come together, those with
+// different ones exclude nothing and one is enough (libsolv, yumobsoletes).
+func (p *problem) group(it *item) {
+	var seen []depKey
+	for _, l := range it.obsoleted {
+		for _, n := range l {
+			for _, e := range p.entries(it, n) {
+				if !slices.Contains(seen, e) {
+					seen = append(seen, e)
+					it.groups = append(it.groups, p.split(it, e))
+				}
+			}
+		}
+	}
+}
+
+// split lists, by name, what replaces an item with one entry.
+func (p *problem) split(it *item, e depKey) [][]int32 {
+	var out [][]int32
+	for _, l := range it.obsoleted {
+		var same []int32
+		for _, n := range l {
+			if slices.Contains(p.entries(it, n), e) {
+				same = append(same, n)
+			}
+		}
+		if len(same) > 0 {
+			out = append(out, same)
+		}
+	}
+	return out
+}
+
+// obsoleterNames lists what may replace an item, by name.
 func (p *problem) obsoleterNames(it *item) [][]int32 {
 	var out [][]int32
 	last := ""
 	var ids []int32
 	for _, n := range it.inst {
 		for _, id := range p.obsoleters(p.nodes[n].pkg) {
-			if p.stillObsoletes(id, p.nodes[n].pkg) && !p.comesBack(it, id) {
+			if !p.comesBack(it, id) {
 				ids = append(ids, id)
 			}
 		}
@@ -135,22 +236,19 @@ func (p *problem) obsoleterNames(it *item) [][]int32 {
 	return out
 }
 
-// stillObsoletes tells whether the newest build that a candidate's name.arch could have obsoletes a package too: what newer builds no
-// longer replace is not replaced (as in yum, which looks at the newest only).
-func (p *problem) stillObsoletes(id int32, pkg *rpm.Package) bool {
-	for _, newest := range p.name(p.u.cands[id].Name).eligible {
-		if p.u.cands[newest].Arch == p.u.cands[id].Arch {
-			return obsoletes(p.u.cands[newest].Package, pkg)
+// comesBack tells whether the item, or a newer build of it, obsoletes what would replace it, or the newest build of that: a name that was
+// given up and taken again. Following both would never end.
+func (p *problem) comesBack(it *item, id int32) bool {
+	builds := []*rpm.Package{p.u.cands[id].Package}
+	for _, other := range p.name(builds[0].Name).eligible {
+		if c := p.u.cands[other].Package; c.Arch == builds[0].Arch {
+			builds = append(builds, c)
+			break
 		}
 	}
-	return false
-}
-
-// comesBack tells whether the item, or a newer build of it, obsoletes what would replace it: a name that was given up and taken
-// again. Following both would never end.
-func (p *problem) comesBack(it *item, id int32) bool {
-	by := p.u.cands[id].Package
-	undoes := func(n int32) bool { return by.Name != it.key.Name && obsoletes(p.nodes[n].pkg, by) }
+	undoes := func(n int32) bool {
+		return slices.ContainsFunc(builds, func(by *rpm.Package) bool { return by.Name != it.key.Name && obsoletes(p.nodes[n].pkg, by) })
+	}
 	return slices.ContainsFunc(it.cands, undoes) || slices.ContainsFunc(it.inst, undoes)
 }
 
@@ -158,10 +256,10 @@ func (p *problem) archCost(n int32) int { return archRank(p.h.Arch, p.nodes[n].p
 
 // byPackage applies --package: a glob that names the installed package takes all its candidates, else those candidates, or
 // replacements, that it names.
-func (p *problem) byPackage(it *item, names [][]int32) (targets []int32, obsoleted [][]int32) {
+func (p *problem) byPackage(it *item, base []int32, names [][]int32) (targets []int32, obsoleted [][]int32) {
 	for _, g := range p.r.Filter.Packages {
 		if matchGlob(g, it.key.Name) || matchGlob(g, it.key.String()) {
-			return it.cands, names
+			return base, names
 		}
 	}
 	named := func(n int32) bool { return firstMatch(p.r.Filter.Packages, p.nodes[n].pkg.NEVRA) != "" }
@@ -173,7 +271,10 @@ func (p *problem) byPackage(it *item, names [][]int32) (targets []int32, obsolet
 		}
 		return out
 	}
-	targets = keep(it.cands)
+	targets = keep(base)
+	if p.r.Type == TypeDowngrade { // a build that is named may be any
+		targets = keep(it.cands)
+	}
 	for _, l := range names {
 		if k := keep(l); len(k) > 0 {
 			obsoleted = append(obsoleted, k)

@@ -73,19 +73,35 @@ func (s *solution) sparing(out map[int32]bool) {
 			if !s.model[m] || out[m] {
 				continue
 			}
-			for _, d := range s.nodes[m].pkg.Requires {
-				if n := s.breaks(m, d, out); n >= 0 {
-					delete(out, n)
-					s.note("%s stays: %s needs it", s.nodes[n].pkg.NEVRA, s.nodes[m].pkg.NEVRA)
-					changed = true
-				}
+			for n := s.breaksAny(m, out); n >= 0; n = s.breaksAny(m, out) {
+				delete(out, n)
+				s.note("%s stays: %s needs it", s.nodes[n].pkg.NEVRA, s.nodes[m].pkg.NEVRA)
+				changed = true
 			}
 		}
 	}
 }
 
-// breaks returns the newest of the packages to be removed that a requirement cannot do without, or -1.
-func (s *solution) breaks(m int32, d rpm.Dep, out map[int32]bool) int32 {
+// breaksAny returns a package to be removed that another cannot do without, or -1: it requires it, or a boolean conflict would begin to hold.
+func (s *solution) breaksAny(m int32, out map[int32]bool) int32 {
+	for _, d := range s.nodes[m].pkg.Requires {
+		if n := s.breaks(d, true, out); n >= 0 {
+			return n
+		}
+	}
+	for _, d := range s.nodes[m].pkg.Conflicts {
+		if d.IsRich() {
+			if n := s.breaks(d, false, out); n >= 0 {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// breaks returns the newest of the packages to be removed that a dependency cannot do without, or -1; a requirement is to hold, a boolean
+// conflict is not.
+func (s *solution) breaks(d rpm.Dep, wanted bool, out map[int32]bool) int32 {
 	if isRpmlib(d.Name) {
 		return -1
 	}
@@ -95,7 +111,7 @@ func (s *solution) breaks(m int32, d rpm.Dep, out map[int32]bool) int32 {
 	var all []int32
 	if d.IsRich() {
 		r, err := rpm.ParseRich(d.Name)
-		if err != nil || !evalRich(r, s.there) || evalRich(r, left) {
+		if err != nil || evalRich(r, s.there) != wanted || evalRich(r, left) == wanted {
 			return -1
 		}
 		r.Leaves(func(leaf rpm.Dep) { all = append(all, s.there(leaf)...) })

@@ -23,12 +23,25 @@ func Key(h Host, view string, r Request) string {
 	k.sorted("exclude", h.Exclude)
 	k.sorted("hold", h.Hold)
 	k.sorted("modules", h.Modules)
+	k.sorted("protected", h.Protected)
+	k.policies(h.Policies)
+	k.list("vendors", fmt.Sprint(h.ForbidVendorChange, len(h.SameVendors)))
+	for _, l := range h.SameVendors {
+		k.sorted("same-vendor", l)
+	}
+	k.list("out-of-tree", fmt.Sprint(h.ModulePatterns == nil))
+	k.sorted("module-patterns", h.ModulePatterns)
 	f := r.Filter.normal()
 	t := r.Type
 	if t == "" {
 		t = TypeUpdate
 	}
-	k.list("request", string(t), fmt.Sprint(f.Security, f.Bugfix, f.Newest))
+	k.list("request", string(t), fmt.Sprint(f.Security, f.Bugfix, f.Newest, r.Weak))
+	target := make([]string, len(r.Target))
+	for i, n := range r.Target {
+		target[i] = n.String()
+	}
+	k.sorted("target", target)
 	k.list("severities", f.Severities...)
 	k.list("advisories", f.Advisories...)
 	k.list("cves", f.CVEs...)
@@ -41,6 +54,7 @@ func Key(h Host, view string, r Request) string {
 			k.deps(p.Requires)
 			k.deps(p.Conflicts)
 			k.deps(p.Obsoletes)
+			k.deps(p.Recommends)
 			k.sorted("files", p.Files)
 		}
 	}
@@ -69,6 +83,20 @@ func (k keyWriter) sorted(name string, values []string) {
 	l := slices.Clone(values)
 	slices.Sort(l)
 	k.list(name, slices.Compact(l)...)
+}
+
+// policies writes rules in an order of their own.
+func (k keyWriter) policies(rules []Rule) {
+	l := make([]*Rule, len(rules))
+	for i := range rules {
+		l[i] = &rules[i]
+	}
+	slices.SortFunc(l, compareRules)
+	k.list("policies", strconv.Itoa(len(l)))
+	for _, r := range l {
+		k.list("rule", r.Action, r.Pattern, r.Value, strconv.Itoa(r.Priority), r.Policy, r.Owner, r.Reason)
+		k.sorted("arches", r.Arches)
+	}
 }
 
 func (k keyWriter) deps(deps []rpm.Dep) {

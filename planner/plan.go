@@ -25,7 +25,7 @@ type Plan struct {
 	MissingFiles []string      `json:"missing_files"`
 }
 
-// PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR (SEC-6).
+// PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR, and moves that a policy allows (SEC-6).
 type PlanType string
 
 // The types of plan.
@@ -41,6 +41,7 @@ const (
 type Requested struct {
 	Selector string `json:"selector"`
 	Filter   Filter `json:"filter"`
+	Weak     bool   `json:"weak,omitempty"` // recommendations are followed
 }
 
 // Filter is the selection of updates (PLAN-7). The zero value selects everything.
@@ -71,6 +72,17 @@ type Set struct {
 	Remove    []Remove  `json:"remove"`
 	Held      []Held    `json:"held"`
 	Blocked   []Blocked `json:"blocked"`
+
+	// VendorChanges lists every package that is replaced by one of another vendor (PLAN-15).
+	VendorChanges []VendorChange `json:"vendor_changes,omitempty"`
+}
+
+// VendorChange is a package that is replaced by one of another vendor.
+type VendorChange struct {
+	From       rpm.NEVRA `json:"from"`
+	To         rpm.NEVRA `json:"to"`
+	FromVendor string    `json:"from_vendor"`
+	ToVendor   string    `json:"to_vendor"`
 }
 
 // Install is a package that comes in new: because something needs it, or beside older builds when it is install-only.
@@ -80,13 +92,16 @@ type Install struct {
 	InstallOnly bool      `json:"install_only,omitempty"`
 }
 
-// Move replaces one installed package by another build of the same name and arch.
+// Move replaces one installed package by another build of the same name and arch. Where a policy allows more, another arch or a
+// lower EVR in a plan that is not for going back, Policy names it.
 type Move struct {
-	From rpm.NEVRA `json:"from"`
-	To   rpm.NEVRA `json:"to"`
+	From   rpm.NEVRA `json:"from"`
+	To     rpm.NEVRA `json:"to"`
+	Policy string    `json:"policy,omitempty"`
 }
 
-// Remove is a package that leaves the host, with the rule that allows it ("obsoleted", "keep-n").
+// Remove is a package that leaves the host, with the rule that allows it: "obsoleted" in the transaction itself,
+// "target-first" by rpm -e --nodeps before it, "keep-n", "policy", "target" and "repair" by rpm -e in a step of its own after it.
 type Remove struct {
 	NEVRA   rpm.NEVRA `json:"nevra"`
 	Rule    string    `json:"rule"`

@@ -43,22 +43,43 @@ type problem struct {
 	providers  map[depKey][]int32 // nodes; filled after reach
 	items      []*item
 
+	target   *target         // TypeRollback and TypeLock
+	refused  string          // why nothing may be upgraded: the release that the set would lead to
+	conflict *PolicyConflict // found on the way
+	wishes   []*wish         // what policies install, and what a target has new
+	removals map[int32]*Rule // installed nodes that a policy removes
+	leave    []int32         // installed nodes that had better go
+	mended   []lit           // TypeRepair: a fault is gone
+
 	sat     *sat
 	reasons []reason
 }
 
 // newProblem sets up a host: installed packages in canonical order, so that the order of the facts changes nothing.
-func newProblem(u *Universe, h *Host, r *Request) *problem {
+func newProblem(u *Universe, h *Host, r *Request) *problem { return newRefused(u, h, r, "") }
+
+// newRefused sets up a host where nothing may come in, and says why.
+func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	p := &problem{
-		u: u, h: h, r: r, nodeOf: map[int32]int32{}, instByName: map[string][]int32{}, instProv: map[string][]providerRef{},
+		refused: refused,
+		u:       u, h: h, r: r, nodeOf: map[int32]int32{},
 		instFiles: map[string][]int32{}, names: map[string]*nameRule{}, asked: map[string][]int32{}, always: map[depKey]bool{},
 		providers: map[depKey][]int32{}, sat: newSAT(),
 	}
-	for _, pkg := range sortedInstalled(h) {
+	list := sortedInstalled(h)
+	provides := 0
+	for _, pkg := range list {
+		provides += 1 + len(pkg.Provides)
+	}
+	p.instProv, p.instByName = make(map[string][]providerRef, provides), make(map[string][]int32, len(list))
+	for _, pkg := range list {
 		p.instByName[pkg.Name] = append(p.instByName[pkg.Name], int32(len(p.nodes)))
 		p.nodes = append(p.nodes, node{pkg: pkg, cand: -1})
 	}
 	p.installed = len(p.nodes)
+	if r.Type == TypeRollback || r.Type == TypeLock {
+		p.target = newTarget(r)
+	}
 	paths := map[string]bool{}
 	for n := range p.nodes {
 		pkg := p.nodes[n].pkg
@@ -127,6 +148,11 @@ func (p *problem) reach() error {
 			p.node(id)
 		}
 	}
+	for _, w := range p.wanted() {
+		for _, id := range w.cands {
+			p.node(id)
+		}
+	}
 	for n := 0; n < len(p.nodes); n++ { // grows while it runs
 		pkg := p.nodes[n].pkg
 		for i := range pkg.Requires {
@@ -135,8 +161,19 @@ func (p *problem) reach() error {
 			}
 		}
 		for i := range pkg.Conflicts {
-			if err := p.askFiles(pkg.Conflicts[i]); err != nil {
+			ask := p.askFiles
+			if pkg.Conflicts[i].IsRich() { // what comes in may lift it: "a unless b"
+				ask = p.reachDep
+			}
+			if err := ask(pkg.Conflicts[i]); err != nil {
 				return err
+			}
+		}
+		if p.r.Weak && n >= p.installed {
+			for i := range pkg.Recommends {
+				if err := p.reachDep(pkg.Recommends[i]); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -238,7 +275,7 @@ func (p *problem) alwaysMet(d rpm.Dep) bool {
 	cands := p.candidatesFor(d)
 	for _, n := range have {
 		pkg := p.nodes[n].pkg
-		if p.obsoletable(pkg) {
+		if p.obsoletable(pkg) || p.mayVanish(n) {
 			continue
 		}
 		if p.nodes[n].only || p.groupProvides(pkg, have, cands) {
@@ -257,7 +294,7 @@ func (p *problem) groupProvides(pkg *rpm.Package, have, cands []int32) bool {
 		}
 	}
 	for _, id := range r.eligible {
-		if p.u.cands[id].Arch == pkg.Arch {
+		if p.u.cands[id].Arch == pkg.Arch || r.archChange != nil {
 			if _, found := slices.BinarySearch(cands, id); !found {
 				return false
 			}
@@ -314,7 +351,7 @@ func (u *Universe) filesFor(path string) ([]int32, error) {
 // obsoleters returns the candidates that may take the place of an installed package by Obsoletes, best first within a name. One
 // that another of them obsoletes is left out, as libsolv does.
 func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
-	if p.name(pkg.Name).heldBecause != "" {
+	if r := p.name(pkg.Name); r.heldBecause != "" || r.stays != "" || p.target != nil && p.target.set[pkg.NEVRA] {
 		return nil
 	}
 	var out []int32
@@ -325,7 +362,7 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 			continue
 		}
 		r := p.name(c.Name)
-		if r.only || !slices.Contains(r.eligible, ref.id) {
+		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" {
 			continue
 		}
 		out = append(out, ref.id)
@@ -338,6 +375,20 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 	})
 	slices.SortFunc(out, p.u.better)
 	return out
+}
+
+// foreignObsoletes says why a candidate may not replace a package of another origin (PLAN-15): its repository is limited to other names,
+// or the vendor would change.
+func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
+	switch {
+	case p.target != nil:
+		return ""
+	case !p.u.sources[c.source].allows(pkg.Name):
+		return ruleOnly
+	case p.h.ForbidVendorChange && !p.h.sameVendor(pkg.Vendor, c.Vendor):
+		return ruleVendor
+	}
+	return ""
 }
 
 // obsoletesPackage tells whether candidate a obsoletes candidate b of another name.

@@ -26,12 +26,7 @@ func (s *solution) missed(it *item) (int32, bool) {
 	}
 	gone := !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] })
 	moved := slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] })
-	if gone && !moved && len(it.obsoleted) > 0 { // replaced: the others that would replace it too may be missing
-		for _, l := range it.obsoleted {
-			if !slices.ContainsFunc(l, func(n int32) bool { return s.model[n] }) {
-				return l[0], true
-			}
-		}
+	if gone && !moved && len(it.obsoleted) > 0 {
 		return 0, false
 	}
 	switch {
@@ -69,15 +64,7 @@ func (s *solution) chain(n int32) []string {
 // rulesOnly makes a search over the rules without the preferences that were fixed, once.
 func (s *solution) rulesOnly() *sat {
 	if s.bare == nil {
-		s.bare = newSAT()
-		for range s.sat.value {
-			s.bare.newVar()
-		}
-		for _, c := range s.sat.clauses {
-			if c.why >= 0 && s.reasons[c.why].kind != whyGoal {
-				s.bare.add(c.why, c.lits...)
-			}
-		}
+		s.bare = s.rules()
 	}
 	return s.bare
 }
@@ -163,6 +150,8 @@ func (s *solution) line(why int32) string {
 		return name(r.a) + s.stays(r.a)
 	case whyLockstep:
 		return name(r.a) + " and " + name(r.b) + " must have one version: rpm works by name"
+	case whyModule:
+		return s.moduleLine(r)
 	case whyBad:
 		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
 	}
@@ -171,17 +160,12 @@ func (s *solution) line(why int32) string {
 
 // stays says what an installed package may leave for.
 func (s *solution) stays(n int32) string {
-	pkg := s.nodes[n].pkg
 	var who []string
-	if !s.nodes[n].only {
-		for _, id := range s.name(pkg.Name).eligible {
-			if c := &s.u.cands[id]; c.Arch == pkg.Arch {
-				who = append(who, c.NEVRA.String())
-			}
-		}
+	for _, m := range append(s.erasers(n), s.duplicates(n)...) {
+		who = append(who, s.nodes[m].pkg.NEVRA.String())
 	}
-	for _, id := range s.obsoleters(pkg) {
-		who = append(who, s.u.cands[id].NEVRA.String())
+	if r := s.name(s.nodes[n].pkg.Name); len(who) == 0 && r.stays != "" {
+		return " stays: " + r.stays
 	}
 	if len(who) == 0 {
 		return " stays: nothing can take its place"

@@ -9,7 +9,8 @@ import (
 )
 
 // Solve computes the upgrade set of one host. The same view, host and request give the same result, whatever their order. The
-// result has passed Check; errors are ErrTooHard, ErrNotBuilt, *FaultError, or a file source that failed.
+// result has passed Check; errors are ErrTooHard, ErrNotBuilt, *PolicyConflict, a rule of
+// an unknown action, *FaultError, or a file source that failed.
 func (u *Universe) Solve(h Host, r Request) (*Result, error) {
 	s, err := u.solve(&h, &r)
 	if err != nil {
@@ -24,24 +25,32 @@ type solution struct {
 	model  model
 	result *Result
 	bare   *sat // the rules alone, for reasons
+	moves  map[rpm.NEVRA]bool
+	erased []int32 // leave by rpm -e because the target does not have them
 }
 
 func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
-	if r.Type != "" && r.Type != TypeUpdate {
+	switch r.Type {
+	case "", TypeUpdate, TypeDowngrade, TypeRollback, TypeLock, TypeRepair:
+	default:
 		return nil, fmt.Errorf("plans of type %s: %w", r.Type, ErrNotBuilt)
 	}
-	p := newProblem(u, h, r)
-	if err := p.reach(); err != nil {
+	if err := checkRules(h.Policies); err != nil {
 		return nil, err
 	}
-	p.makeItems()
-	p.clauses()
-	m, err := p.search()
+	s, err := u.attempt(h, r, "")
 	if err != nil {
 		return nil, err
 	}
-	s := &solution{problem: p, model: m, result: &Result{}}
-	s.build()
+	refused, err := s.crosses()
+	if err != nil {
+		return nil, err
+	}
+	if refused != "" {
+		if s, err = u.attempt(h, r, refused); err != nil {
+			return nil, err
+		}
+	}
 	before, added := check(u, h, r, &s.result.Set)
 	if len(added) > 0 {
 		return nil, &FaultError{added}
@@ -52,15 +61,43 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 	return s, nil
 }
 
+// attempt solves a host; refused says why nothing may come in, where that is known.
+func (u *Universe) attempt(h *Host, r *Request, refused string) (*solution, error) {
+	p := newRefused(u, h, r, refused)
+	p.findRemovals()
+	if err := p.reach(); err != nil {
+		return nil, err
+	}
+	p.makeItems()
+	p.clauses()
+	if p.conflict != nil {
+		return nil, p.conflict
+	}
+	m, err := p.search()
+	if err != nil {
+		return nil, err
+	}
+	if r.Weak {
+		if m, err = p.follow(m); err != nil {
+			return nil, err
+		}
+	}
+	s := &solution{problem: p, model: m, result: &Result{}}
+	s.build()
+	return s, nil
+}
+
 // build turns the model into the lines of a set.
 func (s *solution) build() {
 	res := s.result
 	needers := s.needers()
+	s.moves = map[rpm.NEVRA]bool{}
 	for n := range int32(s.installed) {
 		if !s.model[n] {
 			s.leaving(n)
 		}
 	}
+	s.targetRemovals()
 	for n := int32(s.installed); n < int32(len(s.nodes)); n++ {
 		if !s.model[n] {
 			continue
@@ -74,14 +111,18 @@ func (s *solution) build() {
 		slices.Sort(used.Advisories)
 		used.Advisories = slices.Compact(used.Advisories)
 		res.Packages = append(res.Packages, used)
-		if nd.only || s.isNew(n) {
+		if nd.only || !s.moves[nd.pkg.NEVRA] {
 			res.Set.Install = append(res.Set.Install, Install{NEVRA: nd.pkg.NEVRA, NeededBy: s.neededBy(n, needers[n]), InstallOnly: nd.only})
 		}
 	}
 	slices.SortFunc(res.Packages, func(a, b Used) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
-	s.keepN()
+	if s.r.Type == "" || s.r.Type == TypeUpdate || s.r.Type == TypeDowngrade {
+		s.keepN()
+		s.policyRemovals()
+	}
 	s.held()
 	s.blocked()
+	s.wishNotes()
 	s.notInstalled()
 	slices.Sort(res.Notes)
 	res.Notes = slices.Compact(res.Notes)
@@ -90,20 +131,77 @@ func (s *solution) build() {
 	}
 }
 
-// leaving writes the line of an installed package that is not there afterwards: an upgrade, or a removal by Obsoletes.
+// leaving writes the line of an installed package that is not there afterwards: another build takes its place, Obsoletes do, or it goes
+// by rpm -e.
 func (s *solution) leaving(n int32) {
 	pkg := s.nodes[n].pkg
+	var next *rpm.Package
 	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.NameArch() == pkg.NameArch() {
-			s.result.Set.Upgrade = append(s.result.Set.Upgrade, Move{pkg.NEVRA, q.NEVRA})
-			return
+		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.Name == pkg.Name && s.succeeds(q, pkg) && (next == nil || q.Arch == pkg.Arch) {
+			next = q
 		}
+	}
+	if next != nil {
+		s.move(pkg, next)
+		return
 	}
 	var by []string
 	for _, m := range s.replacements(n) {
 		by = append(by, s.nodes[m].pkg.NEVRA.String())
 	}
-	s.result.Set.Remove = append(s.result.Set.Remove, Remove{pkg.NEVRA, ruleObsoleted, "obsoleted by " + strings.Join(by, ", ")})
+	set := &s.result.Set
+	switch {
+	case len(by) > 0:
+		for _, m := range s.replacements(n) {
+			s.vendorChange(pkg, s.nodes[m].pkg)
+		}
+		set.Remove = append(set.Remove, Remove{pkg.NEVRA, ruleObsoleted, "obsoleted by " + strings.Join(by, ", ")})
+	case s.target != nil:
+		s.erased = append(s.erased, n)
+	default:
+		set.Remove = append(set.Remove, Remove{pkg.NEVRA, ruleRepair, "another build of it is installed"})
+	}
+}
+
+// move writes an upgrade or a downgrade.
+func (s *solution) move(from, to *rpm.Package) {
+	s.moves[to.NEVRA] = true
+	s.vendorChange(from, to)
+	r := s.name(from.Name)
+	m := Move{From: from.NEVRA, To: to.NEVRA}
+	var by []string
+	if from.Arch != to.Arch {
+		by = append(by, r.archChange.Policy)
+	}
+	if rpm.Compare(to.EVR, from.EVR) > 0 {
+		m.Policy = strings.Join(by, ", ")
+		s.result.Set.Upgrade = append(s.result.Set.Upgrade, m)
+		return
+	}
+	if s.target == nil && s.r.Type != TypeDowngrade && !slices.Contains(by, r.downgrade.Policy) {
+		by = append(by, r.downgrade.Policy)
+	}
+	m.Policy = strings.Join(by, ", ")
+	s.result.Set.Downgrade = append(s.result.Set.Downgrade, m)
+}
+
+// vendorChange writes a line where one vendor's package takes the place of another's (PLAN-15).
+func (s *solution) vendorChange(from, to *rpm.Package) {
+	if from.Vendor != to.Vendor {
+		s.result.Set.VendorChanges = append(s.result.Set.VendorChanges, VendorChange{from.NEVRA, to.NEVRA, from.Vendor, to.Vendor})
+	}
+}
+
+// targetRemovals writes what leaves because the target does not have it, with the step that it leaves in.
+func (s *solution) targetRemovals() {
+	first := s.before(s.erased)
+	for _, n := range s.erased {
+		line := Remove{s.nodes[n].pkg.NEVRA, ruleTarget, "the target does not have it"}
+		if first[n] {
+			line.Rule, line.Because = ruleFirst, "the target does not have it, and it is in the way of what comes in: it goes first, by rpm -e --nodeps"
+		}
+		s.result.Set.Remove = append(s.result.Set.Remove, line)
+	}
 }
 
 // replacements returns the incoming nodes that take the place of an installed one by Obsoletes, sorted by NEVRA.
@@ -137,7 +235,7 @@ func (s *solution) needers() map[int32][]need {
 			switch d := reqs[i]; {
 			case isRpmlib(d.Name):
 			case d.IsRich():
-				s.richNeeds(out, m, d)
+				s.richNeeds(out, m, d, true)
 			case !s.always[keyOf(d)]:
 				l := s.there(d)
 				for _, n := range l {
@@ -145,6 +243,11 @@ func (s *solution) needers() map[int32][]need {
 						out[n] = append(out[n], need{m, len(l) == 1})
 					}
 				}
+			}
+		}
+		for _, d := range s.nodes[m].pkg.Conflicts {
+			if d.IsRich() {
+				s.richNeeds(out, m, d, false)
 			}
 		}
 	}
@@ -156,10 +259,10 @@ func (s *solution) there(d rpm.Dep) []int32 {
 	return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !s.model[q] })
 }
 
-// richNeeds adds the new nodes without which an expression would not hold.
-func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep) {
+// richNeeds adds the new nodes without which an expression would not hold, or, of a conflict, would.
+func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep, wanted bool) {
 	r, err := rpm.ParseRich(d.Name)
-	if err != nil || !evalRich(r, s.there) {
+	if err != nil || evalRich(r, s.there) != wanted {
 		return
 	}
 	var all []int32
@@ -167,7 +270,7 @@ func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep) {
 	slices.Sort(all)
 	for _, n := range slices.Compact(all) {
 		without := func(d rpm.Dep) []int32 { return slices.DeleteFunc(s.there(d), func(q int32) bool { return q == n }) }
-		if n != m && int(n) >= s.installed && !evalRich(r, without) {
+		if n != m && int(n) >= s.installed && evalRich(r, without) != wanted {
 			out[n] = append(out[n], need{m, true})
 		}
 	}
@@ -189,6 +292,14 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 	if s.nodes[n].only && slices.ContainsFunc(s.items, func(it *item) bool { return slices.Contains(it.targets, n) }) {
 		out = append(out, "requested")
 	}
+	for _, w := range s.wishes {
+		if slices.Contains(w.targets, n) {
+			out = append(out, w.by)
+		}
+	}
+	if s.r.Weak {
+		out = append(out, s.recommendedBy(n)...)
+	}
 	if len(out) == 0 { // one of several that together fulfil a need
 		for _, x := range needers {
 			out = append(out, s.nodes[x.by].pkg.NEVRA.String())
@@ -205,6 +316,13 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 // allowed.
 func (s *solution) blocked() {
 	all := len(s.r.Filter.Packages) == 0 && !s.r.Filter.advisoryKind()
+	if s.r.Type == TypeRepair {
+		return
+	}
+	if s.target != nil {
+		s.blockedTarget()
+		return
+	}
 	for _, it := range s.items {
 		if !all && !it.wanted && !s.named(it) {
 			continue
@@ -244,7 +362,7 @@ func (s *solution) blockedItem(it *item) []Blocked {
 			out[at] = line
 		}
 	}
-	return out
+	return s.blockedElse(it, have, out)
 }
 
 // notInstalled notes what --package names and the host does not have.

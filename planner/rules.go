@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -20,6 +21,19 @@ const (
 	ruleHold      = "hold"
 	ruleObsoleted = "obsoleted"
 	ruleKeepN     = "keep-n"
+	rulePin       = "pin"
+	ruleArches    = "arches"
+	ruleInstead   = "instead"
+	ruleRelease   = "release"
+	ruleVendor    = "vendor"
+	ruleOnly      = "only"
+	ruleProtected = "protected"
+	rulePolicy    = "policy"
+	ruleRemove    = "remove"
+	ruleTarget    = "target"
+	ruleFirst     = "target-first"
+	ruleRepair    = "repair"
+	ruleMissing   = "missing"
 )
 
 // installOnlyProvides mark install-only packages (dnf, const.py, INSTALLONLYPKGS). dnf matches kernel and kernel-PAE as provides
@@ -70,6 +84,12 @@ func matchPackage(glob string, n rpm.NEVRA) bool {
 // matchBuild tells whether a glob names this build, not only its name.
 func matchBuild(glob string, n rpm.NEVRA) bool {
 	plain := rpm.NEVRA{Name: n.Name, EVR: rpm.EVR{Version: n.Version, Release: n.Release}, Arch: n.Arch}
+	if n.Epoch == 0 { // an epoch of 0 may be written out
+		zero := "-0:" + n.Version
+		if matchGlob(glob, n.Name+zero) || matchGlob(glob, n.Name+zero+"-"+n.Release) || matchGlob(glob, n.Name+zero+"-"+n.Release+"."+n.Arch) {
+			return true
+		}
+	}
 	for _, b := range [...]rpm.NEVRA{n, plain} {
 		s := b.String()
 		if matchGlob(glob, s) || matchGlob(glob, b.Name+"-"+b.EVR.String()) ||
@@ -94,7 +114,10 @@ type nameRule struct {
 	only        bool    // install-only
 	eligible    []int32 // candidates that may come in, newest first
 	dropped     []drop
-	heldBecause string // the whole name stays
+	heldBecause string          // the whole name stays
+	stays       string          // nothing may replace it by Obsoletes: a hold, a pin, a protected package
+	present     map[string]bool // by arch: a repository has the very build that is installed
+	decision                    // of the policies
 }
 
 // drop is a candidate that a rule took away.
@@ -112,10 +135,12 @@ func (p *problem) name(name string) *nameRule {
 	r := &nameRule{installed: p.instByName[name]}
 	p.names[name] = r
 	ids := p.u.byName[name]
+	p.decide(r, name)
 	for _, n := range r.installed {
 		r.only = r.only || isInstallOnly(p.nodes[n].pkg, p.h.InstallOnly)
 		if g := firstMatch(p.h.Hold, p.nodes[n].pkg.NEVRA); g != "" {
 			r.heldBecause = "hold " + g
+			r.stays = r.heldBecause
 		}
 	}
 	var open []int32
@@ -126,7 +151,7 @@ func (p *problem) name(name string) *nameRule {
 		if archRank(p.h.Arch, c.Arch) < 0 {
 			continue
 		}
-		if rule, because := p.dropRule(c); rule != "" {
+		if rule, because := p.dropRule(r, c); rule != "" {
 			r.dropped = append(r.dropped, drop{id, rule, because})
 			continue
 		}
@@ -164,8 +189,14 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 }
 
 // dropRule applies the rules that need only the candidate itself.
-func (p *problem) dropRule(c *candidate) (rule, because string) {
+func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	src := &p.u.sources[c.source]
+	if p.target != nil {
+		return p.target.drops(p, r, c)
+	}
+	if !src.allows(c.Name) {
+		return ruleOnly, "repository " + src.ID + " is limited to other names"
+	}
 	if !src.Auto && !askedByName(&p.r.Filter, c.NEVRA) {
 		return ruleAuto, "repository " + src.ID + " serves only what is asked for by name"
 	}
@@ -180,7 +211,45 @@ func (p *problem) dropRule(c *candidate) (rule, because string) {
 	if id, ok := p.u.retracted[c.NEVRA]; ok {
 		return ruleRetracted, "retracted by " + id
 	}
-	return p.u.moduleRule(c, p.h.Modules)
+	if rule, because := p.u.moduleRule(c, p.h.Modules); rule != "" {
+		return rule, because
+	}
+	if rule, because := r.drops(c.Package, len(r.installed) > 0); rule != "" {
+		return rule, because
+	}
+	if p.refused != "" {
+		return ruleRelease, p.refused
+	}
+	return "", ""
+}
+
+// allows tells whether a repository may serve a name (PLAN-15).
+func (s *Source) allows(name string) bool {
+	return len(s.Only) == 0 || matchAny(s.Only, func(g string) bool { return matchGlob(g, name) })
+}
+
+// decide asks the policies about a name; the first conflict in the order of names is kept.
+func (p *problem) decide(r *nameRule, name string) {
+	if len(p.h.Policies) == 0 && len(p.h.Protected) == 0 {
+		return
+	}
+	builds := make([]rpm.NEVRA, len(r.installed))
+	for i, n := range r.installed {
+		builds[i] = p.nodes[n].pkg.NEVRA
+	}
+	d, bad := decide(p.h.Policies, name, builds)
+	if bad != nil && (p.conflict == nil || bad.Name < p.conflict.Name) {
+		p.conflict = bad
+	}
+	if r.decision = d; len(r.installed) == 0 {
+		return
+	}
+	if d.hold != nil {
+		r.heldBecause = d.stays()
+	}
+	if r.stays = d.stays(); r.stays == "" && matchAny(p.h.Protected, func(g string) bool { return matchGlob(g, name) }) {
+		r.stays = "protected on the host"
+	}
 }
 
 // firstMatch returns the first glob that names the package.
@@ -196,17 +265,17 @@ func firstMatch(globs []string, n rpm.NEVRA) string {
 // moduleRule applies PLAN-6: modular packages only from enabled streams, and where an enabled stream has a name no non-modular
 // package of that name.
 func (u *Universe) moduleRule(c *candidate, enabled []string) (rule, because string) {
-	stream, modular := u.modular[c.NEVRA]
-	if !modular && c.ModularityLabel != "" {
+	streams := u.modular[c.NEVRA]
+	if len(streams) == 0 && c.ModularityLabel != "" {
 		if f := strings.SplitN(c.ModularityLabel, ":", 3); len(f) >= 2 {
-			stream, modular = f[0]+":"+f[1], true
+			streams = []string{f[0] + ":" + f[1]}
 		}
 	}
-	if modular {
-		if slices.Contains(enabled, stream) {
+	if len(streams) > 0 {
+		if slices.ContainsFunc(streams, func(s string) bool { return slices.Contains(enabled, s) }) {
 			return "", ""
 		}
-		return ruleModule, "module stream " + stream + " is not enabled"
+		return ruleModule, "module stream " + strings.Join(streams, " or ") + " is not enabled"
 	}
 	for _, s := range u.modNames[c.Name] {
 		if slices.Contains(enabled, s) {
@@ -224,27 +293,62 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	if r.heldBecause != "" {
 		return ruleHold, r.heldBecause
 	}
-	sameArch, newer, modular := false, true, false
+	sameArch, same, older, modular := false, false, false, false
 	arches := []string{}
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
 		arches = append(arches, i.Arch)
-		modular = modular || i.ModularityLabel != ""
-		if i.Arch == c.Arch {
-			sameArch = true
-			newer = newer && rpm.Compare(c.EVR, i.EVR) > 0
+		modular = modular || i.ModularityLabel != "" || p.u.isModular(i.NEVRA)
+		sameArch = sameArch || i.Arch == c.Arch
+		if i.Arch != c.Arch && r.archChange == nil {
+			continue
 		}
+		order := rpm.Compare(c.EVR, i.EVR)
+		same, older = same || order == 0, older || order < 0
+	}
+	if same && sameArch {
+		if r.present == nil {
+			r.present = map[string]bool{}
+		}
+		r.present[c.Arch] = true
 	}
 	switch {
-	case !sameArch:
+	case !sameArch && !r.opens(p.h.Arch, c) && p.target == nil:
 		slices.Sort(arches)
 		return ruleArch, c.Name + " is installed as " + strings.Join(slices.Compact(arches), " and ") + ", not as " + c.Arch
-	case !newer:
+	case same, older && !p.mayLower(r):
 		return ruleArch, ""
-	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA):
+	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA) && p.target == nil:
 		return ruleModule, "a non-modular package does not replace a modular one"
 	}
+	return p.vendorRule(r, c)
+}
+
+// mayLower tells whether builds of a name may come in that are older than the installed one (SEC-6). Install-only packages stand beside
+// each other: an older one is no news.
+func (p *problem) mayLower(r *nameRule) bool {
+	return p.target != nil || !r.only && (p.r.Type == TypeDowngrade || r.downgrade != nil)
+}
+
+// vendorRule forbids a change of vendor where the host does (PLAN-15).
+func (p *problem) vendorRule(r *nameRule, c *rpm.Package) (rule, because string) {
+	if !p.h.ForbidVendorChange || p.target != nil {
+		return "", ""
+	}
+	for _, n := range r.installed {
+		if i := p.nodes[n].pkg; !p.h.sameVendor(i.Vendor, c.Vendor) {
+			return ruleVendor, fmt.Sprintf("the vendor would change from %q to %q", i.Vendor, c.Vendor)
+		}
+	}
 	return "", ""
+}
+
+// sameVendor tells whether two vendors count as one.
+func (h *Host) sameVendor(a, b string) bool {
+	in := func(globs []string, v string) bool {
+		return matchAny(globs, func(g string) bool { return matchGlob(g, v) })
+	}
+	return a == b || slices.ContainsFunc(h.SameVendors, func(l []string) bool { return in(l, a) && in(l, b) })
 }
 
 func (u *Universe) isModular(n rpm.NEVRA) bool { _, ok := u.modular[n]; return ok }
@@ -278,14 +382,14 @@ func (p *problem) dropLockstep(r *nameRule) {
 func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
-		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 {
+		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 {
 			continue
 		}
 		follows := slices.ContainsFunc(r.eligible, func(id int32) bool {
 			q := p.u.cands[id].Package
 			return q.Arch == i.Arch && rpm.Compare(q.EVR, c.EVR) == 0
 		})
-		if !follows && !p.obsoletable(i) {
+		if !follows && !p.obsoletable(i) && !p.freeToLeave(n) {
 			return i
 		}
 	}

@@ -10,8 +10,9 @@ import (
 
 // The preferences, in this order (design 7); everything that must hold is in the clauses.
 //
-//  1. each requested item moves at all: a fix is in
-//  2. what is replaced by Obsoletes is replaced by all that replace it
+//  1. in a repair, each fault is gone; each requested item moves at all: a fix is in; what policies install and a target has new is in,
+//     what the target does not have is out
+//  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts
 //  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
 //  4. no new or dragged-along package at less than its newest build, or of a foreign arch
 //  5. the fewest new packages
@@ -35,27 +36,39 @@ func (p *problem) goals() {
 		for _, n := range it.targets {
 			lits = append(lits, pos(n))
 		}
-		for _, l := range it.obsoleted {
-			lits = append(lits, kept(l)...)
+		for _, g := range it.groups {
+			it.whole = append(it.whole, p.allOf(g))
 		}
-		lits = append(lits, kept(it.instead)...)
+		lits = append(append(lits, it.whole...), kept(it.instead)...)
 		p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), lits...)
 	}
+	p.mendDuplicates()
 }
 
 // order lists the literals of preferences 1 to 3.
 func (p *problem) order() []lit {
-	var out []lit
+	out := slices.Clone(p.mended)
 	for _, it := range p.items {
 		if it.hasGoal {
 			out = append(out, it.goal)
 		}
 	}
+	for _, w := range p.wishes {
+		for k := len(w.targets); k > 0; k-- { // any of them, then any of the better ones
+			out = append(out, p.oneOf(w.targets[:k]))
+		}
+	}
+	out = append(out, negated(p.leave)...)
 	for _, it := range p.items {
-		for _, l := range it.obsoleted {
+		for _, l := range it.parts {
 			for k := range l { // one of a name is enough, in several arches too
-				out = append(out, p.oneOf(it, l[:k+1]))
+				out = append(out, p.oneOf(l[:k+1]))
 			}
+		}
+		if len(it.whole) > 0 {
+			x := p.sat.newVar()
+			p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), append(slices.Clone(it.whole), neg(x))...)
+			out = append(out, pos(x))
 		}
 	}
 	for _, it := range p.items {
@@ -63,22 +76,42 @@ func (p *problem) order() []lit {
 			out = append(out, pos(n))
 		}
 	}
+	for _, it := range p.items {
+		for _, l := range it.obsoleted {
+			for k := len(l) - 1; k > 0; k-- {
+				out = append(out, neg(l[k]))
+			}
+		}
+	}
 	return out
 }
 
+// allOf returns a literal that implies that one of each list comes in.
+func (p *problem) allOf(lists [][]int32) lit {
+	x := p.sat.newVar()
+	for _, l := range lists {
+		p.sat.add(p.because(whyGoal, l[0], -1, rpm.Dep{}), append(kept(l), neg(x))...)
+	}
+	return pos(x)
+}
+
 // oneOf returns a literal that implies that one of the nodes comes in.
-func (p *problem) oneOf(it *item, nodes []int32) lit {
+func (p *problem) oneOf(nodes []int32) lit {
 	if len(nodes) == 1 {
 		return pos(nodes[0])
 	}
 	x := p.sat.newVar()
-	p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), append(kept(nodes), neg(x))...)
+	p.sat.add(p.because(whyGoal, nodes[0], -1, rpm.Dep{}), append(kept(nodes), neg(x))...)
 	return pos(x)
 }
 
-// isNew tells whether a node brings a name that is not installed.
+// isNew tells whether a node brings a name that is not installed, or, where a policy or a target has it so, another arch of one beside it.
 func (p *problem) isNew(n int32) bool {
-	return p.nodes[n].cand >= 0 && len(p.instByName[p.nodes[n].pkg.Name]) == 0
+	if p.nodes[n].cand < 0 {
+		return false
+	}
+	pkg := p.nodes[n].pkg
+	return !slices.ContainsFunc(p.instByName[pkg.Name], func(i int32) bool { return p.succeeds(pkg, p.nodes[i].pkg) })
 }
 
 // worst orders nodes so that what is liked least comes first: it is decided away first.
@@ -107,7 +140,13 @@ func (p *problem) sourceRank(n *node) int64 {
 func (p *problem) behind(n int32) int {
 	nd := &p.nodes[n]
 	count := 0
-	for _, id := range p.name(nd.pkg.Name).eligible {
+	r := p.name(nd.pkg.Name)
+	for _, i := range r.installed { // lower than what is there is worse than all that is not
+		if q := p.nodes[i].pkg; q.Arch == nd.pkg.Arch && !r.only && rpm.Compare(q.EVR, nd.pkg.EVR) > 0 {
+			count++
+		}
+	}
+	for _, id := range r.eligible {
 		if id == nd.cand {
 			break
 		}

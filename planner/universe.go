@@ -28,8 +28,8 @@ type Universe struct {
 	retracted  map[rpm.NEVRA]string // advisory ID
 	listed     map[rpm.NEVRA][]int32
 	byAdvisory map[rpm.NameArch][]advised
-	modular    map[rpm.NEVRA]string // "name:stream"
-	modNames   map[string][]string  // package name: streams that have it
+	modular    map[rpm.NEVRA][]string // "name:stream", sorted
+	modNames   map[string][]string    // package name: streams that have it
 }
 
 // candidate is one package of the view.
@@ -54,7 +54,7 @@ func NewUniverse(v View) (*Universe, error) {
 		sources: v.Sources, advisories: v.Advisories,
 		byName: map[string][]int32{}, provides: map[string][]providerRef{}, files: map[string][]int32{}, filePaths: map[string]bool{},
 		obsoletes: map[string][]providerRef{}, retracted: map[rpm.NEVRA]string{}, listed: map[rpm.NEVRA][]int32{},
-		byAdvisory: map[rpm.NameArch][]advised{}, modular: map[rpm.NEVRA]string{}, modNames: map[string][]string{},
+		byAdvisory: map[rpm.NameArch][]advised{}, modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
 	ids := map[string]bool{}
 	for si := range v.Sources {
@@ -83,7 +83,10 @@ func NewUniverse(v View) (*Universe, error) {
 	for _, m := range v.Modules {
 		id := m.Name + ":" + m.Stream
 		for _, n := range m.Artifacts {
-			u.modular[n] = id
+			if !slices.Contains(u.modular[n], id) { // one build may belong to several streams
+				u.modular[n] = append(u.modular[n], id)
+				slices.Sort(u.modular[n])
+			}
 			if !slices.Contains(u.modNames[n.Name], id) {
 				u.modNames[n.Name] = append(u.modNames[n.Name], id)
 			}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"sync"
 	"testing"
+
+	"cpacman/internal/rpm"
 )
 
 // TestSharedUniverse plans many hosts over one universe at once: run with -race it shows that nothing in it changes.
@@ -52,6 +54,21 @@ func TestKey(t *testing.T) {
 		"installed": func(h *Host, _ *string, _ *Request) { h.Installed = h.Installed[1:] },
 		"security":  func(_ *Host, _ *string, r *Request) { r.Filter.Security = true },
 		"package":   func(_ *Host, _ *string, r *Request) { r.Filter.Packages = []string{"a"} },
+		"policies":  func(h *Host, _ *string, _ *Request) { h.Policies = []Rule{{Action: ActionHold, Pattern: "a"}} },
+		"value": func(h *Host, _ *string, _ *Request) {
+			h.Policies = []Rule{{Action: ActionHold, Pattern: "a", Reason: "b"}}
+		},
+		"arches": func(h *Host, _ *string, _ *Request) {
+			h.Policies = []Rule{{Action: ActionHold, Pattern: "a", Arches: []string{"b"}}}
+		},
+		"protected": func(h *Host, _ *string, _ *Request) { h.Protected = []string{"a"} },
+		"vendor":    func(h *Host, _ *string, _ *Request) { h.ForbidVendorChange = true },
+		"vendors":   func(h *Host, _ *string, _ *Request) { h.SameVendors = [][]string{{"a", "b"}} },
+		"no kmods":  func(h *Host, _ *string, _ *Request) { h.ModulePatterns = []string{} },
+		"kmods":     func(h *Host, _ *string, _ *Request) { h.ModulePatterns = []string{"a"} },
+		"type":      func(_ *Host, _ *string, r *Request) { r.Type = TypeDowngrade },
+		"target":    func(_ *Host, _ *string, r *Request) { r.Target = []rpm.NEVRA{{Name: "a"}} },
+		"weak":      func(_ *Host, _ *string, r *Request) { r.Weak = true },
 		"without":   func(_ *Host, _ *string, r *Request) { r.Filter.Exclude = []string{"a"} },
 	}
 	seen := map[string]string{base: "nothing"}

@@ -20,8 +20,9 @@ type world struct {
 
 // newWorld indexes packages. carries answers for files that a package does not list; it may be nil.
 func newWorld(pkgs []*rpm.Package, only func(*rpm.Package) bool, carries func(path string) (map[*rpm.Package]bool, error)) (*world, error) {
-	w := &world{pkgs: pkgs, provides: map[string][]providerRef{}, files: map[string][]int32{}, only: only}
-	wanted, paths := map[string]bool{}, map[string]bool{}
+	const perPackage = 4 // capabilities that are asked for; a map that grows costs more than one that is too large
+	w := &world{pkgs: pkgs, provides: make(map[string][]providerRef, perPackage*len(pkgs)), files: map[string][]int32{}, only: only}
+	wanted, paths := make(map[string]bool, perPackage*len(pkgs)), map[string]bool{}
 	for _, p := range pkgs {
 		collectNames(p, wanted)
 		collectPaths(p, paths)

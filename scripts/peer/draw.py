@@ -8,17 +8,19 @@ import metadata
 
 
 class Drawer:
-    """Draws from one repository for one architecture."""
+    """Draws for one architecture from repositories taken together: (primary, filelists or None) for each."""
 
-    def __init__(self, packages, primary_path, arch, filelists=None):
+    def __init__(self, packages, repos, arch):
+        self.arch = arch
         self.packages = {p.nevra: p for p in packages}
         self.pool = solv.Pool()
         self.pool.setdisttype(solv.Pool.DISTTYPE_RPM)
         self.pool.setarch(arch)
         self.repo = self.pool.add_repo("from")
-        self.repo.add_rpmmd(solv.xfopen(primary_path), None, 0)
-        if filelists:
-            self.repo.add_rpmmd(solv.xfopen(filelists), "FL", solv.Repo.REPO_LOCALPOOL | solv.Repo.REPO_EXTEND_SOLVABLES)
+        for primary, filelists in repos:
+            self.repo.add_rpmmd(solv.xfopen(primary), None, 0)
+            if filelists:
+                self.repo.add_rpmmd(solv.xfopen(filelists), "FL", solv.Repo.REPO_LOCALPOOL | solv.Repo.REPO_EXTEND_SOLVABLES)
         self.pool.addfileprovides()
         self.pool.createwhatprovides()
         self.all = [s for s in self.repo.solvables if s.arch not in ("src", "nosrc") and self.pool.isknownarch(s.archid)]
@@ -38,18 +40,19 @@ class Drawer:
             return []
         return [self.packages[self.key(s)] for s in solver.transaction().newsolvables() if self.key(s) in self.packages]
 
-    def draw(self, rnd, least, most, foreign=0.0, names=None):
+    def draw(self, rnd, least, most, foreign=0.0):
         """A closed set of at least `least` and at most `most` packages. foreign is the share of seeds of other than the native
-        arch and noarch; names limits the seeds."""
-        pool = [s for s in self.all if names is None or s.name in names]
-        native = [s for s in pool if s.arch in ("x86_64", "noarch")] or pool
-        other = [s for s in pool if s.arch not in ("x86_64", "noarch")]
-        while True:
+        arch and noarch."""
+        pool = self.all
+        native = [s for s in pool if s.arch in (self.arch, "noarch")]
+        other = [s for s in pool if s.arch not in (self.arch, "noarch")]
+        for _ in range(1000):
             count = round(math.exp(rnd.uniform(math.log(2), math.log(max(3, min(len(pool), most // 2))))))
             seeds = [rnd.choice(other) if other and rnd.random() < foreign else rnd.choice(native) for _ in range(count)]
             out = self.close(seeds)
             if least <= len(out) <= most:
                 return sorted(out, key=lambda p: p.nevra)
+        raise ValueError(f"a thousand draws gave no set of {least} to {most} packages")
 
 
 def age(rnd, packages, share, prefix="0."):

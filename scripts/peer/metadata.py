@@ -2,8 +2,10 @@
 repositories written again, and packages made older."""
 import gzip
 import hashlib
+import lzma
 import os
 import re
+import shutil
 from xml.etree import ElementTree
 
 import rpm
@@ -51,6 +53,10 @@ class Package:
                                  for e in root.findall(f".//{{r}}{k}/{{r}}entry")]
         return self._deps[kind]
 
+    def files(self):
+        """The files that its element lists."""
+        return re.findall(r"<file(?: [^>]*)?>([^<]*)</file>", self.text)
+
     def only(self):
         """Whether the package is installed beside older builds (dnf, const.py)."""
         return self.name in ONLY or any(d[0] in ONLY for d in self.deps("provides"))
@@ -90,6 +96,25 @@ def read_packages(path):
     return list(out.values())
 
 
+def with_required_files(packages, lists_path):
+    """The packages with those of their files that some package requires and that only the filelists name: a host's database knows
+    all files, primary metadata does not, and for dependencies only these make a difference."""
+    wanted = {d[0] for p in packages for d in p.deps("requires") if d[0].startswith("/")}
+    text = gzip.decompress(open(lists_path, "rb").read()).decode()
+    more = {}
+    for block in re.finditer(r'<package pkgid="([^"]*)"[^>]*>(.*?)</package>', text, re.S):
+        files = wanted.intersection(re.findall(r"<file(?: [^>]*)?>([^<]*)</file>", block.group(2)))
+        if files:
+            more[block.group(1)] = files
+    out = []
+    for p in packages:
+        files = more.get(re.search(r"<checksum[^>]*>([^<]*)", p.text).group(1), set())
+        files = files.difference(p.files())
+        at = p.text.rindex("</format>")
+        out.append(Package(p.text[:at] + "".join(f"<file>{f}</file>" for f in sorted(files)) + p.text[at:]) if files else p)
+    return out
+
+
 def primary(packages):
     """A primary file with the given packages."""
     return (HEAD % len(packages) + "\n".join(p.text for p in packages) + "\n</metadata>\n").encode()
@@ -126,7 +151,7 @@ def write_repo(path, files):
 
 
 def copy_without_absent(source, target):
-    """A copy of a repository by links whose repomd names only files that are there (dnf silently reads no package otherwise)."""
+    """A copy of a repository whose repomd names only files that are there (dnf silently reads no package otherwise)."""
     os.makedirs(os.path.join(target, "repodata"))
     text = open(os.path.join(source, "repodata", "repomd.xml")).read()
 
@@ -134,7 +159,7 @@ def copy_without_absent(source, target):
         href = re.search(r'href="([^"]*)"', m.group(0)).group(1)
         there = os.path.exists(os.path.join(source, href))
         if there:
-            os.symlink(os.path.join(os.path.abspath(source), href), os.path.join(target, href))
+            shutil.copyfile(os.path.join(source, href), os.path.join(target, href))
         return m.group(0) if there else ""
 
     with open(os.path.join(target, "repodata", "repomd.xml"), "w") as f:
@@ -149,6 +174,39 @@ def metadata_file(repo, kind):
             path = os.path.join(repo, re.search(r'href="([^"]*)"', block).group(1))
             return path if os.path.exists(path) else None
     return None
+
+
+def all_updateinfo(repo):
+    """The opened updateinfo files that a repomd names, in its order."""
+    out = []
+    for block in re.findall(r"<data .*?</data>", open(os.path.join(repo, "repodata", "repomd.xml")).read(), re.S):
+        if 'type="updateinfo"' in block.split(">", 1)[0]:
+            raw = open(os.path.join(repo, re.search(r'href="([^"]*)"', block).group(1)), "rb").read()
+            out.append({b"\xfd7": lzma.decompress, b"\x1f\x8b": gzip.decompress}.get(raw[:2], bytes)(raw).decode())
+    return out
+
+
+def with_epochs(repo, packages, target):
+    """A copy of a repository with one updateinfo: the notices of all, each id once, and where a notice gives a build no epoch that of
+    the repository's own build. It is what cpacman reads out of the original."""
+    epochs = {(p.name, p.version, p.release, p.arch): p.epoch for p in packages}
+
+    def fill(m):
+        tag = m.group(0)
+        at = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+        if at.get("epoch"):
+            return tag
+        epoch = epochs.get((at["name"], at["version"], at["release"], at["arch"]), "0")
+        return re.sub(r"<package ", f'<package epoch="{epoch}" ', re.sub(r' epoch=""', "", tag))
+
+    notices = {}
+    for text in all_updateinfo(repo):
+        for notice in re.findall(r"<update .*?</update>", text, re.S):
+            notices.setdefault(re.search(r"<id>([^<]*)", notice).group(1), re.sub(r"<package [^>]*>", fill, notice))
+    files = {"updateinfo": ('<?xml version="1.0" encoding="UTF-8"?>\n<updates>' + "\n".join(notices.values()) + "</updates>\n").encode()}
+    for kind in ("primary", "filelists"):
+        files[kind] = gzip.decompress(open(metadata_file(repo, kind), "rb").read())
+    write_repo(target, files)
 
 
 def older(packages, prefix):

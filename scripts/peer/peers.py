@@ -36,12 +36,12 @@ class Ours:
             raise Failed(answer["error"])
         return answer
 
-    def plan(self, request, exclude=()):
-        answer = self.ask("plan", filter={**request.filter(), "exclude": sorted(exclude)})
-        return frozenset(answer.get("in", ())), frozenset(answer.get("out", ())), answer
+    def plan(self, request):
+        answer = self.ask("plan", **request.words())
+        return frozenset(answer.get("in", ())), frozenset(answer.get("out", ()))
 
     def check(self, request, change):
-        answer = self.ask("check", filter=request.filter(), **{"in": sorted(change[0]), "out": sorted(change[1])})
+        answer = self.ask("check", **request.words(), **{"in": sorted(change[0]), "out": sorted(change[1])})
         return answer.get("faults") or []
 
     def close(self):
@@ -53,7 +53,7 @@ class Request:
     """What is asked, in everybody's words."""
 
     def __init__(self, kind, value=None):
-        self.kind, self.value = kind, value  # all, security, security-newest, bugfix, advisory, advisory-newest, package
+        self.kind, self.value = kind, value  # all, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade
 
     def __str__(self):
         return self.kind + (f" {self.value}" if self.value else "")
@@ -66,11 +66,15 @@ class Request:
             f["bugfix"] = True
         elif self.kind.startswith("advisory"):
             f["advisories"] = [self.value]
-        elif self.kind == "package":
+        elif self.kind in ("package", "downgrade"):
             f["packages"] = [self.value]
         if self.kind.endswith("-newest"):
             f["newest"] = True
         return f
+
+    def words(self):
+        """The planner's fields."""
+        return {"filter": self.filter(), "type": "downgrade" if self.kind == "downgrade" else ""}
 
 
 class Dnf:
@@ -85,6 +89,7 @@ class Dnf:
                            ("protect_running_kernel", False), ("ignorearch", False)):
             setattr(conf, key, value)
         conf.persistdir, conf.logdir = os.path.join(root, "persist"), os.path.join(root, "log")
+        os.makedirs(conf.logdir, exist_ok=True)
         self.base = dnf.Base(conf)
         for r in repos:
             self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"])
@@ -101,6 +106,8 @@ class Dnf:
             base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", advisory=[request.value])
         if request.kind == "package":
             base.upgrade(request.value)
+        elif request.kind == "downgrade":
+            base.downgrade_to(request.value, strict=True)
         else:
             base.upgrade_all()
 
@@ -115,6 +122,10 @@ class Dnf:
             self.mark(request)
             base.resolve()
         except dnf.exceptions.MarkingError:
+            return frozenset(), frozenset()
+        except dnf.exceptions.DepsolveError as e:
+            if request.kind != "downgrade":  # an upgrade leaves out what cannot be; this is asked for strictly
+                raise Failed(f"dnf: {e}") from e
             return frozenset(), frozenset()
         except dnf.exceptions.Error as e:
             raise Failed(f"dnf: {e}") from e

@@ -26,6 +26,7 @@ type question struct {
 	Kernel   string `json:"kernel"`
 
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
+	Type    string         `json:"type"`    // the same: of the plan, "" is update
 	In      []string       `json:"in"`      // check
 	Out     []string       `json:"out"`     // check
 	Package string         `json:"package"` // why
@@ -167,7 +168,7 @@ func (s *session) request(q *question) (planner.Request, error) {
 	if s.universe == nil || len(s.host.Installed) == 0 {
 		return planner.Request{}, fmt.Errorf("%s before view and host", q.Op)
 	}
-	return planner.Request{Filter: q.Filter}, nil
+	return planner.Request{Filter: q.Filter, Type: planner.PlanType(q.Type)}, nil
 }
 
 // plan solves for the host.
@@ -184,7 +185,7 @@ func (s *session) plan(q *question) (*answer, error) {
 	for _, n := range res.Set.Incoming() {
 		a.In = append(a.In, n.String())
 	}
-	for _, m := range res.Set.Upgrade {
+	for _, m := range slices.Concat(res.Set.Upgrade, res.Set.Downgrade) {
 		a.Out = append(a.Out, m.From.String())
 	}
 	for _, m := range res.Set.Remove {
@@ -233,10 +234,14 @@ func (s *session) setOf(in, out []string) (planner.Set, error) {
 		if err != nil {
 			return set, err
 		}
-		if to, ok := coming[n.NameArch()]; ok {
+		to, ok := coming[n.NameArch()]
+		moved[to] = ok
+		switch {
+		case ok && rpm.Compare(to.EVR, n.EVR) < 0:
+			set.Downgrade = append(set.Downgrade, planner.Move{From: n, To: to})
+		case ok:
 			set.Upgrade = append(set.Upgrade, planner.Move{From: n, To: to})
-			moved[to] = true
-		} else {
+		default:
 			set.Remove = append(set.Remove, planner.Remove{NEVRA: n, Rule: planner.RuleObsoleted, Because: "the peer removes it"})
 		}
 	}
@@ -250,7 +255,8 @@ func (s *session) setOf(in, out []string) (planner.Set, error) {
 
 // onlyNames lists the install-only names of the view and of what is installed.
 func (s *session) onlyNames() map[string]bool {
-	out := maps.Clone(s.only)
+	out := map[string]bool{}
+	maps.Copy(out, s.only)
 	for _, p := range s.host.Installed {
 		if planner.IsInstallOnly(p, nil) {
 			out[p.Name] = true

@@ -99,13 +99,8 @@ func (r *depReader) expression(depth int) (rpm.Dep, error) {
 		return rpm.Dep{}, err
 	}
 	inner := right.String()
-	if word == "if" || word == "unless" { // "A <IF> B <ELSE> C" is one expression in rpm
-		inner = strings.Replace(inner, "(", "", 1)
-		if !right.IsRich() || !strings.Contains(right.String(), " else ") {
-			inner = right.String()
-		} else {
-			inner = strings.TrimSuffix(inner, ")")
-		}
+	if strings.HasPrefix(inner, "(") && strings.Contains(inner, " else ") && (word == "if" || word == "unless") {
+		inner = inner[1 : len(inner)-1] // "A <IF> (B <ELSE> C)" is one expression in rpm
 	}
 	return rpm.Dep{Name: "(" + left.String() + " " + word + " " + inner + ")"}, nil
 }

@@ -1,0 +1,223 @@
+package planner
+
+import (
+	"slices"
+
+	"cpacman/internal/rpm"
+)
+
+// decision asks the policies about a name, once.
+func (c *checker) decision(name string) *decision {
+	if d, ok := c.decided[name]; ok {
+		return d
+	}
+	var builds []rpm.NEVRA
+	for _, p := range c.start {
+		if p.Name == name {
+			builds = append(builds, p.NEVRA)
+		}
+	}
+	d, bad := decide(c.h.Policies, name, builds)
+	if bad != nil {
+		c.fault("policy", "%s", bad.Error())
+	}
+	if c.decided == nil {
+		c.decided = map[string]*decision{}
+	}
+	c.decided[name] = &d
+	return &d
+}
+
+// isInstalled tells whether the host has a name before the set.
+func (c *checker) isInstalled(name string) bool { return len(c.installed(name)) > 0 }
+
+// installed returns the builds of a name that the host has before the set.
+func (c *checker) installed(name string) []*rpm.Package {
+	if c.names == nil {
+		c.names = map[string][]*rpm.Package{}
+		for _, p := range c.start {
+			c.names[p.Name] = append(c.names[p.Name], p)
+		}
+	}
+	return c.names[name]
+}
+
+// toTarget tells whether the set leads to a given installed set.
+func (c *checker) toTarget() bool { return c.r.Type == TypeRollback || c.r.Type == TypeLock }
+
+// barred tells whether a candidate may not come in by what its repository is limited to and by policies.
+func (c *checker) barred(cand *candidate) bool {
+	if !c.u.sources[cand.source].allows(cand.Name) {
+		return true
+	}
+	rule, _ := c.decision(cand.Name).drops(cand.Package, c.isInstalled(cand.Name))
+	return rule != ""
+}
+
+// findTarget looks for a build that a target has. A rollback takes it from anywhere.
+func (c *checker) findTarget(n rpm.NEVRA) *candidate {
+	if !slices.Contains(c.r.Target, n) {
+		return nil
+	}
+	for _, id := range c.u.byName[n.Name] {
+		cand := &c.u.cands[id]
+		if cand.NEVRA != n || archRank(c.h.Arch, n.Arch) < 0 {
+			continue
+		}
+		_, gone := c.u.retracted[n]
+		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.h.Exclude, c.r.Filter.Exclude)
+		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" {
+			return cand
+		}
+	}
+	return nil
+}
+
+// mayLower tells whether the plan, or a policy, lets a name go down (SEC-6).
+func (c *checker) mayLower(name string) bool {
+	return c.toTarget() || c.r.Type == TypeDowngrade || c.decision(name).downgrade != nil
+}
+
+// mayChange tells whether a build may come in though its name is installed in other arches only, or take the place of another arch.
+func (c *checker) mayChange(p *rpm.Package) bool {
+	return c.toTarget() || c.decision(p.Name).opens(c.h.Arch, p)
+}
+
+// moveRules checks the lines of the set that replace a build by another.
+func (c *checker) moveRules() {
+	for _, m := range slices.Concat(c.set.Upgrade, c.set.Downgrade) {
+		d := c.decision(m.From.Name)
+		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && (d.archChange == nil || m.Policy == "") {
+			c.fault(ruleArch, "%s to %s changes name or arch", m.From, m.To)
+		}
+	}
+	for _, m := range c.set.Downgrade {
+		if rpm.Compare(m.To.EVR, m.From.EVR) >= 0 {
+			c.fault("older", "%s to %s is no downgrade", m.From, m.To)
+		}
+		if !c.toTarget() && c.r.Type != TypeDowngrade && m.Policy == "" {
+			c.fault("older", "%s would go down to %s without a policy", m.From, m.To)
+		}
+	}
+	for _, m := range c.set.Upgrade {
+		if rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
+			c.fault("older", "%s to %s is no upgrade", m.From, m.To)
+		}
+	}
+}
+
+// vendorRules checks what replaces what, once the set was executed: vendors, repositories that are limited to names, and what must stay.
+func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
+	if c.toTarget() {
+		return
+	}
+	for old, by := range gone {
+		cand := c.candidate[by]
+		if c.h.ForbidVendorChange && !c.h.sameVendor(old.Vendor, by.Vendor) {
+			c.fault(ruleVendor, "%s of %q would be replaced by %s of %q", old.NEVRA, old.Vendor, by.NEVRA, by.Vendor)
+		}
+		if cand != nil && old.Name != by.Name && !c.u.sources[cand.source].allows(old.Name) {
+			c.fault(ruleOnly, "%s would be replaced by %s, whose repository is limited to other names", old.NEVRA, by.NEVRA)
+		}
+	}
+	if rule, err := releaseRule(c.h.Policies); err == nil && rule != nil {
+		for _, p := range slices.Concat(c.upgrades, c.installs) {
+			if to := releaseOf(p); to != "" && !withinRelease(to, rule.Value) {
+				c.fault(ruleRelease, "%s leads to release %s, and %s is named", p.NEVRA, to, rule.Value)
+			}
+		}
+	}
+}
+
+// stayRules checks what policies and the host let nobody take away.
+func (c *checker) stayRules() {
+	for _, p := range c.start {
+		d := c.decision(p.Name)
+		held := d.hold != nil
+		for _, g := range c.h.Hold {
+			held = held || matchPackage(g, p.NEVRA)
+		}
+		protected := matchAny(c.h.Protected, func(g string) bool { return matchGlob(g, p.Name) })
+		for _, r := range c.set.Remove {
+			if r.NEVRA == p.NEVRA && (held || protected || d.pin != nil) && r.Rule != ruleKeepN && r.Rule != ruleRepair {
+				c.fault(ruleHold, "%s has to stay and would be removed", p.NEVRA)
+			}
+		}
+		if d.hold == nil {
+			continue
+		}
+		if c.leaves(p) {
+			c.fault(ruleHold, "%s is held %s and would leave", p.NEVRA, d.hold.by())
+		}
+		for _, q := range slices.Concat(c.upgrades, c.installs) {
+			if q.Name == p.Name {
+				c.fault(ruleHold, "%s is held %s", p.NEVRA, d.hold.by())
+			}
+		}
+	}
+}
+
+// modules checks that no kernel comes in for which an out-of-tree module has no build (PLAN-5).
+func (c *checker) modules(after []*rpm.Package) {
+	if c.toTarget() {
+		return
+	}
+	p := &problem{u: c.u}
+	for _, k := range c.installs {
+		if !isKernel(k) {
+			continue
+		}
+		p.nodes = []node{{pkg: k}}
+		family := p.kernelFamily(0)
+		for _, m := range c.start {
+			if !outOfTree(c.h, m) || m.Arch != noarch && m.Arch != k.Arch {
+				continue
+			}
+			if !slices.ContainsFunc(after, func(b *rpm.Package) bool {
+				fits, _ := buildFor(b, k, family)
+				return b.Name == m.Name && fits
+			}) {
+				c.fault("module", "%s has no build of %s", k.NEVRA, m.NEVRA)
+			}
+		}
+	}
+}
+
+// removal checks one line that rpm -e executes, and tells whether it may be.
+func (c *checker) removal(r Remove, left []*rpm.Package, p *rpm.Package) bool {
+	held := func() bool {
+		return c.isOnly(p) && (c.h.RunningKernel == "" || isRunning(p, c.h.RunningKernel))
+	}
+	switch r.Rule {
+	case rulePolicy:
+		if d := c.decision(p.Name); d.remove == nil {
+			c.fault(rulePolicy, "%s is to be removed and no policy says so", r.NEVRA)
+		}
+	case ruleTarget, ruleFirst:
+		if !c.toTarget() || slices.Contains(c.r.Target, p.NEVRA) {
+			c.fault(ruleTarget, "%s is to be removed and the target has it", r.NEVRA)
+		}
+	case ruleRepair:
+		others := 0
+		for _, q := range left {
+			if q.NameArch() == p.NameArch() {
+				others++
+			}
+		}
+		if c.r.Type != TypeRepair || others < 2 {
+			c.fault(ruleRepair, "%s is to be removed and no other build of it stays", r.NEVRA)
+		}
+	case ruleKeepN:
+		if !c.isOnly(p) {
+			c.fault(ruleKeepN, "%s is to be removed and is not install-only", r.NEVRA)
+			return true
+		}
+	default:
+		c.fault("removal", "%s would be removed by the unknown rule %q", r.NEVRA, r.Rule)
+		return false
+	}
+	if held() {
+		c.fault(ruleKeepN, "%s is to be removed and may be the running kernel", r.NEVRA)
+	}
+	return true
+}

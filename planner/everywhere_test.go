@@ -1,0 +1,99 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cpacman/internal/rpm"
+)
+
+const (
+	freeHost = `repo base
+  db-2-1.x86_64
+  db-3-1.x86_64
+  web-2-1.x86_64
+installed
+  db-1-1.x86_64
+  web-1-1.x86_64
+`
+	partlyHost = `repo base
+  db-2-1.x86_64
+  db-3-1.x86_64
+    requires nowhere
+installed
+  db-1-1.x86_64
+`
+	stuckHost = `repo base
+  db-9-1.x86_64
+    requires nowhere
+installed
+  db-0.5-1.x86_64
+`
+)
+
+func planOf(t *testing.T, name, text string) HostPlan {
+	t.Helper()
+	u, c := oneCase(t, text)
+	res, err := u.Solve(c.host, c.request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return HostPlan{Name: name, Universe: u, Host: c.host, Request: c.request, Result: res}
+}
+
+func TestSameEverywhere(t *testing.T) {
+	rule := Rule{Action: ActionSameEverywhere, Pattern: "db*", Policy: "one-db", Owner: "dba", Reason: "replication"}
+	for name, x := range map[string]struct {
+		hosts   []string
+		planned bool
+		evr     string
+	}{
+		"all alike":             {[]string{freeHost, freeHost}, true, "3-1"},
+		"the newest for all":    {[]string{freeHost, partlyHost}, true, "2-1"},
+		"none where one cannot": {[]string{freeHost, partlyHost, stuckHost}, false, ""},
+	} {
+		var plans []HostPlan
+		for i, h := range x.hosts {
+			plans = append(plans, planOf(t, string(rune('a'+i)), h))
+		}
+		before := written(plans[0].Result)
+		out, said, err := SameEverywhere(rule, plans)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if len(said) != 1 || said[0].Name != "db" || said[0].Planned != x.planned || x.planned && said[0].EVR.String() != x.evr {
+			t.Errorf("%s: %+v", name, said)
+		}
+		if !x.planned && !slices.ContainsFunc(said[0].Because, func(s string) bool { return strings.Contains(s, "c cannot go to 2-1") }) {
+			t.Errorf("%s: no reason: %q", name, said[0].Because)
+		}
+		for i := range out {
+			now, after := ends(&out[i], "db")
+			want := now
+			if x.planned {
+				want = []rpm.EVR{said[0].EVR}
+			}
+			if !slices.Equal(after, want) {
+				t.Errorf("%s: host %d ends at %v, not %v", name, i, after, want)
+			}
+		}
+		if !slices.ContainsFunc(out[0].Result.Set.Upgrade, func(m Move) bool { return m.To.Name == "web" }) {
+			t.Errorf("%s: the rest of the plan is lost", name)
+		}
+		if !slices.Equal(before, written(plans[0].Result)) {
+			t.Errorf("%s: the plans that were given changed", name)
+		}
+	}
+}
+
+func TestRollbackPossible(t *testing.T) {
+	p := planOf(t, "a", freeHost)
+	at := func(n rpm.NEVRA) bool { return n.Name == "web" }
+	if got := RollbackPossible(p.Result.Set, at); got.Complete || len(got.Missing) != 1 || got.Missing[0].String() != "db-1-1.x86_64" {
+		t.Errorf("%+v", got)
+	}
+	if got := RollbackPossible(p.Result.Set, func(rpm.NEVRA) bool { return true }); !got.Complete {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,166 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// DefaultModulePatterns are the names that out-of-tree kernel modules usually have (PLAN-5).
+func DefaultModulePatterns() []string {
+	return []string{"kmod-*", "*-kmod", "kmod-*-*", "dkms-*", "*-dkms", "akmod-*"}
+}
+
+// isKernel tells whether an install-only package is a kernel, not a package of modules.
+func isKernel(p *rpm.Package) bool {
+	return strings.HasPrefix(p.Name, "kernel") && !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == "installonlypkg(kernel-module)" })
+}
+
+// kernelDeps returns the requirements of a package that only a kernel fulfils.
+func kernelDeps(p *rpm.Package) []rpm.Dep {
+	var out []rpm.Dep
+	for _, d := range p.Requires {
+		if len(d.Name) == 0 || d.Name[0] != 'k' {
+			continue
+		}
+		if strings.HasPrefix(d.Name, "kernel(") || strings.HasPrefix(d.Name, "ksym(") || d.Name == "kernel-uname-r" {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// outOfTree tells whether an installed package is a kernel module from outside of the kernel: it requires symbols or a build of a kernel, or
+// its name says so. kmod-libs has such a name and is none: the default patterns want a sign beside the name.
+func outOfTree(h *Host, p *rpm.Package) bool {
+	if strings.HasPrefix(p.Name, "kernel") || h.ModulePatterns != nil && len(h.ModulePatterns) == 0 {
+		return false
+	}
+	if len(kernelDeps(p)) > 0 {
+		return true
+	}
+	globs := h.ModulePatterns
+	if globs == nil {
+		globs = DefaultModulePatterns()
+	}
+	if !matchAny(globs, func(g string) bool { return matchGlob(g, p.Name) }) {
+		return false
+	}
+	return h.ModulePatterns != nil || strings.Contains(p.Name, "dkms") || len(moduleDirs(p)) > 0 ||
+		slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return d.Name == "dkms" || d.Name == "akmods" || d.Name == "kernel" }) ||
+		slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool {
+			return d.Name == "installonlypkg(kernel-module)" || d.Name == "kernel-modules" || strings.HasPrefix(d.Name, "kmod(")
+		})
+}
+
+// moduleDirs returns the kernel releases that a package has modules for, as its files say.
+func moduleDirs(p *rpm.Package) []string {
+	var out []string
+	for _, f := range p.Files {
+		if rest, ok := strings.CutPrefix(strings.TrimPrefix(f, "/usr"), "/lib/modules/"); ok {
+			dir, _, _ := strings.Cut(rest, "/")
+			out = append(out, dir)
+		}
+	}
+	return out
+}
+
+// moduleClauses state that a new kernel comes only with a build of every out-of-tree module that is installed (PLAN-5). Kernels stand
+// beside each other, so that rpm itself does not mind.
+func (p *problem) moduleClauses() {
+	if p.target != nil {
+		return
+	}
+	var kernels []int32
+	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
+		if p.nodes[n].only && isKernel(p.nodes[n].pkg) {
+			kernels = append(kernels, n)
+		}
+	}
+	if len(kernels) == 0 {
+		return
+	}
+	done := map[string]bool{}
+	for m := range int32(p.installed) {
+		pkg := p.nodes[m].pkg
+		if done[pkg.Name] || !outOfTree(p.h, pkg) {
+			continue
+		}
+		done[pkg.Name] = true
+		for _, k := range kernels {
+			if pkg.Arch != noarch && pkg.Arch != p.nodes[k].pkg.Arch {
+				continue
+			}
+			family := p.kernelFamily(k)
+			lits := []lit{neg(k)}
+			missing := rpm.Dep{}
+			for n := range int32(len(p.nodes)) {
+				if p.nodes[n].pkg.Name != pkg.Name {
+					continue
+				}
+				fits, d := buildFor(p.nodes[n].pkg, p.nodes[k].pkg, family)
+				if fits {
+					lits = append(lits, pos(n))
+				} else if n == m {
+					missing = d
+				}
+			}
+			p.sat.add(p.because(whyModule, k, m, missing), lits...)
+		}
+	}
+}
+
+// kernelFamily lists the packages of the kernel that a package belongs to: same arch and EVR.
+func (p *problem) kernelFamily(k int32) []*rpm.Package {
+	kernel := p.nodes[k].pkg
+	out := []*rpm.Package{kernel}
+	for _, ref := range p.u.provides["kernel-uname-r"] {
+		out = p.joinFamily(out, kernel, ref.id)
+	}
+	for _, name := range []string{"kernel", "kernel-core", "kernel-modules", "kernel-modules-core"} {
+		for _, id := range p.u.byName[name] {
+			out = p.joinFamily(out, kernel, id)
+		}
+	}
+	return out
+}
+
+func (p *problem) joinFamily(out []*rpm.Package, kernel *rpm.Package, id int32) []*rpm.Package {
+	c := p.u.cands[id].Package
+	if c.Arch != kernel.Arch || rpm.Compare(c.EVR, kernel.EVR) != 0 || slices.Contains(out, c) {
+		return out
+	}
+	return append(out, c)
+}
+
+// buildFor tells whether a build of a module serves a kernel: the kernel has the symbols or is the build that it requires, or the module's
+// files or its own version name the kernel. Otherwise it returns what is missing, if that has a name.
+func buildFor(module, kernel *rpm.Package, family []*rpm.Package) (bool, rpm.Dep) {
+	deps := kernelDeps(module)
+	for _, d := range deps {
+		if !slices.ContainsFunc(family, func(k *rpm.Package) bool {
+			return slices.ContainsFunc(k.Provides, func(have rpm.Dep) bool { return have.Name == d.Name && rpm.Satisfies(have, d) })
+		}) {
+			return false, d
+		}
+	}
+	if len(deps) > 0 {
+		return true, rpm.Dep{}
+	}
+	uname := kernel.Version + "-" + kernel.Release
+	if dirs := moduleDirs(module); len(dirs) > 0 {
+		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(d, uname) }), rpm.Dep{}
+	}
+	flat := func(s string) string { return strings.ReplaceAll(s, "-", "_") }
+	return strings.Contains(flat(module.NEVRA.String()), flat(uname)), rpm.Dep{}
+}
+
+// moduleLine says why a kernel waits.
+func (s *solution) moduleLine(r reason) string {
+	text := s.nodes[r.a].pkg.NEVRA.String() + " waits for a build of the out-of-tree module " + s.nodes[r.b].pkg.Name
+	if r.dep.Name != "" {
+		return text + ": " + s.nodes[r.b].pkg.NEVRA.String() + " requires " + r.dep.String() + ", which this kernel does not provide"
+	}
+	return text + ": " + s.nodes[r.b].pkg.NEVRA.String() + " is not for it"
+}

@@ -1,0 +1,243 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// findRemovals picks the installed packages that policies remove: all that are named, less those that something needs that stays, the
+// running kernel, and what the host protects.
+func (p *problem) findRemovals() {
+	if !slices.ContainsFunc(p.h.Policies, func(r Rule) bool { return r.Action == ActionRemove }) {
+		return
+	}
+	p.removals = map[int32]*Rule{}
+	out := map[int32]bool{}
+	for n := range int32(p.installed) {
+		if r := p.removalRule(n); r != nil && p.keepsAnyway(n) == "" {
+			out[n] = true
+			p.removals[n] = r
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for m := range int32(p.installed) {
+			if out[m] {
+				continue
+			}
+			for _, d := range p.nodes[m].pkg.Requires {
+				for _, n := range p.missedNow(d, out) {
+					delete(out, n)
+					delete(p.removals, n)
+					changed = true
+				}
+			}
+		}
+	}
+}
+
+// removalRule returns the rule by which an installed package is to leave.
+func (p *problem) removalRule(n int32) *Rule {
+	pkg := p.nodes[n].pkg
+	r := p.name(pkg.Name).remove
+	if r == nil || !p.acts(pkg.Name) || !matchPackage(r.Pattern, pkg.NEVRA) {
+		return nil
+	}
+	return r
+}
+
+// keepsAnyway says what keeps a package whatever a policy wants.
+func (p *problem) keepsAnyway(n int32) string {
+	switch r := p.name(p.nodes[n].pkg.Name); {
+	case r.heldBecause != "":
+		return r.heldBecause
+	case r.stays != "":
+		return r.stays
+	case p.mustRun(n):
+		return "it is the running kernel, or may be"
+	}
+	return ""
+}
+
+// missedNow returns the packages of a removal that a requirement of the installed set cannot do without.
+func (p *problem) missedNow(d rpm.Dep, out map[int32]bool) []int32 {
+	if isRpmlib(d.Name) {
+		return nil
+	}
+	now := func(d rpm.Dep) []int32 { return p.installedFor(d) }
+	left := func(d rpm.Dep) []int32 {
+		return slices.DeleteFunc(p.installedFor(d), func(q int32) bool { return out[q] })
+	}
+	var all []int32
+	if d.IsRich() {
+		r, err := rpm.ParseRich(d.Name)
+		if err != nil || !evalRich(r, now) || evalRich(r, left) {
+			return nil
+		}
+		r.Leaves(func(leaf rpm.Dep) { all = append(all, now(leaf)...) })
+	} else {
+		if all = now(d); len(all) == 0 || len(left(d)) > 0 {
+			return nil
+		}
+	}
+	return slices.DeleteFunc(all, func(q int32) bool { return !out[q] })
+}
+
+// policyRemovals writes the removals that the result bears, and why the others do not happen.
+func (s *solution) policyRemovals() {
+	gone := map[rpm.NEVRA]bool{}
+	for _, r := range s.result.Set.Remove {
+		gone[r.NEVRA] = true
+	}
+	out := map[int32]bool{}
+	for n := range int32(s.installed) {
+		if s.removals != nil && s.removalRule(n) != nil && s.keepsAnyway(n) == "" && s.model[n] && !gone[s.nodes[n].pkg.NEVRA] {
+			out[n] = true
+		}
+	}
+	left := func(m int32) bool { return s.model[m] && !gone[s.nodes[m].pkg.NEVRA] }
+	for changed := true; changed && len(out) > 0; {
+		changed = false
+		for m := range int32(len(s.nodes)) {
+			if !left(m) || out[m] {
+				continue
+			}
+			for n := s.breaksAny(m, out); n >= 0; n = s.breaksAny(m, out) {
+				delete(out, n)
+				changed = true
+			}
+		}
+	}
+	for n := range int32(s.installed) {
+		rule := s.removalRule(n)
+		if s.removals == nil || rule == nil || gone[s.nodes[n].pkg.NEVRA] {
+			continue
+		}
+		pkg := s.nodes[n].pkg
+		if out[n] {
+			s.result.Set.Remove = append(s.result.Set.Remove, Remove{pkg.NEVRA, rulePolicy, "removed " + rule.by()})
+			continue
+		}
+		because := s.keepsAnyway(n)
+		if because == "" {
+			because = s.neededStill(n, out)
+		}
+		s.result.Set.Blocked = append(s.result.Set.Blocked, Blocked{pkg.NEVRA, pkg.NEVRA, ruleRemove,
+			fmt.Sprintf("to be removed %s; it stays: %s", rule.by(), because)})
+	}
+}
+
+// neededStill names what needs a package, or its update, after the result.
+func (s *solution) neededStill(n int32, out map[int32]bool) string {
+	try := map[int32]bool{n: true}
+	for m := range int32(len(s.nodes)) { // what takes its place counts as it
+		if s.model[m] && s.nodes[m].pkg.NameArch() == s.nodes[n].pkg.NameArch() {
+			try[m] = true
+		}
+	}
+	var who []string
+	for m := range int32(len(s.nodes)) {
+		if !s.model[m] || out[m] || try[m] {
+			continue
+		}
+		if s.breaksAny(m, try) >= 0 {
+			who = append(who, s.nodes[m].pkg.NEVRA.String())
+		}
+	}
+	const shown = 3
+	switch {
+	case len(who) == 0:
+		return "another build of it is wanted"
+	case len(who) > shown:
+		return strings.Join(who[:shown], ", ") + fmt.Sprintf(" and %d more need it", len(who)-shown)
+	case len(who) == 1:
+		return who[0] + " needs it"
+	}
+	return strings.Join(who, ", ") + " need it"
+}
+
+// blockedElse adds what keeps an item from being replaced, and a pin below what is installed.
+func (s *solution) blockedElse(it *item, have *rpm.Package, out []Blocked) []Blocked {
+	r := s.name(it.key.Name)
+	known := func(rule string) bool {
+		return slices.ContainsFunc(out, func(b Blocked) bool { return b.Rule == rule })
+	}
+	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && !known(rulePin) {
+		for _, id := range s.u.byName[it.key.Name] {
+			if c := &s.u.cands[id]; c.Arch == it.key.Arch && pinned(r.pin.Value, c.EVR) && rpm.Compare(c.EVR, have.EVR) < 0 {
+				out = append(out, Blocked{have.NEVRA, c.NEVRA, rulePin, r.decision.stays() + "; going down takes allow_downgrade"})
+				break
+			}
+		}
+	}
+	for _, ref := range s.u.obsoletes[it.key.Name] {
+		c := &s.u.cands[ref.id]
+		n := s.name(c.Name)
+		if c.Name == it.key.Name || !obsoletes(c.Package, have) || n.only || !slices.Contains(n.eligible, ref.id) || !mayObsolete(s.h.Arch, c.Arch, have.Arch) {
+			continue
+		}
+		rule, because := s.foreignObsoletes(c, have), ""
+		switch {
+		case r.hold != nil || r.heldBecause != "":
+			rule, because = ruleHold, r.heldBecause
+		case r.pin != nil:
+			rule, because = rulePin, r.stays
+		case r.stays != "":
+			rule, because = ruleProtected, r.stays
+		case rule == ruleOnly:
+			because = "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
+		case rule == ruleVendor:
+			because = fmt.Sprintf("it obsoletes %s; the vendor would change from %q to %q", it.key.Name, have.Vendor, c.Vendor)
+		}
+		if rule != "" && !known(rule) {
+			out = append(out, Blocked{have.NEVRA, c.NEVRA, rule, because})
+		}
+	}
+	return out
+}
+
+// blockedTarget lists what the target has and the host cannot get.
+func (s *solution) blockedTarget() {
+	line := func(n rpm.NEVRA, have rpm.NEVRA, rule, because string) {
+		s.result.Set.Blocked = append(s.result.Set.Blocked, Blocked{have, n, rule, because})
+	}
+	have := map[rpm.NameArch]rpm.NEVRA{}
+	for n := range s.installed {
+		have[s.nodes[n].pkg.NameArch()] = s.nodes[n].pkg.NEVRA
+	}
+	from := func(n rpm.NEVRA) rpm.NEVRA {
+		if h, ok := have[n.NameArch()]; ok {
+			return h
+		}
+		return n
+	}
+	for _, n := range s.gone() {
+		line(n, from(n), ruleMissing, "no repository of the view has it")
+	}
+	names := map[string]bool{}
+	for n := range s.target.set {
+		names[n.Name] = true
+	}
+	for _, name := range sortedKeys(names) {
+		for _, d := range s.name(name).dropped {
+			if c := &s.u.cands[d.cand]; s.target.set[c.NEVRA] && d.rule != ruleTarget {
+				line(c.NEVRA, from(c.NEVRA), d.rule, d.because)
+			}
+		}
+	}
+	for n := range int32(s.installed) {
+		pkg := s.nodes[n].pkg
+		if !s.model[n] || s.target.set[pkg.NEVRA] || s.target.keys[pkg.NameArch()] && !s.nodes[n].only {
+			continue
+		}
+		switch because := s.keepsAnyway(n); {
+		case because != "":
+			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: "+because)
+		default:
+			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: "+s.neededStill(n, nil))
+		}
+	}
+}

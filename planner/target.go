@@ -1,0 +1,220 @@
+package planner
+
+import (
+	"slices"
+
+	"cpacman/internal/rpm"
+)
+
+// target is the installed set that a rollback or a lock plan leads to: what a host had, or what another host has (PLAN-12).
+type target struct {
+	set  map[rpm.NEVRA]bool
+	keys map[rpm.NameArch]bool
+	lock bool
+}
+
+func newTarget(r *Request) *target {
+	t := &target{set: map[rpm.NEVRA]bool{}, keys: map[rpm.NameArch]bool{}, lock: r.Type == TypeLock}
+	for _, n := range r.Target {
+		if n.Name != "gpg-pubkey" {
+			t.set[n] = true
+			t.keys[n.NameArch()] = true
+		}
+	}
+	return t
+}
+
+// drops lets only the target's builds come in. They are asked for one by one: priorities and automatic use do not count. A rollback takes
+// back what was there, whatever was excluded or retracted since; a lock obeys both.
+func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because string) {
+	switch {
+	case !t.set[c.NEVRA]:
+		return ruleTarget, "the target does not have it"
+	case !t.lock:
+		return "", ""
+	}
+	for _, e := range [...]struct {
+		globs []string
+		by    string
+	}{{p.u.sources[c.source].Exclude, "repository " + p.u.sources[c.source].ID}, {p.h.Exclude, "the host"}, {p.r.Filter.Exclude, "the request"}} {
+		if g := firstMatch(e.globs, c.NEVRA); g != "" {
+			return ruleExclude, "excluded by " + e.by + ": " + g
+		}
+	}
+	if id, ok := p.u.retracted[c.NEVRA]; ok {
+		return ruleRetracted, "retracted by " + id
+	}
+	if !p.u.sources[c.source].allows(c.Name) {
+		return ruleOnly, "repository " + p.u.sources[c.source].ID + " is limited to other names"
+	}
+	return r.drops(c.Package, len(r.installed) > 0)
+}
+
+// freeToLeave tells whether an installed package may leave by rpm -e because the target does not have it.
+func (p *problem) freeToLeave(n int32) bool {
+	if p.target == nil || int(n) >= p.installed || p.target.set[p.nodes[n].pkg.NEVRA] {
+		return false
+	}
+	r := p.name(p.nodes[n].pkg.Name)
+	if key := p.nodes[n].pkg.NameArch(); p.target.keys[key] && !p.nodes[n].only && !slices.ContainsFunc(r.installed, func(m int32) bool {
+		return p.nodes[m].pkg.Arch == key.Arch && p.target.set[p.nodes[m].pkg.NEVRA]
+	}) {
+		return false // it leaves for the build that the target has, if that can be had
+	}
+	return r.heldBecause == "" && r.stays == "" && !p.mustRun(n)
+}
+
+// mustRun tells whether an installed package is, or may be, the running kernel.
+func (p *problem) mustRun(n int32) bool {
+	return p.nodes[n].only && (p.h.RunningKernel == "" || isRunning(p.nodes[n].pkg, p.h.RunningKernel))
+}
+
+// mayVanish tells whether an installed package may leave with nothing in its place.
+func (p *problem) mayVanish(n int32) bool {
+	return p.freeToLeave(n) || len(p.duplicates(n)) > 0
+}
+
+// duplicates lists, in a repair, the other builds that are installed of the same name.arch: one of them is enough (PLAN-16).
+func (p *problem) duplicates(n int32) []int32 {
+	if p.r.Type != TypeRepair || p.nodes[n].only || int(n) >= p.installed || p.name(p.nodes[n].pkg.Name).heldBecause != "" {
+		return nil
+	}
+	var out []int32
+	for _, m := range p.name(p.nodes[n].pkg.Name).installed {
+		if m != n && p.nodes[m].pkg.Arch == p.nodes[n].pkg.Arch {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// unless is the literal that a node is not in the way of the transaction itself: what leaves by rpm -e after it still is.
+func (p *problem) unless(n int32) lit {
+	if int(n) >= p.installed || p.target != nil || len(p.duplicates(n)) == 0 {
+		return neg(n)
+	}
+	x := p.sat.newVar() // true only when something of the transaction erases it
+	p.sat.add(p.because(whyStays, n, -1, rpm.Dep{}), append(kept(p.erasers(n)), neg(x))...)
+	p.sat.add(p.because(whyRich, n, -1, rpm.Dep{}), neg(x), neg(n))
+	return pos(x)
+}
+
+// mend makes a fault that the host has a goal of a repair: the literals are what would end it.
+func (p *problem) mend(kind reasonKind, a, b int32, d rpm.Dep, lits []lit) {
+	if p.r.Type != TypeRepair {
+		return
+	}
+	x := pos(p.sat.newVar())
+	p.sat.add(p.because(kind, a, b, d), append(lits, x.not())...)
+	p.mended = append(p.mended, x)
+}
+
+// mendDuplicates adds the goals that of each name.arch one build is left, the newest before others.
+func (p *problem) mendDuplicates() {
+	for n := range int32(p.installed) {
+		for _, m := range p.duplicates(n) {
+			if n < m { // installed nodes are in NEVRA order: the older one goes
+				p.mend(whyOneBuild, n, m, rpm.Dep{}, []lit{neg(n), neg(m)})
+				p.leave = append(p.leave, n)
+			}
+		}
+	}
+	slices.Sort(p.leave)
+	p.leave = slices.Compact(p.leave)
+}
+
+// gone lists the target's builds that no repository of the view has and that are not installed.
+func (p *problem) gone() []rpm.NEVRA {
+	if p.target == nil {
+		return nil
+	}
+	have := map[rpm.NEVRA]bool{}
+	for n := range p.installed {
+		have[p.nodes[n].pkg.NEVRA] = true
+	}
+	var out []rpm.NEVRA
+	for n := range p.target.set {
+		if have[n] || archRank(p.h.Arch, n.Arch) < 0 {
+			continue
+		}
+		if !slices.ContainsFunc(p.u.byName[n.Name], func(id int32) bool { return p.u.cands[id].NEVRA == n }) {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, rpm.CompareNEVRA)
+	return out
+}
+
+// before splits what leaves by rpm -e: true for what has to go ahead of the transaction, because rpm would refuse it otherwise (design
+// 5, Rollback).
+func (s *solution) before(removed []int32) map[int32]bool {
+	first := map[int32]bool{}
+	here := func(q int32) bool { // after the transaction
+		return s.model[q] && !s.laterStep(q) || slices.Contains(removed, q) && !first[q]
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, n := range removed {
+			if !first[n] && (s.inTheWay(n) || s.breaksThen(n, here)) {
+				first[n], changed = true, true
+			}
+		}
+	}
+	return first
+}
+
+// inTheWay tells whether something that comes in and a package that leaves do not stand each other.
+func (s *solution) inTheWay(n int32) bool {
+	pkg := s.nodes[n].pkg
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+		if !s.model[m] {
+			continue
+		}
+		q := s.nodes[m].pkg
+		switch {
+		case q.Name == pkg.Name && !s.nodes[m].only && !disjoint(q, pkg) && q.Arch != pkg.Arch, obsoletes(pkg, q),
+			s.clash(n, m), s.clash(m, n):
+			return true
+		}
+	}
+	return false
+}
+
+// clash tells whether a conflicts with b, or may: boolean expressions are taken for conflicts with all they name.
+func (s *solution) clash(a, b int32) bool {
+	for _, d := range s.nodes[a].pkg.Conflicts {
+		leaves := []rpm.Dep{d}
+		if d.IsRich() {
+			leaves = nil
+			if r, err := rpm.ParseRich(d.Name); err == nil {
+				r.Leaves(func(l rpm.Dep) { leaves = append(leaves, l) })
+			}
+		}
+		for _, l := range leaves {
+			if slices.Contains(s.providersOf(l), b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// breaksThen tells whether a package that leaves later would miss something until then.
+func (s *solution) breaksThen(n int32, here func(int32) bool) bool {
+	now := func(d rpm.Dep) []int32 { return s.installedFor(d) }
+	then := func(d rpm.Dep) []int32 {
+		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
+	}
+	for _, d := range s.nodes[n].pkg.Requires {
+		switch {
+		case isRpmlib(d.Name):
+		case d.IsRich():
+			if r, err := rpm.ParseRich(d.Name); err == nil && evalRich(r, now) && !evalRich(r, then) {
+				return true
+			}
+		case len(now(d)) > 0 && len(then(d)) == 0:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""Runs the planner, dnf and libsolv over the same repositories and installed sets, and prints agreement and every difference with
+the rule that explains it. README.md says how to read the result."""
+import argparse
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+AGREE = 0.99  # of the cases that are not explained by a rule
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--data", required=True, help="the directory of reference data")
+    p.add_argument("--program", required=True, help="the planner's side of the harness, built")
+    p.add_argument("--out", default="peer.json", help="JSON with every difference; written line by line into FILE.lines as they come")
+    p.add_argument("--sets", type=int, default=200, help="random sets of el7; the other populations are in proportion")
+    p.add_argument("--seed", default="1")
+    p.add_argument("--only", default="", help="populations, by comma")
+    p.add_argument("--set", default="", help="only the set of this name, with --only its population")
+    p.add_argument("--request", default="", help="only requests whose words begin so")
+    p.add_argument("--no-solv", action="store_true")
+    return p.parse_args()
+
+
+def populations(maker, count, only):
+    """The populations in the order in which they are run; each is made when its turn comes."""
+    part = max(1, count // 5)
+    return [(name, make) for name, make in (
+        ("rhel72-a", lambda: maker.host("rhel72-a", "el7-72-to-73/installed/rhel72-a.primary.xml.gz", "x86_64", maker.el7, None, 0)),
+        ("centos60", lambda: maker.host("centos60", "el6-63z/installed/centos60.primary.xml.gz", "x86_64", maker.el6, 40, 40)),
+        ("el7-random", lambda: maker.random_el7(count)),
+        ("el6-aged", lambda: maker.aged("el6-aged", maker.el6[0], "x86_64", part, 2000)),
+        ("el6-i686", lambda: maker.open_sets("el6-i686", maker.el6[0], max(1, part // 2), "i686",
+                                             maker.names_of("el6-63z/hosts/rhel64-i686-a.rpmqa"))),
+        ("el6-middle", lambda: maker.middle(part, 1500)),
+        ("el7-down", lambda: maker.down_el7(part)),
+        ("f25-open", lambda: maker.open_sets("f25-open", maker.f25(), max(1, part // 2))),
+    ) if not only or name in only.split(",")]
+
+
+class Runner:
+    """Runs populations and keeps the account."""
+
+    def __init__(self, args, work):
+        from peers import Ours
+        self.args, self.work = args, work
+        self.ours = Ours(args.program)
+        self.stream = open(args.out + ".lines", "w")
+        self.cases, self.seconds = [], collections.Counter()
+
+    def run(self, pop):
+        from peers import Solv
+        self.ours.ask("view", repos=pop.repos, cache=os.path.join(self.work, "index"))
+        solver = None if self.args.no_solv else Solv(pop.repos, pop.arch)
+        for name, installed, requests in pop.sets():
+            wanted = [r for r in requests if str(r).startswith(self.args.request)]
+            root = os.path.join(self.work, "root")
+            shutil.rmtree(root, ignore_errors=True)
+            os.makedirs(root)
+            try:
+                self.one_set(pop, name, installed, wanted, root, solver)
+            except Exception as e:  # one set that cannot be asked must not end a run of hours; it counts as unexplained
+                self.note({"population": pop.name, "set": name, "peer": "dnf", "request": "-", "verdict": "unexplained", "rules": [],
+                           "detail": {"failed": f"{type(e).__name__}: {e}"}})
+
+    def one_set(self, pop, name, installed, requests, root, solver):
+        import metadata
+        from peers import Dnf
+        from weigh import Host
+        primary = os.path.join(root, "primary.xml")
+        with open(primary, "wb") as f:
+            f.write(metadata.primary(installed))
+        make_database(self.args.data, primary, root)
+        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0)
+        start = time.time()
+        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name))
+        plain = []  # dnf with notices as cpacman reads them; opened when a difference asks for it
+        if pop.plain != pop.repos:
+            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name))]
+        self.seconds["dnf sack"] += time.time() - start
+        if not told["count"] == theirs.installed == len(installed):
+            raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
+        host = Host(installed, pop.packages, pop.arch, pop.advisories)
+        common = {"population": pop.name, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
+        for request in requests:
+            self.one_request(host, request, theirs, common, plain)
+        if solver and any(r.kind == "all" for r in requests):
+            solver.host(primary)
+            self.second(host, solver, common, theirs)
+        for d in [theirs] + [d for d in plain if not callable(d)]:
+            d.close()
+
+    def one_request(self, host, request, theirs, common, plain):
+        from peers import Failed
+        from weigh import NOTICES, explain
+        case = {**common, "peer": "dnf", "request": str(request)}
+        try:
+            start = time.time()
+            mine = self.ours.plan(request)
+            middle = time.time()
+            other = theirs.ask(request)
+            self.seconds["planner"] += middle - start
+            self.seconds["dnf"] += time.time() - middle
+            self.seconds["requests"] += 1
+            case["in"], case["out"] = len(mine[0]), len(mine[1])
+            first = []
+            if mine != other and plain and request.kind not in ("all", "package", "downgrade"):
+                if callable(plain[0]):
+                    plain[0] = plain[0]()
+                again = plain[0].ask(request)
+                if again != other:
+                    first, theirs, other = [NOTICES], plain[0], again
+            verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x),
+                                             lambda c: self.ours.check(request, c), theirs.possible)
+            if first:
+                verdict, rules = "explained" if verdict == "same" else verdict, first + rules
+        except Failed as e:
+            verdict, rules, detail = "unexplained", [], {"failed": str(e)}
+        self.note({**case, "verdict": verdict, "rules": rules, "detail": detail})
+
+    def second(self, host, solver, common, theirs):
+        """libsolv without dnf, upgrade all: only sets that dnf answers in the same way count for us, the rest is between the two."""
+        from peers import Failed, Request
+        request = Request("all")
+        try:
+            mine, other = self.ours.plan(request), solver.upgrade_all()
+            same = mine == other
+            verdict = "same" if same else "as dnf" if other == theirs.ask(request) else "differs from dnf too"
+        except Failed as e:
+            verdict = "failed: " + str(e)
+        self.note({**common, "peer": "solv", "request": "all", "verdict": verdict, "rules": [], "detail": {}})
+
+    def note(self, case):
+        self.cases.append(case)
+        self.stream.write(json.dumps(case) + "\n")
+        self.stream.flush()
+        if case["verdict"] == "unexplained":
+            print(f"UNEXPLAINED {case['set']} {case['request']}: {json.dumps(case['detail'])[:600]}", flush=True)
+
+
+def make_database(data, primary, root):
+    tool = os.path.join(data, "..", "scripts", "mkrpmdb.py")
+    subprocess.run([sys.executable, tool, primary, root], check=True, stdout=subprocess.DEVNULL)
+
+
+def table(cases):
+    """Lines: for each population its sets, and for each kind of request what came of it and by which rules."""
+    pops = collections.OrderedDict()
+    for c in cases:
+        pops.setdefault(c["population"], []).append(c)
+    lines = [f"{'population':12} {'request':16} {'cases':>6} {'same':>6} {'by rule':>8} {'unexplained':>12}"]
+    for pop, mine in pops.items():
+        sets = {c["set"]: c for c in mine if "packages" in c}
+        if sets:
+            sizes = [c["packages"] for c in sets.values()]
+            broken = sum(c["pre_broken"] > 0 for c in sets.values())
+            lines.append(f"{pop}: {len(sets)} sets of {min(sizes)} to {max(sizes)} packages, {broken} broken before")
+        kinds = collections.OrderedDict()
+        for c in mine:
+            if c["peer"] == "dnf":
+                kinds.setdefault(c["request"].split(" ")[0], []).append(c)
+        for kind, l in kinds.items():
+            n = collections.Counter(c["verdict"] for c in l)
+            lines.append(f"{'':12} {kind:16} {len(l):6} {n['same']:6} {n['explained']:8} {n['unexplained']:12}")
+            rules = collections.Counter(" + ".join(c["rules"]) for c in l if c["verdict"] == "explained")
+            lines += [f"{'':15} {count:5}  {rule}" for rule, count in rules.most_common()]
+        second = collections.Counter(c["verdict"] for c in mine if c["peer"] == "solv")
+        lines += [f"{'':12} {'libsolv, all:':16} " + ", ".join(f"{n} {verdict}" for verdict, n in second.most_common())] if second else []
+    return lines
+
+
+def prepare_home(work):
+    """Debian's rpm keeps its database in HOME unless told: dnf and rpm must find the one of the installroot."""
+    home = os.path.join(work, "home")
+    os.makedirs(home)
+    with open(os.path.join(home, ".rpmmacros"), "w") as f:
+        f.write("%_dbpath /var/lib/rpm\n")
+    os.environ["HOME"] = home
+
+
+def main():
+    args = arguments()
+    work = tempfile.mkdtemp(prefix="cpacman-peer.")
+    prepare_home(work)  # before rpm is loaded
+    from populations import Maker
+    runner = Runner(args, work)
+    try:
+        for name, make in populations(Maker(args.data, work, args.seed, args.set), args.sets, args.only):
+            start = time.time()
+            runner.run(make())
+            print(f"{name}: {time.time() - start:.0f} s", flush=True)
+    finally:
+        runner.ours.close()
+        shutil.rmtree(work, ignore_errors=True)
+    return report(args, runner)
+
+
+def report(args, runner):
+    print("\n".join(table(runner.cases)))
+    asked = [c for c in runner.cases if c["peer"] == "dnf"]
+    counts = collections.Counter(c["verdict"] for c in asked)
+    agree = counts["same"] / max(1, counts["same"] + counts["unexplained"])
+    print(f"{len(asked)} cases: {counts['same']} same, {counts['explained']} explained by a rule, {counts['unexplained']} unexplained; "
+          f"agreement {agree:.2%}; seconds in all: " + ", ".join(f"{k} {v:.1f}" for k, v in runner.seconds.items()))
+    with open(args.out, "w") as f:
+        json.dump({"seed": args.seed, "sets": args.sets, "counts": counts, "agreement": agree, "seconds": runner.seconds, "cases": runner.cases},
+                  f, indent=1)
+    if not asked:
+        print("peer: nothing was compared", file=sys.stderr)
+    return 1 if not asked or counts["unexplained"] or agree < AGREE else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

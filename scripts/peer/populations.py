@@ -1,0 +1,248 @@
+"""The installed sets and repositories that are compared, and what is asked of each."""
+import os
+import random
+from xml.etree import ElementTree
+
+import draw
+import metadata
+from peers import Request
+
+
+class Population:
+    """Installed sets before one view. sets() yields (name, packages, requests)."""
+
+    def __init__(self, name, arch, repos, sets, plain=None):
+        self.name, self.arch, self.repos, self.sets = name, arch, repos, sets
+        self.plain = plain or repos  # the same repositories with notices as cpacman reads them
+        self.advisories = [a for r in self.plain for a in advisories(r["path"])]
+        found = {}
+        for r in repos:
+            for p in metadata.read_packages(metadata.metadata_file(r["path"], "primary")):
+                found.setdefault(p.nevra, p)
+        self.packages = list(found.values())
+        self.newest = {}
+        for p in self.packages:
+            if p.na not in self.newest or metadata.compare(p.evr, self.newest[p.na].evr) > 0:
+                self.newest[p.na] = p
+
+    def upgradable(self, installed):
+        """Names of the set that have a newer build of the same arch."""
+        return sorted({p.name for p in installed if p.na in self.newest and metadata.compare(self.newest[p.na].evr, p.evr) > 0})
+
+    def lower(self, installed):
+        """Builds of the view next below an installed package of one arch that is not install-only."""
+        best = {}
+        have = {p.name: p for p in installed}
+        twice = {p.name for p in installed if have[p.name] is not p}
+        for p in self.packages:
+            i = have.get(p.name)
+            if i and p.name not in twice and p.arch == i.arch and not i.only() and metadata.compare(p.evr, i.evr) < 0 and (
+                    p.name not in best or metadata.compare(p.evr, best[p.name].evr) > 0):
+                best[p.name] = p
+        return sorted(p.nevra for p in best.values())
+
+    def applicable(self, installed):
+        """Advisories that list a build newer than an installed one."""
+        have = {p.na: p for p in installed}
+        return sorted({a["id"] for a in self.advisories for name, evr, arch in a["packages"]
+                       if (name, arch) in have and metadata.compare(evr, have[name, arch].evr) > 0})
+
+
+def advisories(path):
+    """The advisories of a repository, in few words."""
+    out = []
+    for text in metadata.all_updateinfo(path):
+        for u in ElementTree.fromstring(text.encode()).iter("update"):
+            pkgs = [(p.get("name"), (p.get("epoch") or "0", p.get("version"), p.get("release")), p.get("arch")) for p in u.iter("package")]
+            out.append({"id": u.findtext("id"), "type": (u.get("type") or "").lower(), "status": (u.get("status") or "").lower(), "packages": pkgs})
+    return out
+
+
+def some(rnd, what, count):
+    return sorted(rnd.sample(what, min(count, len(what))))
+
+
+def repo(ident, path):
+    return {"id": ident, "path": os.path.abspath(path), "priority": 99}
+
+
+class Maker:
+    """Makes populations from the data directory; work is a directory for repositories that it writes. Sets whose name does not begin with
+    pick are not drawn."""
+
+    def __init__(self, data, work, seed, pick=""):
+        self.data, self.work, self.seed, self.pick = data, work, seed, pick
+        base = os.path.join(data, "el7-72-to-73")
+        self.el7 = [repo("server", os.path.join(base, "rhel-7.3-beta/Server")), repo("optional", os.path.join(base, "rhel-7.3-beta/Server-optional"))]
+        self.el6 = [repo("el6", os.path.join(data, "el6-63z/rhel-6server"))]
+        self._plain = {}
+
+    def numbers(self, name, count):
+        """The numbers of the sets to draw: all, or the one that was picked."""
+        return [i for i in range(count) if self.pick in ("", name, f"{name}-{i}")]
+
+    def plain(self, repos):
+        """Copies of repositories with notices as cpacman reads them; those without notices are the same."""
+        out = []
+        for r in repos:
+            if metadata.all_updateinfo(r["path"]):
+                if r["path"] not in self._plain:
+                    self._plain[r["path"]] = os.path.join(self.work, f"plain-{len(self._plain)}")
+                    packages = metadata.read_packages(metadata.metadata_file(r["path"], "primary"))
+                    metadata.with_epochs(r["path"], packages, self._plain[r["path"]])
+                r = {**r, "path": self._plain[r["path"]]}
+            out.append(r)
+        return out
+
+    def host(self, name, path, arch, repos, names, notices):
+        """One real host; names and notices bound how many single packages and advisories are asked for, None is all."""
+        installed = metadata.read_packages(os.path.join(self.data, path))
+
+        def sets():
+            rnd = random.Random(f"{self.seed} {name}")
+            pick = self.population.upgradable(installed)
+            ids = self.population.applicable(installed)
+            requests = [Request("all")] + ([Request(k) for k in ("security", "security-newest", "bugfix")] if ids else [])
+            requests += [Request("package", n) for n in (pick if names is None else some(rnd, pick, names))]
+            for i in ids if notices is None else some(rnd, ids, notices):
+                requests += [Request("advisory", i), Request("advisory-newest", i)]
+            yield name, installed, requests
+
+        self.population = Population(name, arch, repos, sets, self.plain(repos))
+        return self.population
+
+    def random_el7(self, count):
+        """Sets from CentOS 7.2 before RHEL 7.3; a quarter with i686 packages, a quarter broken."""
+        old = os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os")
+        primary = metadata.metadata_file(old, "primary")
+
+        def sets():
+            drawer = draw.Drawer(metadata.read_packages(primary), [(primary, None)], "x86_64")
+            for i in self.numbers("el7", count):
+                rnd = random.Random(f"{self.seed} el7 {i}")
+                pkgs = drawer.draw(rnd, 50, 3000, foreign=0.15 if i % 4 == 1 else 0.0)
+                if i % 4 == 2:
+                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
+                yield f"el7-{i}", pkgs, [Request("all")] + [Request("package", n) for n in some(rnd, pop.upgradable(pkgs), 4)]
+
+        pop = Population("el7-random", "x86_64", self.el7, sets)
+        return pop
+
+    def down_el7(self, count):
+        """Sets from RHEL 7.3 with CentOS 7.2 in the view: everything is up to date, and single packages go back."""
+        old = os.path.join(self.work, "centos72")
+        metadata.copy_without_absent(os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os"), old)
+        parts = [(metadata.metadata_file(r["path"], "primary"), metadata.metadata_file(r["path"], "filelists")) for r in self.el7]
+
+        def sets():
+            packages = {}
+            for primary, lists in parts:
+                packages.update((p.nevra, p) for p in metadata.with_required_files(metadata.read_packages(primary), lists))
+            drawer = draw.Drawer(packages.values(), parts, "x86_64")
+            for i in self.numbers("el7-down", count):
+                rnd = random.Random(f"{self.seed} down {i}")
+                pkgs = drawer.draw(rnd, 50, 1500, foreign=0.15 if i % 4 == 1 else 0.0)
+                if i % 4 == 2:
+                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
+                yield f"el7-down-{i}", pkgs, [Request("all")] + [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 8)]
+
+        pop = Population("el7-down", "x86_64", self.el7 + [repo("centos72", old)], sets)
+        return pop
+
+    def aged(self, name, source, arch, count, most):
+        """Sets from a repository with one build of everything, part of them at a build that is made older."""
+        primary = metadata.metadata_file(source["path"], "primary")
+
+        def sets():
+            lists = metadata.metadata_file(source["path"], "filelists")
+            drawer = draw.Drawer(metadata.with_required_files(metadata.read_packages(primary), lists), [(primary, lists)], arch)
+            for i in self.numbers(name, count):
+                rnd = random.Random(f"{self.seed} {name} {i}")
+                pkgs = drawer.draw(rnd, 50, most, foreign=0.15 if i % 4 == 1 else 0.0)
+                pkgs = draw.age(rnd, pkgs, rnd.uniform(0.1, 0.9))
+                if i % 4 == 2:
+                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
+                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs)
+
+        pop = Population(name, arch, [source], sets, self.plain([source]))
+        return pop
+
+    @staticmethod
+    def kinds(rnd, pop, pkgs):
+        requests = [Request("all")]
+        if pop.advisories:
+            requests += [Request("security"), Request("security-newest"), Request("bugfix")]
+        requests += [Request("package", n) for n in some(rnd, pop.upgradable(pkgs), 4)]
+        for i in some(rnd, pop.applicable(pkgs), 5):
+            requests += [Request("advisory", i), Request("advisory-newest", i)]
+        return requests
+
+    def middle(self, count, most):
+        """Sets two builds behind, the build between them in a second repository with advisories of its own: the version that
+        fixes is not the newest."""
+        source = self.el6[0]
+        primary, lists = (metadata.metadata_file(source["path"], k) for k in ("primary", "filelists"))
+        packages = metadata.with_required_files(metadata.read_packages(primary), lists)
+        rnd = random.Random(f"{self.seed} middle")
+        between = draw.age(rnd, packages, 1.0, "0.")
+        between = [p for p in between if p.release.startswith("0.")]
+        path = os.path.join(self.work, "middle")
+        metadata.write_repo(path, {"primary": metadata.primary(between), "filelists": metadata.filelists(between),
+                                   "updateinfo": notices(rnd, between)})
+
+        def sets():
+            drawer = draw.Drawer(packages, [(primary, lists)], "x86_64")
+            for i in self.numbers("el6-middle", count):
+                rnd = random.Random(f"{self.seed} middle {i}")
+                pkgs = drawer.draw(rnd, 50, most, foreign=0.15 if i % 4 == 1 else 0.0)
+                pkgs = draw.age(rnd, pkgs, rnd.uniform(0.2, 0.9), "0.0.")
+                if i % 4 == 2:
+                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
+                yield f"el6-middle-{i}", pkgs, self.kinds(rnd, pop, pkgs)
+
+        pop = Population("el6-middle", "x86_64", [self.el6[0], repo("middle", path)], sets, self.plain([self.el6[0], repo("middle", path)]))
+        return pop
+
+    def open_sets(self, name, source, count, arch="x86_64", names=None):
+        """Sets from a repository that is not closed: nearly every package is broken before, which the plan must take as given."""
+        packages = metadata.read_packages(metadata.metadata_file(source["path"], "primary"))
+
+        def sets():
+            for i in self.numbers(name, count):
+                rnd = random.Random(f"{self.seed} {name} {i}")
+                pkgs = [p for p in packages if p.arch in (arch, "noarch") and (names is None or p.name in names)]
+                pkgs = rnd.sample(pkgs, min(len(pkgs), rnd.randint(50, 400)))
+                seen = {}
+                for p in sorted(pkgs, key=lambda p: p.nevra):
+                    seen[p.na] = p
+                pkgs = draw.age(rnd, list(seen.values()), rnd.uniform(0.2, 0.9))
+                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs)
+
+        pop = Population(name, arch, [source], sets, self.plain([source]))
+        return pop
+
+    def names_of(self, listing):
+        """The package names of an rpm -qa listing."""
+        with open(os.path.join(self.data, listing)) as f:
+            return {line.strip().rsplit("-", 2)[0] for line in f if line.strip()}
+
+    def f25(self):
+        return repo("f25", os.path.join(self.data, "rpmmd-formats/f25-override"))
+
+
+def notices(rnd, packages):
+    """An updateinfo in which a third of the source packages has an advisory, half of them security."""
+    groups = {}
+    for p in packages:
+        groups.setdefault(p.source, []).append(p)
+    out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']
+    for n, source in enumerate(sorted(groups)):
+        if rnd.random() < 0.67:
+            continue
+        kind = rnd.choice(("security", "bugfix"))
+        out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>MID-{n}</id><title>x</title><severity>Important</severity>'
+                   '<issued date="2012-01-01 00:00:00"/><pkglist><collection short="x"><name>x</name>')
+        out += [f'<package name="{p.name}" version="{p.version}" release="{p.release}" epoch="{p.epoch}" arch="{p.arch}" src="x">'
+                f"<filename>{p.name}-{p.version}-{p.release}.{p.arch}.rpm</filename></package>" for p in groups[source]]
+        out.append("</collection></pkglist></update>")
+    return ("\n".join(out) + "\n</updates>\n").encode()

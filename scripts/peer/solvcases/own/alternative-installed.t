@@ -1,0 +1,19 @@
+# One alternative is installed already and can move: it is taken.
+# Made by this project; the result is what libsolv 0.7.23 answers with the settings of dnf.
+repo system 0 testtags <inline>
+#>=Ver: 2.0
+#>=Pkg: c 1 1 x86_64
+#>=Pkg: z 1 1 x86_64
+repo available 0 testtags <inline>
+#>=Ver: 2.0
+#>=Pkg: a 1 1 x86_64
+#>=Obs: c < 5
+#>=Pkg: z 2 1 x86_64
+#>=Obs: c
+system x86_64 rpm system
+poolflags implicitobsoleteusescolors
+solverflags allowvendorchange keepexplicitobsoletes bestobeypolicy keeporphans yumobsoletes ignorerecommended
+job update all packages
+result transaction,problems <inline>
+#>erase c-1-1.x86_64@system z-2-1.x86_64@available
+#>upgrade z-1-1.x86_64@system z-2-1.x86_64@available

@@ -1,0 +1,21 @@
+# One alternative replaces another package as well: one new package serves both.
+# Made by this project; the result is what libsolv 0.7.23 answers with the settings of dnf.
+repo system 0 testtags <inline>
+#>=Ver: 2.0
+#>=Pkg: c 1 1 x86_64
+#>=Pkg: x 1 1 x86_64
+repo available 0 testtags <inline>
+#>=Ver: 2.0
+#>=Pkg: d 1 1 x86_64
+#>=Obs: c
+#>=Pkg: e 1 1 x86_64
+#>=Obs: c < 3
+#>=Obs: x
+system x86_64 rpm system
+poolflags implicitobsoleteusescolors
+solverflags allowvendorchange keepexplicitobsoletes bestobeypolicy keeporphans yumobsoletes ignorerecommended
+job update all packages
+result transaction,problems <inline>
+#>erase c-1-1.x86_64@system e-1-1.x86_64@available
+#>erase x-1-1.x86_64@system e-1-1.x86_64@available
+#>install e-1-1.x86_64@available

@@ -1,0 +1,280 @@
+"""Compares two transactions and explains what differs, by rules that code re-checks.
+
+Two things explain a difference. A hard rule: the peer's transaction does something that cpacman forbids; the peer is asked again
+with just that excluded, until it does nothing forbidden. A preference: both transactions obey every rule, and ours comes first in
+the written order of preferences. What neither explains is unexplained."""
+import re
+from functools import cmp_to_key
+
+import metadata
+
+LINES = {"x86_64": ("x86_64", "i686", "i586", "i486", "i386"), "i686": ("i686", "i586", "i486", "i386")}
+ROUNDS = 40  # re-askings of one case, at most
+
+SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
+NOTICES = "notices without an epoch take the repository's (internal/repo)"
+NEWER = "only a newer build replaces one: no reinstall, nothing lowered (PLAN-3)"
+MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
+STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
+BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "obsoleted": OBSOLETES, "hold": "hold", "execution": LOCKSTEP,
+            "module": MODULES}
+PREFERENCES = ("preference 1: more of what was asked for moves", "preference 2: replaced by all that replace it",
+               "preference 3: the best target", "preference 4: new packages at their newest, native first",
+               "preference 5: fewer new packages", "preference 6: fewer packages moved that nobody asked for")
+TIE = "tie: equal in every preference"
+
+
+class Host:
+    """An installed set before a view: what the rules need to know of both."""
+
+    def __init__(self, installed, candidates, arch, advisories=()):
+        self.arch, self.installed, self.advisories = arch, installed, advisories
+        self.inst = {}
+        for p in installed:
+            self.inst.setdefault(p.name, []).append(p)
+        self.cands = {}
+        for p in candidates:
+            if self.rank(p.arch) is not None:
+                self.cands.setdefault(p.name, []).append(p)
+        self.by_nevra = {p.nevra: p for p in candidates}
+        self.installed_by = {p.nevra: p for p in installed}
+
+    def rank(self, arch):
+        line = ("noarch",) + LINES.get(self.arch, (self.arch,))
+        return max(0, line.index(arch) - 1) if arch in line else None
+
+    def only(self, name):
+        return any(p.only() for p in self.inst.get(name, []) + self.cands.get(name, []))
+
+    def incoming(self, change):
+        return [self.by_nevra[n] for n in sorted(change[0])]
+
+    def outgoing(self, change):
+        return [self.installed_by[n] for n in sorted(change[1]) if n in self.installed_by]
+
+
+def forbidden(host, change, lower=False):
+    """What a transaction does against the rules that need no search: [(rule, what to exclude)]. lower: builds may go down."""
+    out = []
+    coming, leaving = host.incoming(change), host.outgoing(change)
+    for p in coming:
+        arches = {i.arch for i in host.inst.get(p.name, [])}
+        if arches and p.arch not in arches:
+            out.append((SAME_ARCH, p.na))
+        elif any(i.arch == p.arch and metadata.compare(p.evr, i.evr) <= (-2 if lower else 0) or p.nevra == i.nevra
+                 for i in host.inst.get(p.name, [])):
+            out.append((NEWER, p.nevra))
+    for q in leaving:
+        by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
+        if by and not any(p.na == q.na for p in coming) and not any(host.rank(p.arch) == 0 or p.arch == q.arch for p in by):
+            out += [(SAME_ARCH, p.nevra) for p in by]
+    for name in sorted({p.name for p in coming}):
+        if host.only(name):
+            continue
+        builds = [p for p in coming if p.name == name]
+        stay = [p for p in host.inst.get(name, []) if p.nevra not in change[1]]
+        if len({p.evr for p in builds + stay}) > 1:
+            top = max((p.evr for p in builds), key=cmp_to_key(metadata.compare))
+            out += [(LOCKSTEP, p.nevra) for p in builds if p.evr == top]
+    return out
+
+
+def from_faults(faults, host, change):
+    """The rule by which our checker refuses a peer's transaction, with what to exclude; None when a fault has no rule. Of several rules the
+    first: the others may follow from it."""
+    out = []
+    only = any(host.only(p.name) for p in host.incoming(change))
+    for f in faults:
+        text = re.sub(r"^after [^:]*: ", "", f["Text"])
+        names = [n for n in re.findall(r"[^\s,]+-[^\s,]+-[^\s,]+\.[a-z0-9_]+", text) if n in change[0]]
+        rule = BY_FAULT.get(f["Kind"])
+        if not rule and only and f["Text"].startswith("after the upgrade: "):
+            rule = STEPS
+        if not rule or not names or rule == MODULES and not waits(host, change, names[0], text):
+            return None
+        out.append((rule, names[0]))
+    first = next((r for r in (MODULES, LOCKSTEP, OBSOLETES) if any(r == rule for rule, _ in out)), None)
+    return [o for o in out if first is None or o[0] == first]
+
+
+def waits(host, change, kernel, text):
+    """Whether metadata prove what the checker says of a kernel: no build of a module, before or in the transaction, serves it."""
+    k = host.by_nevra[kernel]
+    after = [p for p in host.installed if p.nevra not in change[1]] + host.incoming(change)
+    module = host.installed_by.get(text.rsplit(" ", 1)[-1])
+    return bool(module) and not any(serves(p, k, after) for p in after if p.name == module.name)
+
+
+def serves(module, kernel, after):
+    """Whether a build of a module is for a kernel: everything that it needs of kernels and other modules is there, or its range of
+    kernel-modules takes the kernel in, or its files say so. What has none of these signs is no module."""
+    needs = [d for d in module.deps("requires") if d[0].startswith(("kernel(", "ksym(")) or d[0] == "kernel-uname-r"]
+    if needs:
+        there = [d for p in after if p is kernel or not p.only() for d in p.deps("provides")]
+        return all(any(name == n and (not f or within_exact(evr, f, e)) for n, _, evr in there) for name, f, e in needs)
+    build = ("0", kernel.version, f"{kernel.release}.{kernel.arch}")
+    if any(name == "kernel-modules" and metadata.within(build, flags, evr) for name, flags, evr in module.deps("provides")):
+        return True
+    trees = [f.removeprefix("/usr").split("/")[3] for f in module.files() if f.removeprefix("/usr").startswith("/lib/modules/")]
+    return not trees or any(t.startswith(f"{kernel.version}-{kernel.release}") for t in trees)
+
+
+def within_exact(evr, flags, bound):
+    return metadata.within(evr, flags, bound) if evr[1] else True
+
+
+class Preferences:
+    """The written order (planner/search.go, design 7), derived here from the metadata alone."""
+
+    def __init__(self, host, request):
+        self.host, self.request = host, request
+        self.items = {}
+        for p in host.installed:
+            self.items.setdefault(p.na, []).append(p)
+        self.targets = {na: self.of(na) for na in sorted(self.items)}
+        self.replaceable = {p.na for c in self.replacing() for p in host.installed if p.name != c.name and c.obsoletes(p)}
+
+    def replacing(self):
+        """The candidates that may replace an installed package by Obsoletes, as far as the request asks for them."""
+        names = set(self.host.inst)
+        for l in self.host.cands.values():
+            for c in l:
+                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in ("all", "package") or self.fixes(c)):
+                    yield c
+
+    def fixes(self, c):
+        """Whether a candidate is in a notice that the request selects."""
+        return any(self.selects(a) and (name, arch) == c.na and metadata.compare(c.evr, evr) >= 0
+                   for a in self.host.advisories for name, evr, arch in a["packages"])
+
+    def wanted(self, na):
+        named = self.request.kind != "package" or self.request.value in (na[0], ".".join(na))
+        return bool(self.targets[na]) or named and na in self.replaceable
+
+    def of(self, na):
+        """The builds that the request accepts for an item, best first."""
+        have = max((p.evr for p in self.items[na]), key=cmp_to_key(metadata.compare))
+        best = {}
+        for c in self.host.cands.get(na[0], []):
+            if c.arch == na[1] and metadata.compare(c.evr, have) > 0:
+                best[c.evr] = c
+        newest = sorted(best, key=cmp_to_key(metadata.compare), reverse=True)
+        kind = self.request.kind
+        if kind == "all":
+            return newest
+        if kind == "downgrade":
+            return [c.evr for c in self.host.cands.get(na[0], []) if c.na == na and c.nevra == self.request.value][:1]
+        if kind == "package":
+            return newest if self.request.value in (na[0], ".".join(na)) else []
+        fixes = [evr for a in self.host.advisories if self.selects(a) for name, evr, arch in a["packages"]
+                 if (name, arch) == na and metadata.compare(evr, have) > 0]
+        count = {e: sum(metadata.compare(e, f) >= 0 for f in fixes) for e in newest}
+        fixing = [e for e in newest if count[e]]
+        if kind.endswith("-newest"):
+            return fixing
+        return sorted(reversed(fixing), key=lambda e: -count[e])
+
+    def selects(self, a):
+        kind = self.request.kind
+        if a["status"] == "retracted" or kind == "downgrade":
+            return False
+        return a["id"] == self.request.value if kind.startswith("advisory") else a["type"] == kind.split("-")[0]
+
+    def vector(self, change):
+        """One comparable value for each preference; smaller is better."""
+        coming = self.host.incoming(change)
+        new = [p for p in coming if p.name not in self.host.inst]
+        moved, replaced, place, unasked = [], [], [], 0
+        for na, targets in self.targets.items():
+            own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
+            gone = all(p.nevra in change[1] for p in self.items[na])
+            by = {p.name for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na])}
+            if self.wanted(na):
+                moved.append(0 if own or gone and by else 1)
+                place.append(own[0] if own else len(targets))
+            elif gone:
+                unasked += 1
+            replaced.append(-len(by))
+        disliked = sum(self.behind(p) > 0 or p in new and self.host.rank(p.arch) > 0
+                       for p in coming if p.na not in self.items or p.evr not in self.targets[p.na])
+        return (moved, replaced, place, disliked, len(new), unasked)
+
+    def behind(self, p):
+        return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in self.host.cands.get(p.name, []))
+
+
+def explain(host, request, ours, theirs, ask, check, possible):
+    """How two transactions compare: ("same" | "explained" | "unexplained", rules, detail). ask(exclude) asks the peer again,
+    check(change) lists the faults that our checker finds, possible(builds, exclude) lets the peer try builds together."""
+    if ours == theirs:
+        return "same", [], {}
+    rules, exclude, now, tried = [], set(), theirs, []
+    for _ in range(ROUNDS):
+        found = forbidden(host, now, request.kind == "downgrade")
+        if not found:
+            faults = check(now)
+            found = from_faults(faults, host, now) if faults else []
+            if found is None:
+                return "unexplained", rules, difference(ours, now, exclude=exclude, refused=[f["Text"] for f in faults][:5])
+        if not found:
+            break
+        for rule, what in found:
+            if rule == LOCKSTEP:
+                tried.append((what, together(host, what)))
+            rules.append(rule)
+            exclude.add(what)
+        now = ask(exclude)
+    else:
+        return "unexplained", rules, difference(ours, now, rounds=ROUNDS)
+    missed = lockstep_missed(ours, tried, exclude, check, possible)
+    if missed:
+        return "unexplained", rules, difference(ours, now, exclude=exclude, together=missed)
+    rules = sorted(set(rules))
+    if now == ours:
+        return "explained", rules, {"excluded": sorted(map(str, exclude))}
+    return by_preference(host, request, ours, now, rules, exclude, possible)
+
+
+def together(host, what):
+    """The builds of every installed arch of a name at the EVR of one build, or None where there are not all."""
+    p = host.by_nevra[what]
+    arches = {i.arch for i in host.inst.get(p.name, [])}
+    builds = {c.arch: c.nevra for c in host.cands.get(p.name, []) if c.evr == p.evr and c.arch in arches}
+    return sorted(builds.values()) if len(builds) == len(arches) and len(arches) > 1 else None
+
+
+def lockstep_missed(ours, tried, exclude, check, possible):
+    """Builds that lockstep took from the peer although all arches could have moved together, and we did not move them."""
+    for _, builds in tried:
+        if not builds or set(builds) <= ours[0]:
+            continue
+        got = possible(builds, {e for e in exclude if e not in builds})
+        if got and not check(got):
+            return builds
+    return None
+
+
+def by_preference(host, request, ours, now, rules, exclude, possible):
+    """Both obey the rules: the first preference in which they differ must be for ours, and the peer, told to bring just these builds, must
+    come to the same transaction."""
+    order = Preferences(host, request)
+    name = TIE
+    for kind, mine, other in zip(PREFERENCES, order.vector(ours), order.vector(now)):
+        if mine > other:
+            return "unexplained", rules, difference(ours, now, exclude=exclude, worse=kind)
+        if mine < other:
+            name = kind
+            break
+    told = possible(sorted(ours[0]), ())
+    if told != ours:
+        return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")
+    return "explained", sorted({*rules, name}), difference(ours, now, exclude=exclude)
+
+
+def difference(ours, theirs, exclude=(), **more):
+    """The two transactions without what they share."""
+    out = {"only_ours": sorted("+" + n for n in ours[0] - theirs[0]) + sorted("-" + n for n in ours[1] - theirs[1]),
+           "only_theirs": sorted("+" + n for n in theirs[0] - ours[0]) + sorted("-" + n for n in theirs[1] - ours[1])}
+    if exclude:
+        out["excluded"] = sorted(map(str, exclude))
+    return {**out, **more}

@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+"""Proves that the classification cannot be talked into agreement: each case has a difference and the only verdict that it may get.
+Run by itself: /usr/bin/python3 scripts/peer/weigh_test.py"""
+import re
+import unittest
+
+from metadata import Package
+from peers import Request
+from weigh import LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain
+
+
+def package(text, requires=(), obsoletes=()):
+    """A package from its NEVRA."""
+    name, evr, arch = re.fullmatch(r"(.+)-([^-]+-[^-]+)\.([a-z0-9_]+)", text).groups()
+    version, release = evr.split("-")
+    def entries(kind, names):
+        return f"<rpm:{kind}>" + "".join(f'<rpm:entry name="{n}"/>' for n in names) + f"</rpm:{kind}>"
+    return Package(f'<package type="rpm"><name>{name}</name><arch>{arch}</arch><version epoch="0" ver="{version}" rel="{release}"/>'
+                   f'<format>{entries("requires", requires)}{entries("obsoletes", obsoletes)}</format></package>')
+
+
+def change(text):
+    words = text.split()
+    return frozenset(w[1:] for w in words if w[0] == "+"), frozenset(w[1:] for w in words if w[0] == "-")
+
+
+class Explain(unittest.TestCase):
+    def verdict(self, installed, available, ours, theirs, again=None, faults=(), together=None, request=None):
+        """again: what the peer answers to each further question, a function of what is excluded."""
+        def packages(l):
+            return [package(*p) if isinstance(p, tuple) else package(p) for p in l]
+        host = Host(packages(installed), packages(available), "x86_64")
+        def ask(exclude):
+            return change(again(exclude))
+        found, rules, _ = explain(host, request or Request("all"), change(ours), change(theirs), ask, lambda c: list(faults),
+                                  lambda builds, exclude: change(together) if together else None)
+        return found, rules
+
+    def test_same(self):
+        self.assertEqual(self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "+a-2-1.noarch -a-1-1.noarch", "-a-1-1.noarch +a-2-1.noarch"),
+                         ("same", []))
+
+    def test_an_update_that_we_miss(self):
+        self.assertEqual(self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "", "-a-1-1.noarch +a-2-1.noarch")[0], "unexplained")
+
+    def test_an_older_target(self):
+        got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch", "a-3-1.noarch"], "-a-1-1.noarch +a-2-1.noarch", "-a-1-1.noarch +a-3-1.noarch")
+        self.assertEqual(got[0], "unexplained")
+
+    def test_a_package_too_many(self):
+        got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch", "b-1-1.noarch"], "-a-1-1.noarch +a-2-1.noarch +b-1-1.noarch",
+                           "-a-1-1.noarch +a-2-1.noarch")
+        self.assertEqual(got[0], "unexplained")
+
+    def test_a_package_moved_that_nobody_asked_for(self):
+        got = self.verdict(["a-1-1.noarch", "b-1-1.noarch"], ["a-2-1.noarch", "b-2-1.noarch"],
+                           "-a-1-1.noarch +a-2-1.noarch -b-1-1.noarch +b-2-1.noarch", "-a-1-1.noarch +a-2-1.noarch", request=Request("package", "a"))
+        self.assertEqual(got[0], "unexplained")
+
+    def test_an_obsoleted_package_that_we_keep(self):
+        got = self.verdict(["a-1-1.noarch"], [("b-1-1.noarch", (), ("a",))], "", "-a-1-1.noarch +b-1-1.noarch")
+        self.assertEqual(got[0], "unexplained")
+
+    def two_providers(self, together):
+        return self.verdict(["a-1-1.noarch"], ["a-2-1.noarch", "b-1-1.noarch", "c-1-1.noarch"], "-a-1-1.noarch +a-2-1.noarch +b-1-1.noarch",
+                            "-a-1-1.noarch +a-2-1.noarch +c-1-1.noarch", together=together)
+
+    def test_two_providers(self):
+        self.assertEqual(self.two_providers("-a-1-1.noarch +a-2-1.noarch +b-1-1.noarch"), ("explained", [TIE]))
+
+    def test_two_providers_of_which_ours_is_none(self):
+        self.assertEqual(self.two_providers(None)[0], "unexplained")
+        self.assertEqual(self.two_providers("-a-1-1.noarch +a-2-1.noarch +b-1-1.noarch +c-1-1.noarch")[0], "unexplained")
+
+    def test_another_arch(self):
+        got = self.verdict(["a-1-1.noarch"], ["a-2-1.x86_64"], "", "-a-1-1.noarch +a-2-1.x86_64",
+                           lambda x: "" if ("a", "x86_64") in x else "-a-1-1.noarch +a-2-1.x86_64")
+        self.assertEqual(got, ("explained", [SAME_ARCH]))
+
+    def test_another_arch_and_an_update_that_we_miss(self):
+        got = self.verdict(["a-1-1.noarch", "b-1-1.noarch"], ["a-2-1.x86_64", "b-2-1.noarch"], "",
+                           "-a-1-1.noarch +a-2-1.x86_64 -b-1-1.noarch +b-2-1.noarch", lambda x: "-b-1-1.noarch +b-2-1.noarch")
+        self.assertEqual(got[0], "unexplained")
+
+    def test_a_reinstall(self):
+        got = self.verdict(["a-1-1.noarch"], ["a-1-1.noarch"], "", "-a-1-1.noarch +a-1-1.noarch", lambda x: "")
+        self.assertEqual(got, ("explained", [NEWER]))
+
+    lockstep = ["l-1-1.i686", "l-1-1.x86_64"], ["l-2-1.x86_64"], "", "-l-1-1.x86_64 +l-2-1.x86_64", lambda x: ""
+
+    def test_lockstep(self):
+        self.assertEqual(self.verdict(*self.lockstep), ("explained", [LOCKSTEP]))
+
+    def test_lockstep_where_both_could_move(self):
+        installed, available, *rest = self.lockstep
+        got = self.verdict(installed, available + ["l-2-1.i686"], *rest, together="-l-1-1.i686 -l-1-1.x86_64 +l-2-1.i686 +l-2-1.x86_64")
+        self.assertEqual(got[0], "unexplained")
+
+    def test_refused_for_no_rule(self):
+        got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "", "-a-1-1.noarch +a-2-1.noarch",
+                           faults=[{"Kind": "requires", "Text": "after the upgrade: a-2-1.noarch requires b, which nothing provides"}])
+        self.assertEqual(got[0], "unexplained")
+
+    def test_the_step_of_install_only(self):
+        faults = [{"Kind": "requires", "Text": "after the upgrade: a-2-1.noarch requires kernel >= 2, which nothing provides"}]
+        host = ["a-1-1.noarch", "kernel-1-1.x86_64"], ["a-2-1.noarch", "kernel-2-1.x86_64"]
+        asked = []
+
+        def again(exclude):
+            asked.append(exclude)
+            faults.clear()
+            return "+kernel-2-1.x86_64"
+        got = self.verdict(*host, "+kernel-2-1.x86_64", "-a-1-1.noarch +a-2-1.noarch +kernel-2-1.x86_64", again, faults)
+        self.assertEqual((got, asked), (("explained", [STEPS]), [{"a-2-1.noarch"}]))
+
+    def kernel_case(self, *module):
+        """dnf brings a kernel, the checker says that an installed module has no build for it."""
+        faults = [{"Kind": "module", "Text": "kernel-2-1.x86_64 has no build of kmod-m-1-1.x86_64"}]
+
+        def again(exclude):
+            faults.clear()
+            return ""
+        return self.verdict(["kernel-1-1.x86_64", ("kmod-m-1-1.x86_64", *module)], ["kernel-2-1.x86_64"], "", "+kernel-2-1.x86_64", again, faults)
+
+    def test_a_module_without_a_build(self):
+        self.assertEqual(self.kernel_case(["kernel(gone)"]), ("explained", [MODULES]))
+
+    def test_no_module_at_all(self):
+        self.assertEqual(self.kernel_case()[0], "unexplained")
+
+
+if __name__ == "__main__":
+    unittest.main()
