@@ -5,7 +5,6 @@ import hashlib
 import lzma
 import os
 import re
-import shutil
 from xml.etree import ElementTree
 
 import rpm
@@ -121,7 +120,7 @@ def primary(packages):
 
 
 def filelists(packages):
-    """A filelists file that says what the primary file says."""
+    """A filelists file that says what the primary file says: dnf reads no package where repomd names one that is absent, cpacman refuses it."""
     out = ['<?xml version="1.0" encoding="UTF-8"?>\n<filelists xmlns="http://linux.duke.edu/metadata/filelists" packages="%d">' % len(packages)]
     for p in packages:
         digest = re.search(r"<checksum[^>]*>([^<]*)", p.text).group(1)
@@ -148,22 +147,6 @@ def write_repo(path, files):
     with open(os.path.join(data, "repomd.xml"), "w") as f:
         f.write('<?xml version="1.0" encoding="UTF-8"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo" '
                 'xmlns:rpm="http://linux.duke.edu/metadata/rpm"><revision>1</revision>\n' + "\n".join(entries) + "\n</repomd>\n")
-
-
-def copy_without_absent(source, target):
-    """A copy of a repository whose repomd names only files that are there (dnf silently reads no package otherwise)."""
-    os.makedirs(os.path.join(target, "repodata"))
-    text = open(os.path.join(source, "repodata", "repomd.xml")).read()
-
-    def keep(m):
-        href = re.search(r'href="([^"]*)"', m.group(0)).group(1)
-        there = os.path.exists(os.path.join(source, href))
-        if there:
-            shutil.copyfile(os.path.join(source, href), os.path.join(target, href))
-        return m.group(0) if there else ""
-
-    with open(os.path.join(target, "repodata", "repomd.xml"), "w") as f:
-        f.write(re.sub(r"<data .*?</data>\s*", keep, text, flags=re.S))
 
 
 def metadata_file(repo, kind):

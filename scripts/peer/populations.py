@@ -131,7 +131,8 @@ class Maker:
     def down_el7(self, count):
         """Sets from RHEL 7.3 with CentOS 7.2 in the view: everything is up to date, and single packages go back."""
         old = os.path.join(self.work, "centos72")
-        metadata.copy_without_absent(os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os"), old)
+        below = metadata.read_packages(metadata.metadata_file(os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os"), "primary"))
+        metadata.write_repo(old, {"primary": metadata.primary(below), "filelists": metadata.filelists(below)})
         parts = [(metadata.metadata_file(r["path"], "primary"), metadata.metadata_file(r["path"], "filelists")) for r in self.el7]
 
         def sets():
