@@ -95,7 +95,6 @@ lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
 lines module /etc/dnf/modules.d/*.module
 lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
 
-say now "$(date +%s)"
 fp=
 [ -n "$have" ] && [ -n "$db" ] && fingerprint
 if [ -n "$have" ] && [ "$fp" = "$have" ]; then
@@ -104,6 +103,7 @@ if [ -n "$have" ] && [ "$fp" = "$have" ]; then
 else
 	command -v $rpm >/dev/null 2>&1 || fail norpm "there is no rpm on this host"
 	rpmpaths || fail rpm "rpm --eval fails or names no database directory"
+	say now "$(date +%s)"
 	say db "$db"
 	say cpu "$cpu"
 	say rpm "$($rpm --version 2>/dev/null </dev/null)"

@@ -6,8 +6,11 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL LANG TZ PATH
 unset CDPATH ENV BASH_ENV GREP_OPTIONS
 umask 077
+# The account; where /proc tells it, without a process of id(1).
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
 # sudo may leave the account's HOME and systemd sets none; rpm reads macros there.
-uid=$(id -u)
 [ "$uid" != 0 ] || HOME=/root
 export HOME
 # The path keeps busybox's applet of that name out.
@@ -49,9 +52,14 @@ lockholder() {
 	[ -e "$1" ] || return 0
 	h=unknown
 	[ -r /proc/locks ] || return 0
-	lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null) || return 0
 	h=free
+	lockid=
 	while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+		case $lk_rw in WRITE) ;; *) continue ;; esac
+		if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+			h=unknown
+			return 0
+		fi
 		case "$lk_type $lk_rw $lk_dev" in
 		*" WRITE "*:"${lockid#*:}") ;;
 		*) continue ;;

@@ -3,7 +3,9 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL LANG TZ PATH
 unset CDPATH ENV BASH_ENV GREP_OPTIONS
 umask 077
-uid=$(id -u)
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
 [ "$uid" != 0 ] || HOME=/root
 export HOME
 rpm=rpm
@@ -38,9 +40,14 @@ h=free
 [ -e "$1" ] || return 0
 h=unknown
 [ -r /proc/locks ] || return 0
-lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null) || return 0
 h=free
+lockid=
 while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case $lk_rw in WRITE) ;; *) continue ;; esac
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+h=unknown
+return 0
+fi
 case "$lk_type $lk_rw $lk_dev" in
 *" WRITE "*:"${lockid#*:}") ;;
 *) continue ;;
