@@ -17,12 +17,7 @@ const (
 // heldBack are the features that are refused as "not supported yet". To switch
 // one on for everybody, remove its line.
 func heldBack() map[string]bool {
-	return map[string]bool{
-		FeaturePolicy:       true,
-		FeatureOnly:         true,
-		FeatureVendorChange: true,
-		FeatureWeak:         true,
-	}
+	return map[string]bool{}
 }
 
 // featureOf names the feature that a key belongs to, "" for most.

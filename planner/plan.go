@@ -61,6 +61,7 @@ type PlanRepo struct {
 	ID     string `json:"id"`
 	Kind   string `json:"kind"` // repomd or directory
 	Digest string `json:"digest"`
+	At     string `json:"at,omitempty"` // directory it was read from, where that is not the one of the site
 }
 
 // Set is what hosts of one configuration are to install, upgrade, downgrade and remove. All lists are sorted.
@@ -124,6 +125,18 @@ type Blocked struct {
 	Because   string    `json:"because"`
 }
 
+// RemovesFirst names a package that a set of the plan takes out by rpm -e --nodeps ahead of the transaction, if there is one.
+func (p *Plan) RemovesFirst() (rpm.NEVRA, bool) {
+	for _, s := range p.Sets {
+		for _, r := range s.Remove {
+			if r.Rule == RuleTargetFirst {
+				return r.NEVRA, true
+			}
+		}
+	}
+	return rpm.NEVRA{}, false
+}
+
 // Empty tells whether the set changes nothing on a host.
 func (s Set) Empty() bool {
 	return len(s.Install) == 0 && len(s.Upgrade) == 0 && len(s.Downgrade) == 0 && len(s.Remove) == 0
@@ -161,6 +174,8 @@ const (
 	StatusMismatch    HostStatus = "mismatch"    // the inventory's os or arch is not what the host reports
 	StatusUnreadable  HostStatus = "unreadable"  // the package listing could not be read
 	StatusNoHeaders   HostStatus = "no_headers"  // dependencies of installed packages are not known
+	StatusPolicy      HostStatus = "policy"      // policies of equal priority disagree about it (INV-4)
+	StatusNoTarget    HostStatus = "no_target"   // a plan that goes back, and nothing to go back to is known
 	StatusUnsolved    HostStatus = "unsolved"    // the checker refused the result: a defect, reported as such
 )
 

@@ -5,10 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"cpacman/internal/fleet"
 	"cpacman/inventory"
 	"cpacman/transport"
 )
@@ -50,6 +52,7 @@ func inventoryCommand(e *env) *cli.Command {
 			{Name: "list", Usage: "list hosts", ArgsUsage: "[SELECTOR]", Flags: outputFlags(), Action: e.inventoryList},
 			{Name: "show", Usage: "the settings in force for a host, and where each came from", ArgsUsage: "HOST", Flags: outputFlags(), Action: e.inventoryShow},
 			{Name: "check", Usage: "validate the whole site, asking nobody", Flags: outputFlags(), Action: e.inventoryCheck},
+			{Name: "policies", Usage: "list package policies: what they do, for which hosts, by whom, until when", Flags: outputFlags(), Action: e.inventoryPolicies},
 			{
 				Name: "scan-keys", Usage: "ask hosts for their host keys and add them to known_hosts", ArgsUsage: "SELECTOR",
 				Description: "What a network scan brings is not verified: compare the printed fingerprints with the hosts' consoles.\n" +
@@ -117,11 +120,11 @@ func (e *env) inventoryShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	settings := s.site.Origins(h)
 	facts, err := s.storedFacts()
 	if err != nil {
 		return err
 	}
+	settings := s.site.OriginsAt(h, func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) }, e.now())
 	view := s.fleet.View(h, facts[h.Name])
 	ids := make([]string, 0, len(view))
 	for _, r := range view {
@@ -159,7 +162,7 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	problems := inventory.Problems(site.Check())
+	problems := append(inventory.Problems(site.Check()), site.CheckPolicies(nil, e.now())...)
 	d := data{columns: []string{"severity", "file", "line", "message", "hint"}, value: notNil(problems)}
 	for _, p := range problems {
 		line := ""
@@ -179,6 +182,41 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 	if wrong > 0 {
 		return inputf("the site has %d %s", wrong, plural(wrong, "error", "errors"))
 	}
+	return nil
+}
+
+// inventoryPolicies lists every policy, expired ones included (PLAN-9).
+func (e *env) inventoryPolicies(c *cli.Context) error {
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	facts, err := s.storedFacts()
+	if err != nil {
+		return err
+	}
+	list := s.site.PolicyList(func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) }, e.now())
+	d := data{columns: []string{"policy", "priority", "hosts", "rules", "owner", "reason", "expires", "at"}, value: notNil(list)}
+	for _, p := range list {
+		rules := make([]string, len(p.Rules))
+		for i, r := range p.Rules {
+			rules[i] = r.String()
+		}
+		hosts := strconv.Itoa(len(p.Hosts))
+		if p.Undecided > 0 {
+			hosts += fmt.Sprintf(" (%d not known: no facts)", p.Undecided)
+		}
+		expires := p.Expires
+		if p.Expired {
+			expires += " (expired)"
+		}
+		d.rows = append(d.rows, []string{p.Name, strconv.Itoa(p.Priority), hosts, strings.Join(rules, "; "), p.Owner, p.Reason, expires, fmt.Sprintf("%s:%d", p.File, p.Line)})
+	}
+	if err := e.emit(c, d); err != nil {
+		return err
+	}
+	e.say("%d %s; the larger priority wins, and a tie that disagrees is an error", len(list), plural(len(list), "policy", "policies"))
 	return nil
 }
 

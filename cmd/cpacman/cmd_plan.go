@@ -48,10 +48,23 @@ func (s *session) filter() (planner.Filter, error) {
 	if f.Newest && !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
 		return f, usagef("--newest goes with --security, --bugfix, --severity, --advisory or --cve; without them the newest is taken anyway")
 	}
-	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
-		return f, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
-	}
 	return f, nil
+}
+
+// wanted reads filterFlags and kindFlags.
+func (s *session) wanted() (planner.Filter, kind, error) {
+	f, err := s.filter()
+	if err != nil {
+		return f, kind{}, err
+	}
+	k, err := s.kind(f)
+	if err != nil {
+		return f, k, err
+	}
+	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
+		return f, k, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
+	}
+	return f, k, nil
 }
 
 func planCommand(e *env) *cli.Command {
@@ -61,8 +74,8 @@ func planCommand(e *env) *cli.Command {
 		ArgsUsage: "[SELECTOR] | show FILE [HOST]",
 		Description: "Asks the hosts first (--stored: plans from stored facts), then solves every configuration once. --out writes the plan\n" +
 			"file that `rollout start` takes; the table on stdout is its summary. `plan show FILE` prints a plan, `plan show FILE HOST`\n" +
-			"everything about one host.",
-		Flags: outputFlags(append(filterFlags(),
+			"everything about one host. --repair, --downgrade, --undo, --like and --lock make plans that go elsewhere than up.",
+		Flags: outputFlags(append(append(filterFlags(), kindFlags()...),
 			&cli.BoolFlag{Name: "stored", Usage: "plan from stored facts; ask nobody"},
 			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
 		)...),
@@ -82,7 +95,7 @@ func planCommand(e *env) *cli.Command {
 
 // plan computes and prints a plan.
 func (s *session) plan() error {
-	filter, err := s.filter()
+	filter, kind, err := s.wanted()
 	if err != nil {
 		return err
 	}
@@ -103,7 +116,7 @@ func (s *session) plan() error {
 	}
 	planned, err := s.fleet.Plan(s.ctx, s.repos, fleet.PlanRequest{
 		Hosts: hosts, Selector: selector, Live: live, Expiry: s.c.Duration("expires"),
-		Request: planner.Request{Filter: filter, Type: planner.TypeUpdate},
+		Request: planner.Request{Filter: filter, Type: kind.Type, Target: kind.Target, Weak: s.c.Bool("weak")}, Targets: kind.Targets,
 	})
 	if err != nil {
 		return repoError(err)
@@ -159,10 +172,15 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 			s.say("not planned: %d %s %s", count[st], plural(count[st], "host", "hosts"), st)
 		}
 	}
+	if n := vendorChanges(p); n > 0 {
+		s.say("note: %d %s another vendor's; plan show lists them", n, plural(n, "package is replaced by", "packages are replaced by"))
+	}
 	if n := len(p.MissingFiles); n > 0 {
 		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
 	}
 	switch {
+	case count[planner.StatusPolicy] > 0:
+		return inputError{err: fmt.Errorf("%d %s not planned: policies of equal priority disagree", count[planner.StatusPolicy], plural(count[planner.StatusPolicy], "host is", "hosts are")), hint: "give one of the policies a larger priority: the larger wins"}
 	case count[planner.StatusUnsolved] > 0:
 		return &statusError{status: statusFailed, err: fmt.Errorf("%d hosts could not be solved", count[planner.StatusUnsolved]), hint: "the detail column says why; please report it with the plan's facts"}
 	case count[planner.StatusUnreachable] > 0:
@@ -177,13 +195,24 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	return nil
 }
 
+// vendorChanges counts the packages of a plan that another vendor's replace.
+func vendorChanges(p *planner.Plan) int {
+	seen := map[planner.VendorChange]bool{}
+	for _, set := range p.Sets {
+		for _, v := range set.VendorChanges {
+			seen[v] = true
+		}
+	}
+	return len(seen)
+}
+
 // planTable is a plan with one line for each host.
 func planTable(p *planner.Plan) data {
-	d := data{columns: []string{"host", "class", "level", "status", "install", "upgrade", "remove", "held", "blocked", "download", "reboot", "detail"}}
+	d := data{columns: []string{"host", "class", "level", "status", "install", "upgrade", "downgrade", "remove", "held", "blocked", "download", "reboot", "detail"}}
 	for _, h := range p.Hosts {
 		set, _ := p.Set(h.Set)
 		row := []string{h.Host, h.Class, h.Level, string(h.Status)}
-		for _, n := range []int{len(set.Install), len(set.Upgrade), len(set.Remove), len(set.Held), len(set.Blocked)} {
+		for _, n := range []int{len(set.Install), len(set.Upgrade), len(set.Downgrade), len(set.Remove), len(set.Held), len(set.Blocked)} {
 			row = append(row, strconv.Itoa(n))
 		}
 		reboot, detail := "no", h.Detail
@@ -251,10 +280,10 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		advisories[one.NEVRA.String()] = strings.Join(one.Advisories, " ")
 	}
 	for _, m := range set.Upgrade {
-		add("upgrade", m.From.String(), m.To.EVR.String(), advisories[m.To.String()])
+		add("upgrade", m.From.String(), moveTo(m), because(advisories[m.To.String()], m.Policy))
 	}
 	for _, m := range set.Downgrade {
-		add("downgrade", m.From.String(), m.To.EVR.String(), "")
+		add("downgrade", m.From.String(), moveTo(m), because("", m.Policy))
 	}
 	for _, i := range set.Install {
 		what := "install"
@@ -265,6 +294,9 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	}
 	for _, r := range set.Remove {
 		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
+	}
+	for _, v := range set.VendorChanges {
+		add("vendor", v.From.String(), v.To.EVR.String(), fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))
 	}
 	for _, x := range set.Held {
 		add("held", x.NEVRA.String(), x.Available.EVR.String(), strings.Join(x.Because, "; "))
@@ -285,6 +317,22 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, humanBytes(h.Bytes), rollbackWords(h.Rollback))
 	e.sayImpact(h.Impact)
 	return nil
+}
+
+// moveTo is what a package moves to, with the arch where that changes.
+func moveTo(m planner.Move) string {
+	if m.From.Arch != m.To.Arch {
+		return m.To.EVR.String() + "." + m.To.Arch
+	}
+	return m.To.EVR.String()
+}
+
+// because joins the advisories of a move with the policy that allows it.
+func because(advisories, policy string) string {
+	if policy == "" {
+		return advisories
+	}
+	return strings.TrimSpace(advisories + " allowed by policy " + policy)
 }
 
 // sayImpact tells what a set touches beside packages.
@@ -333,7 +381,7 @@ func explainCommand(e *env) *cli.Command {
 		ArgsUsage: "HOST PACKAGE",
 		Description: "Answers from stored facts (run `cpacman facts HOST` first): why this version, why not a newer one, who needs it, which\n" +
 			"rule dropped which candidate.",
-		Flags: outputFlags(filterFlags()...),
+		Flags: outputFlags(append(filterFlags(), kindFlags()...)...),
 		Action: func(c *cli.Context) error {
 			if c.Args().Len() != 2 {
 				return usagef("explain wants a host and a package name")
@@ -353,11 +401,12 @@ func (s *session) explain(name, pkg string) error {
 	if err != nil {
 		return err
 	}
-	filter, err := s.filter()
+	filter, kind, err := s.wanted()
 	if err != nil {
 		return err
 	}
-	x, err := s.fleet.Explain(s.ctx, s.repos, h, planner.Request{Filter: filter, Type: planner.TypeUpdate}, pkg)
+	x, err := s.fleet.Explain(s.ctx, s.repos, h, fleet.PlanRequest{
+		Request: planner.Request{Filter: filter, Type: kind.Type, Target: kind.Target, Weak: s.c.Bool("weak")}, Targets: kind.Targets}, pkg)
 	var cannot *fleet.CannotPlan
 	if errors.As(err, &cannot) {
 		return inputError{err: err, hint: "cpacman facts " + name}

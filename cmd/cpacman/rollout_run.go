@@ -49,6 +49,13 @@ func (e *env) rolloutStart(c *cli.Context) error {
 			return err
 		}
 	}
+	if n, first := p.RemovesFirst(); first {
+		return inputError{err: fmt.Errorf("plan %.12s removes %s ahead of the transaction, because it is in the way of what comes in: that is not supported yet", p.ID, n),
+			hint: "the plan can be read; remove the package by hand first, then plan again"}
+	}
+	if err := s.relocateAsPlanned(p); err != nil {
+		return err
+	}
 	schedule, err := s.schedule(p)
 	if err != nil {
 		return err
@@ -343,6 +350,9 @@ func (s *session) takeUp(id string, wait bool) error {
 	p, err := planner.Decode(bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("resume rollout %s: %w", id, err)
+	}
+	if err := s.relocateAsPlanned(p); err != nil {
+		return err
 	}
 	files, err := s.fleet.Provision(s.ctx, s.repos, p)
 	if files == nil {

@@ -144,6 +144,7 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 			tx.Upgrade = append(tx.Upgrade, file.File)
 		}
 	}
+	tx.OldPackage = len(set.Downgrade) > 0
 	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
 		tx.Removes = append(tx.Removes, m.From)
 	}
@@ -187,6 +188,12 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	if d.snapshots != nil {
 		return r, fmt.Errorf("the host changed since the plan and cannot be planned again: %w", d.snapshots)
 	}
+	switch d.plan.Type {
+	case planner.TypeRollback, planner.TypeLock, planner.TypeRepair:
+		// What they lead to was computed for the installed set of then; a person decides whether it is still meant.
+		return rollout.RecheckResult{Verdict: rollout.RecheckChanged,
+			Detail: fmt.Sprintf("the host changed since the plan, and a %s plan is not computed again: make a new one", d.plan.Type)}, nil
+	}
 	view := d.fleet.View(h, f)
 	u, err := d.repos.Universe(ctx, view)
 	if err != nil {
@@ -199,9 +206,13 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	if n := len(list.Missing); n > 0 {
 		return r, fmt.Errorf("the host changed since the plan, and dependencies of %d of its packages are not known", n)
 	}
-	input := d.fleet.plannerHost(h, f)
+	input, err := d.fleet.plannerHost(h, f)
+	if err != nil {
+		return r, err
+	}
 	input.Installed = list.Packages
-	result, err := u.Solve(input, planner.Request{Filter: d.plan.Requested.Filter, Type: d.plan.Type})
+	request, _ := d.fleet.requestFor(h, PlanRequest{Request: planner.Request{Filter: d.plan.Requested.Filter, Type: d.plan.Type, Weak: d.plan.Requested.Weak}})
+	result, err := u.Solve(input, request)
 	if err != nil {
 		return r, err
 	}

@@ -81,13 +81,15 @@ func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*In
 	if err != nil {
 		return nil, err
 	}
-	in.Host = f.plannerHost(h, facts)
+	if in.Host, err = f.plannerHost(h, facts); err != nil {
+		return nil, &CannotPlan{h.Name, planner.StatusPolicy, err.Error()}
+	}
 	in.Host.Installed = in.List.Packages
 	return in, nil
 }
 
 // Explain says why a package of a host moves, stays or comes (PLAN-13), from stored facts.
-func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, r planner.Request, pkg string) (planner.Explanation, error) {
+func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, req PlanRequest, pkg string) (planner.Explanation, error) {
 	inputs, err := f.NewInputs(ctx, repos)
 	if err != nil {
 		return planner.Explanation{}, err
@@ -95,6 +97,10 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, r 
 	in, err := inputs.Host(ctx, h, false)
 	if err != nil {
 		return planner.Explanation{}, err
+	}
+	r, ok := f.requestFor(h, req)
+	if !ok {
+		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, "what the host had before is not recorded"}
 	}
 	return in.Universe.Explain(in.Host, r, pkg)
 }

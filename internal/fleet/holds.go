@@ -1,32 +1,6 @@
 package fleet
 
-import (
-	"slices"
-	"strings"
-
-	"cpacman/internal/host"
-	"cpacman/planner"
-)
-
-// addHolds turns what a host's own package manager would respect into rules of the planner: plain rpm ignores all of it.
-// A version lock keeps its package as it is (dnf-plugins-core, versionlock; zypper addlock), an exclude keeps candidates out; a protected
-// package may be updated and is only never removed, which an update does not do.
-func addHolds(out *planner.Host, holds []host.Hold) {
-	for _, h := range holds {
-		switch h.Kind {
-		case "versionlock", "zypper-lock":
-			if pattern, excluded := strings.CutPrefix(h.Pattern, "!"); excluded {
-				out.Exclude = append(slices.Clone(out.Exclude), lockedName(pattern))
-				continue
-			}
-			out.Hold = append(out.Hold, lockedName(h.Pattern))
-		case "exclude":
-			out.Exclude = append(slices.Clone(out.Exclude), h.Pattern)
-		}
-	}
-	slices.Sort(out.Hold)
-	out.Hold = slices.Compact(out.Hold)
-}
+import "strings"
 
 // lockedName is the package name in a line of a lock list: "bash-0:4.2-1.el7.*", "0:bash-4.2-1.el7.*", or a name or glob alone.
 func lockedName(pattern string) string {

@@ -23,6 +23,9 @@ func TestAddHolds(t *testing.T) {
 	if want := []string{"bash", "kernel*", "postgresql*", "python3-dnf-plugin"}; !slices.Equal(got.Hold, want) {
 		t.Errorf("held %q, want %q", got.Hold, want)
 	}
+	if want := []string{"rpm", "systemd"}; !slices.Equal(got.Protected, want) {
+		t.Errorf("protected %q, want %q", got.Protected, want)
+	}
 	if want := []string{"evil", "nginx*"}; !slices.Equal(got.Exclude, want) {
 		t.Errorf("excluded %q, want %q", got.Exclude, want)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +25,9 @@ type PlanRequest struct {
 	Hosts    []*inventory.Host
 	Selector string // as written, for the file
 	Request  planner.Request
-	Expiry   time.Duration // 0: the planner's default
+	// Targets are what each host is to go back to, for TypeRollback; for other types Request.Target holds for all of them.
+	Targets map[string][]rpm.NEVRA
+	Expiry  time.Duration // 0: the planner's default
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
 }
@@ -49,12 +50,15 @@ type candidate struct {
 
 // group is the hosts that have the same answer.
 type group struct {
-	input   planner.Host
-	list    *List
-	view    []inventory.Repo
-	result  *planner.Result
-	err     error
-	members []*candidate
+	input    planner.Host
+	request  planner.Request
+	list     *List
+	view     []inventory.Repo
+	universe *planner.Universe
+	result   *planner.Result
+	err      error
+	notes    []string // what was decided over several groups
+	members  []*candidate
 }
 
 // Plan computes the upgrade sets of the hosts from stored facts. The result depends on facts, repositories and request alone.
@@ -67,7 +71,10 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	if err != nil {
 		return nil, err
 	}
-	if err := f.solve(ctx, repos, req, groups); err != nil {
+	if err := f.solve(ctx, repos, groups); err != nil {
+		return nil, err
+	}
+	if err := f.sameEverywhere(ctx, candidates, groups); err != nil {
 		return nil, err
 	}
 	return f.assemble(ctx, repos, req, candidates, groups)
@@ -180,8 +187,17 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 			c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
 			continue
 		}
-		input := f.plannerHost(c.host, c.facts)
-		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), req.Request)
+		input, err := f.plannerHost(c.host, c.facts)
+		if err != nil {
+			c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
+			continue
+		}
+		request, ok := f.requestFor(c.host, req)
+		if !ok {
+			c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
+			continue
+		}
+		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), request)
 		g := byKey[key]
 		if g == nil {
 			list, err := installed.List(ctx, c.facts.InstalledDigest, func() ([]host.Package, error) {
@@ -191,7 +207,7 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 				return nil, err
 			}
 			input.Installed = list.Packages
-			g = &group{input: input, list: list, view: view}
+			g = &group{input: input, request: request, list: list, view: view}
 			byKey[key] = g
 			order = append(order, g)
 		}
@@ -201,23 +217,19 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 	return order, nil
 }
 
-// plannerHost is a host in the planner's words, without its packages.
-func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) planner.Host {
-	s := f.Site.Effective(h)
-	out := planner.Host{Arch: facts.Arch, RunningKernel: facts.Kernel, RPMVersion: facts.RPMVersion,
-		Exclude: s.Exclude, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep}
-	for _, m := range facts.Modules {
-		if m.State == "enabled" {
-			out.Modules = append(out.Modules, m.Name+":"+m.Stream)
-		}
+// requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
+func (f *Fleet) requestFor(h *inventory.Host, req PlanRequest) (planner.Request, bool) {
+	r := req.Request
+	r.Weak = r.Weak || f.Site.Effective(h).Weak
+	if r.Type == planner.TypeRollback {
+		r.Target = req.Targets[h.Name]
+		return r, len(r.Target) > 0
 	}
-	sort.Strings(out.Modules)
-	addHolds(&out, facts.Holds)
-	return out
+	return r, true
 }
 
 // solve answers every group, side by side.
-func (f *Fleet) solve(ctx context.Context, repos *Repos, req PlanRequest, groups []*group) error {
+func (f *Fleet) solve(ctx context.Context, repos *Repos, groups []*group) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
 	for _, g := range groups {
@@ -229,7 +241,8 @@ func (f *Fleet) solve(ctx context.Context, repos *Repos, req PlanRequest, groups
 			if err != nil {
 				return err
 			}
-			g.result, g.err = u.Solve(g.input, req.Request)
+			g.universe = u
+			g.result, g.err = u.Solve(g.input, g.request)
 			if errors.Is(g.err, planner.ErrNotBuilt) {
 				return g.err
 			}
@@ -243,7 +256,7 @@ func (f *Fleet) solve(ctx context.Context, repos *Repos, req PlanRequest, groups
 func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate, groups []*group) (*Planned, error) {
 	out := &Planned{Notes: map[string][]string{}, Solutions: len(groups)}
 	p := &planner.Plan{Format: planner.PlanFormat, Type: req.Request.Type,
-		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter}}
+		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter, Weak: req.Request.Weak}}
 	sets := map[string]planner.Set{}
 	packages := map[string]planner.PlanPackage{}
 	usedRepos := map[string]bool{}
@@ -266,8 +279,8 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 			continue
 		}
 		sets[g.result.Set.ID] = g.result.Set
-		if len(g.result.Notes) > 0 {
-			out.Notes[g.result.Set.ID] = g.result.Notes
+		if notes := slices.Concat(g.result.Notes, g.notes); len(notes) > 0 {
+			out.Notes[g.result.Set.ID] = notes
 		}
 		for _, u := range g.result.Packages {
 			packages[u.Source+"\x00"+u.Path] = planPackage(u)
@@ -328,6 +341,9 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 	}
 	if g.err != nil {
 		e.Status, e.Detail = planner.StatusUnsolved, g.err.Error()
+		if isPolicyConflict(g.err) {
+			e.Status = planner.StatusPolicy
+		}
 		return
 	}
 	e.PreBroken = g.result.Faults
@@ -346,33 +362,23 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 	e.Impact = *touched
 }
 
-// rollback says whether every package that a set replaces or removes is in a repository of the site.
+// rollback says whether every package that a set replaces or removes is in the view, so that a rollback plan could bring it back.
 func (f *Fleet) rollback(ctx context.Context, repos *Repos, g *group) (planner.RollbackInfo, error) {
-	info := planner.RollbackInfo{Complete: true}
 	if g.result == nil {
-		return info, nil
+		return planner.RollbackInfo{Complete: true}, nil
 	}
-	var before []rpm.NEVRA
-	for _, m := range g.result.Set.Upgrade {
-		before = append(before, m.From)
+	if _, err := repos.Find(ctx, rpm.NEVRA{}); err != nil { // opens what the next lines only look up
+		return planner.RollbackInfo{}, err
 	}
-	for _, m := range g.result.Set.Downgrade {
-		before = append(before, m.From)
-	}
-	for _, r := range g.result.Set.Remove {
-		before = append(before, r.NEVRA)
-	}
-	for _, n := range before {
+	info := planner.RollbackPossible(g.result.Set, func(n rpm.NEVRA) bool {
 		at, err := repos.Find(ctx, n)
-		if err != nil {
-			return info, err
-		}
-		if len(at) == 0 {
-			info.Missing = append(info.Missing, n)
-		}
+		return err == nil && slices.ContainsFunc(at, func(l Located) bool {
+			return slices.ContainsFunc(g.view, func(r inventory.Repo) bool { return r.ID == l.Repo.ID() })
+		})
+	})
+	if len(info.Missing) == 0 {
+		info.Missing = nil
 	}
-	slices.SortFunc(info.Missing, rpm.CompareNEVRA)
-	info.Complete = len(info.Missing) == 0
 	return info, nil
 }
 
@@ -394,7 +400,7 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		if err != nil {
 			return err
 		}
-		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest()})
+		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest(), At: repos.Moved(id)})
 	}
 	return nil
 }

@@ -21,8 +21,9 @@ import (
 // Repos are the repositories of a site, each opened at most once, and the universes built from them. It may be used by many
 // goroutines.
 type Repos struct {
-	site *inventory.Site
-	opt  repo.Options
+	site  *inventory.Site
+	opt   repo.Options
+	moved map[string]string // by id: another directory than the site's
 
 	mu        sync.Mutex
 	open      map[string]*opening
@@ -58,6 +59,21 @@ func (f *Fleet) NewRepos() *Repos {
 	}
 }
 
+// Relocate reads repositories from other directories than the site says, by id: an earlier state of a repository is another directory
+// (PLAN-12). It is called before anything is opened.
+func (r *Repos) Relocate(at map[string]string) error {
+	for id := range at {
+		if r.site.Repo(id) == nil {
+			return fmt.Errorf("repository %s is not in the site", id)
+		}
+	}
+	r.moved = at
+	return nil
+}
+
+// Moved gives the directory that Relocate set for a repository, "" for none.
+func (r *Repos) Moved(id string) string { return r.moved[id] }
+
 // Open opens one repository of the site.
 func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
 	cfg := r.site.Repo(id)
@@ -72,7 +88,11 @@ func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
 	}
 	r.mu.Unlock()
 	o.once.Do(func() {
-		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: cfg.Path}, r.opt)
+		path := cfg.Path
+		if at := r.moved[id]; at != "" {
+			path = at
+		}
+		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: path}, r.opt)
 		if o.err != nil {
 			o.err = fmt.Errorf("open repository %s: %w", id, o.err)
 		}
@@ -227,7 +247,7 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	}
 	for i, one := range repos {
 		cfg := view[i]
-		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude}
+		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude, Only: cfg.Only}
 		packages := one.Packages()
 		source.Packages = make([]planner.Candidate, len(packages))
 		index := make(map[*repo.Package]int, len(packages))
@@ -243,6 +263,13 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 		}
 		for _, a := range advisories {
 			v.Advisories = append(v.Advisories, advisory(a))
+		}
+		modules, _, err := one.Modules()
+		if err != nil {
+			return v, fmt.Errorf("read module streams of %s: %w", cfg.ID, err)
+		}
+		for _, m := range modules {
+			v.Modules = append(v.Modules, planner.ModuleStream{Name: m.Name, Stream: m.Stream, Artifacts: m.Artifacts})
 		}
 	}
 	return v, nil

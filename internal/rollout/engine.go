@@ -164,11 +164,12 @@ func (e *Engine) settle(ctx context.Context) (context.Context, context.CancelFun
 // checkStart refuses what cannot be started.
 func checkStart(req StartRequest, now time.Time) error {
 	p, s := req.Plan, req.Schedule
+	ahead, removesFirst := p.RemovesFirst()
 	switch {
 	case p.Format < 1 || p.Format > planner.PlanFormat:
 		return &PlanError{fmt.Sprintf("plan %s has format %d, this cpacman reads %d", short(p.ID), p.Format, planner.PlanFormat)}
-	case p.Type != planner.TypeUpdate:
-		return &PlanError{fmt.Sprintf("plan %s is of type %q, which is not supported yet; only %q is", short(p.ID), p.Type, planner.TypeUpdate)}
+	case removesFirst:
+		return &PlanError{fmt.Sprintf("plan %s removes %s ahead of the transaction, which is not supported yet", short(p.ID), ahead)}
 	case s.PlanID != p.ID:
 		return &PlanError{fmt.Sprintf("the schedule is of plan %s, not of %s", short(s.PlanID), short(p.ID))}
 	case !s.Valid():
@@ -187,9 +188,11 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{fmt.Sprintf("rollback = %q is not supported yet", s.Rollback)}
 	}
 	for _, set := range p.Sets {
-		// SEC-6: only plans of a type that says so may lower an EVR.
-		if len(set.Downgrade) > 0 {
-			return &PlanError{fmt.Sprintf("plan %s is an update and lowers %s", short(p.ID), set.Downgrade[0].From)}
+		// SEC-6: only plans of a type that says so may lower an EVR, and moves that a policy allows.
+		for _, m := range set.Downgrade {
+			if (p.Type == planner.TypeUpdate || p.Type == planner.TypeRepair) && m.Policy == "" {
+				return &PlanError{fmt.Sprintf("plan %s is of type %q and lowers %s, which no policy allows", short(p.ID), p.Type, m.From)}
+			}
 		}
 	}
 	return nil

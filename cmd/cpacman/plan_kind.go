@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cpacman/internal/fleet"
+	"cpacman/internal/rpm"
+	"cpacman/internal/store"
+	"cpacman/planner"
+)
+
+// kindFlags say what a plan is for when it is not for updates (PLAN-12, PLAN-16), and where its packages come from; plan and explain
+// have the same.
+func kindFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "repair", Usage: "plan for hosts that are pre-broken or half done: what completes them or goes back"},
+		&cli.BoolFlag{Name: "downgrade", Usage: "what the repositories no longer have goes to what they have, lower versions too; --package names one build"},
+		&cli.StringFlag{Name: "undo", Usage: "back to what each host had before this `ROLLOUT` (packages only)"},
+		&cli.StringFlag{Name: "like", Usage: "make the hosts have what this `HOST` has"},
+		&cli.StringFlag{Name: "lock", Usage: "make the hosts have what this `FILE` lists, one NEVRA to a line"},
+		&cli.StringSliceFlag{Name: "repo-at", Usage: "read a repository from another directory, `ID=PATH`, as an earlier state of it; repeatable"},
+		&cli.BoolFlag{Name: "weak", Usage: "follow what packages that come in recommend"},
+	}
+}
+
+// kind is what kindFlags ask for.
+type kind struct {
+	Type    planner.PlanType
+	Target  []rpm.NEVRA            // of a lock plan
+	Targets map[string][]rpm.NEVRA // by host, of a rollback plan
+}
+
+// kind reads kindFlags against the filter, and moves the repositories of --repo-at.
+func (s *session) kind(f planner.Filter) (kind, error) {
+	c := s.c
+	if err := s.relocate(c.StringSlice("repo-at")); err != nil {
+		return kind{}, err
+	}
+	var asked []string
+	for _, name := range []string{"repair", "downgrade", "undo", "like", "lock"} {
+		if c.IsSet(name) && (c.String(name) != "" || c.Bool(name)) {
+			asked = append(asked, "--"+name)
+		} else if c.IsSet(name) && !c.Bool(name) && name != "repair" && name != "downgrade" {
+			return kind{}, usagef("--%s wants a value", name)
+		}
+	}
+	switch {
+	case len(asked) > 1:
+		return kind{}, usagef("%s ask for different plans; give one of them", strings.Join(asked, " and "))
+	case len(asked) == 0:
+		return kind{Type: planner.TypeUpdate}, nil
+	}
+	advisories := f.Security || f.Bugfix || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
+	if advisories || asked[0] != "--downgrade" && len(f.Packages) > 0 {
+		return kind{}, usagef("%s plans for whole hosts; leave --security, --advisory, --cve, --package and the like out", asked[0])
+	}
+	switch asked[0] {
+	case "--repair":
+		return kind{Type: planner.TypeRepair}, nil
+	case "--downgrade":
+		return kind{Type: planner.TypeDowngrade}, nil
+	case "--undo":
+		return s.undo(c.String("undo"))
+	case "--like":
+		return s.like(c.String("like"))
+	}
+	return readLock(c.String("lock"))
+}
+
+// undo finds what the hosts had before a rollout.
+func (s *session) undo(id string) (kind, error) {
+	targets, err := s.fleet.TargetsBefore(s.ctx, id)
+	if err != nil {
+		return kind{}, rolloutError(err, id)
+	}
+	if len(targets) == 0 {
+		return kind{}, inputf("rollout %s began no transaction: there is nothing to undo", id)
+	}
+	return kind{Type: planner.TypeRollback, Targets: targets}, nil
+}
+
+// like finds what a host has.
+func (s *session) like(name string) (kind, error) {
+	h, err := s.host(name)
+	if err != nil {
+		return kind{}, err
+	}
+	target, err := s.fleet.InstalledOn(s.ctx, h.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return kind{}, inputError{err: fmt.Errorf("what host %s has is not known", h.Name), hint: "cpacman facts " + h.Name}
+	}
+	return kind{Type: planner.TypeLock, Target: target}, err
+}
+
+func readLock(path string) (kind, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return kind{}, inputError{err: fmt.Errorf("read the lock file: %w", err)}
+	}
+	defer f.Close()
+	target, err := fleet.ReadLock(f)
+	if err != nil {
+		return kind{}, inputError{err: fmt.Errorf("read the lock file %s: %w", path, err)}
+	}
+	return kind{Type: planner.TypeLock, Target: target}, nil
+}
+
+// relocate reads "ID=PATH" words.
+func (s *session) relocate(words []string) error {
+	at := map[string]string{}
+	for _, w := range words {
+		id, path, ok := strings.Cut(w, "=")
+		if !ok || id == "" || path == "" {
+			return usagef("--repo-at wants ID=PATH, not %q", w)
+		}
+		if at[id] != "" {
+			return usagef("--repo-at names repository %q twice", id)
+		}
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return fmt.Errorf("--repo-at %s: %w", w, err)
+		}
+		at[id] = abs
+	}
+	if err := s.repos.Relocate(at); err != nil {
+		return inputError{err: err, hint: "cpacman repo list names the repositories"}
+	}
+	return nil
+}
+
+// relocateAsPlanned reads the repositories from where the plan has read them.
+func (s *session) relocateAsPlanned(p *planner.Plan) error {
+	at := map[string]string{}
+	for _, r := range p.Repos {
+		if r.At != "" {
+			at[r.ID] = r.At
+		}
+	}
+	if err := s.repos.Relocate(at); err != nil {
+		return inputError{err: fmt.Errorf("plan %.12s: %w", p.ID, err)}
+	}
+	return nil
+}

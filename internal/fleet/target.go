@@ -1,0 +1,89 @@
+package fleet
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"cpacman/internal/host"
+	"cpacman/internal/rollout"
+	"cpacman/internal/rpm"
+	"cpacman/internal/store"
+)
+
+// TargetsBefore gives what each host had before a rollout changed it (PLAN-12): the record that was written ahead of its first
+// transaction. Hosts that the rollout did not start on are left out.
+func (f *Fleet) TargetsBefore(ctx context.Context, id string) (map[string][]rpm.NEVRA, error) {
+	snap, err := f.Store.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]rpm.NEVRA{}
+	for _, rec := range snap.Hosts {
+		for attempt := 1; attempt <= rec.Attempt && out[rec.Host] == nil; attempt++ {
+			before, err := f.Store.Before(ctx, rollout.TxID(id, rec.Host, attempt))
+			if errors.Is(err, store.ErrNotFound) {
+				continue // that attempt did not get to its transaction
+			}
+			if err != nil {
+				return nil, err
+			}
+			out[rec.Host] = nevras(before.Packages)
+		}
+	}
+	return out, nil
+}
+
+// InstalledOn gives what a host has, by its stored facts, for making others like it.
+func (f *Fleet) InstalledOn(ctx context.Context, name string) ([]rpm.NEVRA, error) {
+	facts, err := f.Store.Facts(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return nevras(facts.Packages), nil
+}
+
+func nevras(packages []host.Package) []rpm.NEVRA {
+	out := make([]rpm.NEVRA, 0, len(packages))
+	for _, p := range packages {
+		if p.Name != "gpg-pubkey" {
+			out = append(out, p.NEVRA())
+		}
+	}
+	slices.SortFunc(out, rpm.CompareNEVRA)
+	return slices.Compact(out)
+}
+
+// maxLock bounds the lines of a lock file.
+const maxLock = 100_000
+
+// ReadLock reads a lock file: one NEVRA to a line, as name-[epoch:]version-release.arch; '#' begins a comment.
+func ReadLock(r io.Reader) ([]rpm.NEVRA, error) {
+	var out []rpm.NEVRA
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		one, err := rpm.ParseNEVRA(text)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if out = append(out, one); len(out) > maxLock {
+			return nil, fmt.Errorf("more than %d packages", maxLock)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, errors.New("it names no package")
+	}
+	slices.SortFunc(out, rpm.CompareNEVRA)
+	return slices.Compact(out), nil
+}
