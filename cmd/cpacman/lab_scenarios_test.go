@@ -35,6 +35,8 @@ func TestLabScenarios(t *testing.T) {
 		{"PowerLost", 1, scenarioPowerLost},
 		{"OtherTerminal", 4, scenarioOtherTerminal},
 		{"Plans", 1, scenarioPlans},
+		{"GoingBack", 2, scenarioGoingBack},
+		{"Policies", 2, scenarioPolicies},
 		{"Repositories", 1, scenarioRepositories},
 		{"DryRun", 3, scenarioDryRun},
 		{"HostKey", 3, scenarioHostKey},

@@ -70,7 +70,7 @@ func (s *session) kind(f planner.Filter) (kind, error) {
 	case "--like":
 		return s.like(c.String("like"))
 	}
-	return readLock(c.String("lock"))
+	return s.readLock(c.String("lock"))
 }
 
 // undo finds what the hosts had before a rollout.
@@ -98,7 +98,7 @@ func (s *session) like(name string) (kind, error) {
 	return kind{Type: planner.TypeLock, Target: target}, err
 }
 
-func readLock(path string) (kind, error) {
+func (s *session) readLock(path string) (kind, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return kind{}, inputError{err: fmt.Errorf("read the lock file: %w", err)}
@@ -107,6 +107,9 @@ func readLock(path string) (kind, error) {
 	target, err := fleet.ReadLock(f)
 	if err != nil {
 		return kind{}, inputError{err: fmt.Errorf("read the lock file %s: %w", path, err)}
+	}
+	if err := s.repos.CheckEpochs(s.ctx, target); err != nil {
+		return kind{}, inputError{err: fmt.Errorf("the lock file %s: %w", path, err)}
 	}
 	return kind{Type: planner.TypeLock, Target: target}, nil
 }

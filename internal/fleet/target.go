@@ -61,13 +61,14 @@ func nevras(packages []host.Package) []rpm.NEVRA {
 // maxLock bounds the lines of a lock file.
 const maxLock = 100_000
 
-// ReadLock reads a lock file: one NEVRA to a line, as name-[epoch:]version-release.arch; '#' begins a comment.
+// ReadLock reads a lock file: one NEVRA to a line, as `rpm -qa --qf '%{NEVRA}\n'` prints them; '#' begins a comment, keys (gpg-pubkey)
+// are passed over.
 func ReadLock(r io.Reader) ([]rpm.NEVRA, error) {
 	var out []rpm.NEVRA
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")
-		if text = strings.TrimSpace(text); text == "" {
+		if text = strings.TrimSpace(text); text == "" || strings.HasPrefix(text, "gpg-pubkey-") {
 			continue
 		}
 		one, err := rpm.ParseNEVRA(text)
@@ -86,4 +87,26 @@ func ReadLock(r io.Reader) ([]rpm.NEVRA, error) {
 	}
 	slices.SortFunc(out, rpm.CompareNEVRA)
 	return slices.Compact(out), nil
+}
+
+// CheckEpochs refuses a lock that was written without epochs, as plain `rpm -qa` does: packages that have one would be taken for others,
+// and leave.
+func (r *Repos) CheckEpochs(ctx context.Context, lock []rpm.NEVRA) error {
+	for _, n := range lock {
+		if n.Epoch != 0 {
+			continue
+		}
+		exact, err := r.Find(ctx, n)
+		if err != nil {
+			return err
+		}
+		other, err := r.FindAnyEpoch(ctx, n)
+		if err != nil {
+			return err
+		}
+		if len(exact) == 0 && len(other) > 0 {
+			return fmt.Errorf("%s has no epoch, and the repositories have %s: write the epoch, as rpm -qa --qf '%%{NEVRA}\\n' does", n, other[0].Package.NEVRA)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"cpacman/internal/lab"
+)
+
+// unmet lists what rpm finds unmet on a host.
+const unmet = "rpm -Va --nofiles --noscripts 2>/dev/null || :"
+
+// Plans that go elsewhere than up are accepted by the hosts' rpm, and leave no dependency unmet that was not before: downgrades, back to
+// what was before a rollout, back to an earlier state of a repository, repairs, locks.
+func scenarioGoingBack(t *testing.T, l *lab.Lab, hosts []string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}, {host: hosts[1]}}})
+	before := map[string]string{}
+	for _, h := range hosts {
+		before[h] = d.on(h, unmet)
+	}
+	start := func(args ...string) (id string) {
+		t.Helper()
+		file := d.file("back.json")
+		d.run(0, append([]string{"plan", "all", "--out", file}, args...)...)
+		d.run(0, "rollout", "start", file)
+		for _, h := range hosts {
+			if got := d.on(h, unmet); got != before[h] {
+				t.Errorf("after %v rpm finds unmet on %s:\n%s\nbefore:\n%s", args, h, got, before[h])
+			}
+		}
+		return d.status().Rollout.ID
+	}
+
+	whole := start()
+	one := start("--downgrade", "--package", "lab-tools-1.0-1.lab9.x86_64")
+	d.installed(hosts[0], "lab-tools", "1.0")
+	start("--undo", one)
+	d.installed(hosts[0], "lab-tools", "1.2")
+
+	// What an obsoletes took out is in the way of going back: that plan can be read.
+	file := d.file("whole.json")
+	d.run(0, "plan", "all", "--undo", whole, "--out", file)
+	d.says(d.run(0, "plan", "show", file, hosts[0]), "lab-old-1.4-1.lab9.x86_64", "target-first")
+	d.says(d.run(4, "rollout", "start", file), "ahead of the transaction", "not supported yet")
+
+	d.on(hosts[1], "rpm -e --nodeps lab-lib")
+	start("--repair")
+	d.installed(hosts[1], "lab-lib", "2.0")
+
+	list := d.on(hosts[0], `rpm -qa --qf '%{NEVRA}\n' | grep -v ^lab-tools-`)
+	d.must(os.WriteFile(d.file("lock"), []byte(list+"\nlab-tools-1.0-1.lab9.x86_64\n"), 0o600))
+	start("--lock", d.file("lock"))
+	d.installed(hosts[1], "lab-tools", "1.0")
+	d.says(d.run(0, "plan", hosts[1], "--like", hosts[0]), "nothing to do")
+
+	// The updates as they were in the beginning: what base has.
+	base := filepath.Join(l.SiteDir(), "repos", "labos-base")
+	start("--downgrade", "--repo-at", "labos-updates="+base)
+	d.installed(hosts[0], "openssh-server", "8.7p1")
+	d.installed(hosts[0], "lab-app", "1.0")
+
+	d.says(d.run(4, "plan", "all", "--undo", "no-such"), "no-such")
+	d.says(d.run(2, "plan", "all", "--repair", "--security"), "--repair")
+	d.says(d.run(4, "plan", "all", "--repo-at", "nowhere=/tmp"), "nowhere")
+}
+
+// Policies of the inventory decide what moves; those that disagree keep a host out, and say who has to talk to whom.
+func scenarioPolicies(t *testing.T, l *lab.Lab, hosts []string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}, {host: hosts[1]}}})
+	policies := `[[policy]]
+name = "certified"
+hosts = "` + hosts[0] + `"
+priority = 10
+owner = "dba"
+reason = "vendor certifies 1.0 only"
+hold = ["lab-tools"]
+
+[[policy]]
+name = "doc"
+hosts = "` + hosts[0] + `"
+allow_arch_change = ["lab-doc"]
+remove = ["lab-held", "lab-lib"]
+
+[[policy]]
+name = "alike"
+same_everywhere = ["lab-config"]
+`
+	d.write("inventory/policies.toml", policies)
+	d.says(d.run(0, "inventory", "policies"), "hold lab-tools", "dba", "vendor certifies 1.0 only")
+	d.says(d.run(0, "inventory", "show", hosts[0]), "policy certified")
+
+	// One of the two alone: what must be the same everywhere does not move.
+	d.says(d.run(0, "plan", hosts[0]), "policy alike: lab-config stays as it is everywhere", hosts[1]+" is not in this plan")
+
+	file := d.file("policies.json")
+	d.run(0, "plan", "all", "--out", file)
+	d.says(d.run(0, "plan", "show", file, hosts[0]), "held by policy certified (owner dba): vendor certifies 1.0 only",
+		"allowed by policy doc", "policy: removed by policy doc", "it stays: lab-app")
+	d.run(0, "rollout", "start", file)
+	d.installed(hosts[0], "lab-tools", "1.0")
+	d.installed(hosts[1], "lab-tools", "1.2")
+	d.installed(hosts[0], "lab-config", "1.1")
+	d.installed(hosts[0], "lab-doc", "2.0")
+	d.installed(hosts[1], "lab-doc", "1.0")
+	if got := d.on(hosts[0], "rpm -q lab-held >/dev/null && echo there || echo gone"); got != "gone" {
+		t.Errorf("lab-held is %s", got)
+	}
+	d.says(d.run(0, "explain", hosts[0], "lab-tools"), "vendor certifies 1.0 only")
+
+	d.write("inventory/policies.toml", policies+"\n[[policy]]\nname = \"other\"\npriority = 10\nowner = \"web\"\nreason = \"wants it\"\npin = [\"lab-tools = 1.2\"]\n")
+	d.says(d.run(4, "inventory", "check"), "certified", "other", "larger priority")
+	d.says(d.run(4, "plan", "all"), "certified", "other", "larger")
+	d.run(0, "plan", hosts[1])
+}
