@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -282,7 +283,8 @@ func (c *checker) keyFile(r *Repo, path string) {
 
 // unsafe reports a file that cannot be opened or trusted.
 func (c *checker) unsafe(src *Source, key, what, path string, err error) {
-	if u, ok := err.(*UnsafeError); ok {
+	var u *UnsafeError
+	if errors.As(err, &u) {
 		c.fail(src, key, u.hint(), "%s: %s", what, u.message())
 		return
 	}

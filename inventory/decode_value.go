@@ -249,7 +249,7 @@ func (h *Hop) fromTable(t map[string]any) error {
 		}
 	}
 	bad := func(key, want string) error { return fmt.Errorf("hop: %q wants %s, not %s", key, want, kindOf(t[key])) }
-	ok := true
+	var ok bool
 	if h.Address, ok = t["address"].(string); !ok {
 		return fmt.Errorf("a hop wants an address")
 	}

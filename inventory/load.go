@@ -284,7 +284,7 @@ func (ld *loading) again(info os.FileInfo) bool {
 	if !ok {
 		return false
 	}
-	id := fileID{uint64(st.Dev), st.Ino}
+	id := fileID{uint64(st.Dev), st.Ino} //nolint:unconvert // not of 64 bits on every architecture
 	if ld.seen[id] {
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sort"
 	"strings"
@@ -315,8 +316,8 @@ func (r Resolved) conflicts() []*PolicyConflict {
 	type pair struct{ a, b Rule }
 	reported := make(map[pair]bool)
 	note := func(err error) {
-		c, ok := err.(*PolicyConflict)
-		if !ok || reported[pair{c.A, c.B}] {
+		var c *PolicyConflict
+		if !errors.As(err, &c) || reported[pair{c.A, c.B}] {
 			return
 		}
 		reported[pair{c.A, c.B}] = true

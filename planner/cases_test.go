@@ -22,7 +22,6 @@ type planCase struct {
 	request Request
 	hidden  map[string]map[string][]int // source: path: packages (only in its filelists)
 	expect  []string
-	fails   string
 }
 
 // hiddenFiles is a file source made of a table; it notes what it was asked for.

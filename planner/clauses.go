@@ -2,7 +2,6 @@ package planner
 
 import (
 	"slices"
-	"strings"
 
 	"cpacman/internal/rpm"
 )
@@ -409,6 +408,3 @@ func evalRich(r *rpm.Rich, providers func(rpm.Dep) []int32) bool {
 	}
 	return evalRich(r.Args[2], providers)
 }
-
-// isPath tells whether a dependency is on a file.
-func isPath(d rpm.Dep) bool { return strings.HasPrefix(d.Name, "/") }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,7 +96,7 @@ func eachPackage(t testing.TB, path string, f func(*xmlPackage)) {
 	dec := xml.NewDecoder(openGzip(t, path))
 	for {
 		tok, err := dec.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
@@ -197,13 +198,13 @@ func TestReferenceHost(t *testing.T) {
 	}
 	built := time.Since(start)
 	start = time.Now()
-	res, err := u.Solve(h, Request{})
-	if err != nil {
+	if _, err := u.Solve(h, Request{}); err != nil {
 		t.Fatal(err)
 	}
 	first := time.Since(start)
 	start = time.Now()
-	if res, err = u.Solve(h, Request{}); err != nil {
+	res, err := u.Solve(h, Request{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("universe of %d in %v, first plan %v, second %v", len(u.cands), built, first, time.Since(start))

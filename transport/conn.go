@@ -195,7 +195,7 @@ func (c *Conn) keepAlive() {
 // because of it.
 func (c *Conn) fail(ctx context.Context, op string, kind Kind, err error) error {
 	c.settle(ctx, err)
-	if cause := c.Err(); cause != nil && (ctx == nil || ctx.Err() == nil) {
+	if cause := c.Err(); cause != nil && ctx.Err() == nil {
 		var inner *Error
 		if !errors.As(err, &inner) {
 			return &Error{Host: c.target.Name, Op: op, Kind: KindUnreachable, Err: cause}

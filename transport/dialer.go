@@ -136,7 +136,7 @@ var errDropped = errors.New("dropped")
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Conn, error) {
 	t, err := t.withDefaults()
 	if err != nil {
-		return nil, fail(nil, t.Name, "dial", KindInternal, err)
+		return nil, failed(t.Name, "dial", KindInternal, err)
 	}
 	pause := d.opts.DialBackoff
 	for attempt := 1; ; attempt++ {
@@ -181,7 +181,7 @@ func (d *Dialer) sleep(ctx context.Context, pause time.Duration) error {
 func (d *Dialer) dialOnce(ctx context.Context, t Target) (*Conn, error) {
 	keys, err := d.known.lookup(t.KnownHosts, t.lookupName())
 	if err != nil {
-		return nil, fail(nil, t.Name, "dial", KindInternal, err)
+		return nil, failed(t.Name, "dial", KindInternal, err)
 	}
 	// Keys first: sshd punishes connections that do not log in.
 	ids, err := loadIdentities(ctx, t)

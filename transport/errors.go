@@ -100,19 +100,26 @@ func Retryable(err error) bool {
 // turning the end of ctx into KindCanceled.
 func fail(ctx context.Context, host, op string, kind Kind, err error) error {
 	var via *viaError
+	var inner *Error
+	if ctx.Err() == nil || errors.As(err, &via) || errors.As(err, &inner) {
+		return failed(host, op, kind, err)
+	}
+	cause := context.Cause(ctx)
+	if errors.Is(err, cause) {
+		return &Error{Host: host, Op: op, Kind: KindCanceled, Err: err}
+	}
+	return &Error{Host: host, Op: op, Kind: KindCanceled, Err: fmt.Errorf("%w (%w)", cause, err)}
+}
+
+// failed is fail for what no context has ended.
+func failed(host, op string, kind Kind, err error) error {
+	var via *viaError
 	if errors.As(err, &via) {
 		return &Error{Host: host, Op: op, Kind: via.kind, Err: err}
 	}
 	var inner *Error
 	if errors.As(err, &inner) {
 		return err
-	}
-	if ctx != nil && ctx.Err() != nil {
-		cause := context.Cause(ctx)
-		if errors.Is(err, cause) {
-			return &Error{Host: host, Op: op, Kind: KindCanceled, Err: err}
-		}
-		return &Error{Host: host, Op: op, Kind: KindCanceled, Err: fmt.Errorf("%w (%v)", cause, err)}
 	}
 	return &Error{Host: host, Op: op, Kind: kind, Err: err}
 }

@@ -96,14 +96,14 @@ func (l *login) judge(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case l.bad != nil:
-		return fail(nil, l.t.Name, "dial", KindHostKey, l.bad)
+		return failed(l.t.Name, "dial", KindHostKey, l.bad)
 	case errors.As(err, &algo):
 		return l.noCommon(algo)
 	case l.hostKey == nil:
 		return l.hungUp(err)
 	case strings.Contains(err.Error(), "unable to authenticate") || strings.Contains(err.Error(), "disconnect") ||
 		strings.Contains(err.Error(), "public key signature") || strings.Contains(err.Error(), "agent:"):
-		return fail(nil, l.t.Name, "dial", KindAuth, l.refused(err))
+		return failed(l.t.Name, "dial", KindAuth, l.refused(err))
 	}
 	return fmt.Errorf("connection lost during the login of %s: %w", l.t.User, err)
 }
@@ -113,9 +113,9 @@ func (l *login) noCommon(algo *ssh.AlgorithmNegotiationError) error {
 	if strings.Contains(algo.What, "host key") && len(l.keys.known) > 0 {
 		e := &HostKeyError{Name: l.keys.name, Target: l.t.Name, Types: algo.RequestedAlgorithms,
 			Known: l.keys.known, Files: l.keys.files, Notes: l.keys.notes}
-		return fail(nil, l.t.Name, "dial", KindHostKey, e)
+		return failed(l.t.Name, "dial", KindHostKey, e)
 	}
-	return fail(nil, l.t.Name, "dial", KindAuth,
+	return failed(l.t.Name, "dial", KindAuth,
 		fmt.Errorf("no common algorithm for %s: the host offers only %s; it is too old, legacy algorithms are not supported",
 			algo.What, SanitizeLine(strings.Join(algo.RequestedAlgorithms, ", "), 300)))
 }
@@ -125,11 +125,11 @@ func (l *login) hungUp(err error) error {
 	greeting := l.nc.greeting()
 	switch {
 	case strings.Contains(greeting, "Not allowed at this time"):
-		return fail(nil, l.t.Name, "dial", KindPenalised, fmt.Errorf(
+		return failed(l.t.Name, "dial", KindPenalised, fmt.Errorf(
 			"sshd refuses connections from this address for a while (PerSourcePenalties); hint: wait, then find out which logins failed; "+
 				"PerSourcePenaltyExemptList in its sshd_config exempts this control host"))
 	case greeting == "" || strings.HasPrefix(greeting, "SSH-") || strings.Contains(greeting, "MaxStartups"):
-		return fmt.Errorf("%w by the host before the key exchange (%v)", errDropped, err)
+		return fmt.Errorf("%w by the host before the key exchange (%w)", errDropped, err)
 	}
 	return fmt.Errorf("not an SSH server: it said %q: %w", SanitizeLine(greeting, 80), err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -81,8 +82,8 @@ func loadIdentity(path string, a *agentKeys) (ssh.Signer, error) {
 		return nil, fmt.Errorf("identity %s is not a key file", path)
 	}
 	data := make([]byte, info.Size())
-	if n, err := f.Read(data); err != nil || n != len(data) {
-		return nil, fmt.Errorf("identity %s: cannot be read whole: %v", path, err)
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("identity %s: cannot be read whole: %w", path, err)
 	}
 	defer clear(data)
 	if pub, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil {

@@ -304,13 +304,13 @@ func (e *execution) neverBegan(exit exitInfo) error {
 		sent, askedErr := e.sent, e.askedErr
 		e.mu.Unlock()
 		if askedErr != nil {
-			return e.conn.fail(nil, "sudo", KindSudo, &SudoError{Reason: SudoNoAnswer, Err: askedErr})
+			return e.conn.fail(context.Background(), "sudo", KindSudo, &SudoError{Reason: SudoNoAnswer, Err: askedErr})
 		}
 		se := classifySudo(exit.status, said, sent)
 		if se.Reason == SudoWrongPassword {
 			e.gate.refuse()
 		}
-		return e.conn.fail(nil, "sudo", KindSudo, se)
+		return e.conn.fail(context.Background(), "sudo", KindSudo, se)
 	}
 	if said == "" {
 		said = e.out.noise.String()

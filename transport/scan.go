@@ -50,7 +50,7 @@ var errScanned = errors.New("key seen")
 func (d *Dialer) ScanKeys(ctx context.Context, t Target) ([]ScannedKey, error) {
 	t, err := t.withDefaults()
 	if err != nil {
-		return nil, fail(nil, t.Name, "scan keys", KindInternal, err)
+		return nil, failed(t.Name, "scan keys", KindInternal, err)
 	}
 	kinds := [][]string{
 		{ssh.KeyAlgoED25519},
@@ -68,7 +68,7 @@ func (d *Dialer) ScanKeys(ctx context.Context, t Target) ([]ScannedKey, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fail(nil, t.Name, "scan keys", KindHostKey, errors.New("the host has no Ed25519, ECDSA or RSA (SHA-2) key"))
+		return nil, failed(t.Name, "scan keys", KindHostKey, errors.New("the host has no Ed25519, ECDSA or RSA (SHA-2) key"))
 	}
 	return found, nil
 }

@@ -42,7 +42,7 @@ func (p channelPipe) Close() error { return p.CloseWrite() }
 func (c *Conn) openSFTP(ctx context.Context) (*sftpChannel, error) {
 	ch, err := c.openChannel(ctx, false, "subsystem", "sftp")
 	if errors.Is(err, errNotStarted) {
-		return nil, fmt.Errorf("%w: %v", errNoSFTP, err)
+		return nil, fmt.Errorf("%w: %w", errNoSFTP, err)
 	}
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (c *Conn) openSFTP(ctx context.Context) (*sftpChannel, error) {
 		if cause := c.Err(); cause != nil {
 			return nil, cause
 		}
-		return nil, fmt.Errorf("%w: the subsystem ended: %v", errNoSFTP, err)
+		return nil, fmt.Errorf("%w: the subsystem ended: %w", errNoSFTP, err)
 	}
 	return &sftpChannel{cl, ch}, nil
 }
@@ -206,12 +206,11 @@ func (u *upload) transfer(ctx context.Context, clients []*sftpChannel) error {
 
 // writer writes segments through one channel; two share a channel.
 type writer struct {
-	u    *upload
-	cl   *sftpChannel
-	it   *item
-	dst  *sftp.File
-	src  io.ReadSeekCloser
-	sent int64
+	u   *upload
+	cl  *sftpChannel
+	it  *item
+	dst *sftp.File
+	src io.ReadSeekCloser
 }
 
 func (w *writer) work(ctx context.Context, q *queue, channel int) error {
@@ -398,7 +397,7 @@ func (w *writer) explain(it *item, err error) error {
 		}
 		return &Error{Host: name, Op: op, Kind: KindRemoteCommand, Err: fmt.Errorf("the host's SFTP server: %w (quota, or an error of its disk?)", err)}
 	}
-	return w.u.conn.fail(nil, op, KindUnreachable, err)
+	return w.u.conn.fail(context.Background(), op, KindUnreachable, err)
 }
 
 // readBack computes the digest of a remote file by reading it, for hosts where

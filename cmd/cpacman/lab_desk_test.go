@@ -257,16 +257,6 @@ func (d *desk) says(o output, texts ...string) {
 	}
 }
 
-// silent demands that texts do not appear.
-func (d *desk) silent(o output, texts ...string) {
-	d.Helper()
-	for _, text := range texts {
-		if strings.Contains(o.stderr+o.stdout, text) {
-			d.Errorf("%q was said in:\n%s%s", text, o.stdout, o.stderr)
-		}
-	}
-}
-
 // hostRecord is a host in the JSON of rollout status.
 type hostRecord struct {
 	Host, State string

@@ -136,9 +136,7 @@ func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, err
 	}
 	installOnly := func(p *rpm.Package) bool { return planner.IsInstallOnly(p, in.Host.InstallOnly) }
 	out := d.offers[ViewID(in.View)].Compare(in.Host.Installed, known, installOnly, result)
-	for _, n := range in.List.Missing {
-		out.Extra = append(out.Extra, n)
-	}
+	out.Extra = append(out.Extra, in.List.Missing...)
 	slices.SortFunc(out.Extra, rpm.CompareNEVRA)
 	return out, nil
 }

@@ -29,9 +29,6 @@ type worker struct {
 	sent   []string // digests that Stage sent
 }
 
-// spoolReserve is what must stay free on the host beside the packages, in bytes.
-const spoolReserve = 16 << 20
-
 // varTmpNeed is what rpm must find in /var/tmp for its scriptlets, in bytes; rpm --test does not look.
 const varTmpNeed = 1 << 20
 

@@ -309,7 +309,7 @@ func readXML(r io.Reader, root string, sink xmlSink) (declared int, err error) {
 	for {
 		in.left = maxToken
 		tok, err := d.Token()
-		if err == io.EOF && seen {
+		if err == io.EOF && seen { //nolint:errorlint // the decoder's own end of input: a wrapped one is damage
 			return declared, nil
 		}
 		if err != nil {

@@ -210,7 +210,7 @@ func xmlError(d *xml.Decoder, err error) error {
 			return fmt.Errorf("line %d, offset %d: the XML ends in the middle: %w", line, d.InputOffset(), io.ErrUnexpectedEOF)
 		}
 		return fmt.Errorf("line %d, offset %d: malformed XML: %s", line, d.InputOffset(), plain(syntax.Msg))
-	case err == io.EOF:
+	case err == io.EOF: //nolint:errorlint // the decoder's own end of input: a wrapped one is damage
 		return fmt.Errorf("line %d, offset %d: no XML element: %w", line, d.InputOffset(), io.ErrUnexpectedEOF)
 	}
 	return err

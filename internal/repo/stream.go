@@ -104,7 +104,7 @@ func (m *metaStream) start(maxOpen int64) error {
 	m.hash = newHash(m.entry.OpenChecksum.Type)
 	buffered := bufio.NewReaderSize(m.raw, 256<<10)
 	magic, err := buffered.Peek(64)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return m.damage("cannot be read", err)
 	}
 	m.form = formOf(magic)

@@ -254,7 +254,7 @@ func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 	for seen := false; ; {
 		in.left = maxToken
 		tok, err := d.Token()
-		if err == io.EOF && seen {
+		if err == io.EOF && seen { //nolint:errorlint // the decoder's own end of input: a wrapped one is damage
 			return nil
 		}
 		if err != nil {

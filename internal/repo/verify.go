@@ -94,7 +94,7 @@ func (k *disk) verifyPackage(ctx context.Context, p *Package) (string, error) {
 		return k.verifyFile(ctx, p, f)
 	}
 	sha := sha256.New()
-	own := hash.Hash(sha)
+	var own hash.Hash = sha
 	w := io.Writer(sha)
 	if p.Checksum.Type != "sha256" {
 		own = newHash(p.Checksum.Type)

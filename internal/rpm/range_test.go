@@ -16,7 +16,7 @@ func mustDep(t testing.TB, s string) Dep {
 	f := strings.Fields(s)
 	d := Dep{Name: f[0]}
 	if len(f) == 3 {
-		ok := true
+		var ok bool
 		if f[1] == "<>" {
 			d.Sense = Less | Greater
 		} else if d.Sense, ok = parseSense(f[1]); !ok {

@@ -58,7 +58,6 @@ type Server struct {
 	closed bool
 
 	frozen atomic.Bool
-	dir    string
 	shell  []string
 
 	// Counters for assertions.

@@ -1,6 +1,7 @@
 package solvcases
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -59,7 +60,7 @@ func ReadDepmatch(text string) ([]Match, error) {
 		p, err := tuple(m[1])
 		r, err2 := tuple(m[2])
 		if err != nil || err2 != nil {
-			return nil, fmt.Errorf("line %d: %q: %v %v", n+1, line, err, err2)
+			return nil, fmt.Errorf("line %d: %q: %w", n+1, line, errors.Join(err, err2))
 		}
 		out = append(out, Match{p, r, m[3] == "1"})
 	}
