@@ -134,8 +134,8 @@ func (p *problem) joinFamily(out []*rpm.Package, kernel *rpm.Package, id int32) 
 	return append(out, c)
 }
 
-// buildFor tells whether a build of a module serves a kernel: the kernel has the symbols or is the build that it requires, or the module's
-// files or its own version name the kernel. Otherwise it returns what is missing, if that has a name.
+// buildFor tells whether a build of a module serves a kernel: the kernel has the symbols or is the build that it requires, or the module
+// names a range that has the kernel in it, or the module's files or its own version name the kernel. Otherwise it returns what is missing, if that has a name.
 func buildFor(module, kernel *rpm.Package, family []*rpm.Package) (bool, rpm.Dep) {
 	deps := kernelDeps(module)
 	for _, d := range deps {
@@ -148,12 +148,24 @@ func buildFor(module, kernel *rpm.Package, family []*rpm.Package) (bool, rpm.Dep
 	if len(deps) > 0 {
 		return true, rpm.Dep{}
 	}
+	if servesRange(module, kernel) {
+		return true, rpm.Dep{}
+	}
 	uname := kernel.Version + "-" + kernel.Release
 	if dirs := moduleDirs(module); len(dirs) > 0 {
 		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(d, uname) }), rpm.Dep{}
 	}
 	flat := func(s string) string { return strings.ReplaceAll(s, "-", "_") }
 	return strings.Contains(flat(module.NEVRA.String()), flat(uname)), rpm.Dep{}
+}
+
+// servesRange tells whether a module says by "kernel-modules >= 3.10.0-327.el7.x86_64" that it is for this kernel too: modules that use only
+// symbols of the kernel's stable list do (Red Hat's Driver Update Program, kmodtool).
+func servesRange(module, kernel *rpm.Package) bool {
+	build := rpm.Dep{Name: "kernel-modules", Sense: rpm.Equal, EVR: rpm.EVR{Version: kernel.Version, Release: kernel.Release + "." + kernel.Arch}}
+	return slices.ContainsFunc(module.Provides, func(d rpm.Dep) bool {
+		return d.Name == build.Name && d.Sense != 0 && rpm.Satisfies(d, build)
+	})
 }
 
 // moduleLine says why a kernel waits.
