@@ -72,7 +72,7 @@ func (b *bench) parts(ctx context.Context) error {
 	for _, p := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"facts", b.facts}, {"plan", b.plan}, {"upload", b.upload}} {
+	}{{"facts", b.facts}, {"plan", b.plan}, {"repos", b.repos}, {"upload", b.upload}} {
 		if !slices.Contains(b.o.parts, p.name) {
 			continue
 		}

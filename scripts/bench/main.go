@@ -30,6 +30,7 @@ type options struct {
 	out       string // Markdown file; empty: none
 	hosts     int
 	packages  int // filler packages in each rpm database
+	large     int // packages of the synthetic repository
 	rounds    int
 	sizeMB    int64 // of the upload, in 10^6 bytes
 	rtts      []time.Duration
@@ -38,7 +39,7 @@ type options struct {
 }
 
 // parts in the order they are run.
-func allParts() []string { return []string{"facts", "plan", "upload"} }
+func allParts() []string { return []string{"facts", "plan", "repos", "upload"} }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,6 +98,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.out, "out", "", "write the report to this Markdown `FILE` too")
 	f.IntVar(&o.hosts, "hosts", 40, "hosts of the lab")
 	f.IntVar(&o.packages, "packages", 500, "filler packages in each rpm database, beside the 30 a lab host has")
+	f.IntVar(&o.large, "large", 15000, "packages of the synthetic repository")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds of facts, and of uploads without delay")
 	f.Int64Var(&o.sizeMB, "size", 500, "upload of this many MB (10^6 bytes)")
 	f.StringVar(&rtts, "rtt", rtts, "round-trip times of the uploads")
@@ -135,6 +137,8 @@ func (o *options) check() error {
 		return fmt.Errorf("%w: --hosts %d: 1 to 1000", errUsage, o.hosts)
 	case o.packages < 1 || o.packages > 5000:
 		return fmt.Errorf("%w: --packages %d: 1 to 5000", errUsage, o.packages)
+	case o.large < 100 || o.large > 99_999:
+		return fmt.Errorf("%w: --large %d: 100 to 99999", errUsage, o.large)
 	case o.rounds < 1 || o.rounds > 100:
 		return fmt.Errorf("%w: --rounds %d: 1 to 100", errUsage, o.rounds)
 	case o.sizeMB < 1 || o.sizeMB > 4000:

@@ -100,6 +100,15 @@ func (s *series) median() float64 {
 	return median(v)
 }
 
+// peak is the largest resident memory, in bytes.
+func (s *series) peak() int64 {
+	var most int64
+	for _, one := range s.samples {
+		most = max(most, one.rss)
+	}
+	return most
+}
+
 // median of values that need not be sorted; of an even number the mean of the middle two; 0
 // of none.
 func median(v []float64) float64 {
