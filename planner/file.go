@@ -161,9 +161,22 @@ func (p *Plan) digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// canonical writes v as JSON with sorted keys, two spaces of indent and a trailing newline.
+// canonical writes v as JSON with two spaces of indent and a trailing newline. Its keys are sorted where those of its types are.
 func canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// MarshalJSON writes the set with sorted keys.
+func (s Set) MarshalJSON() ([]byte, error) {
+	type plain Set
+	raw, err := json.Marshal(plain(s))
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +189,10 @@ func canonical(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
 	if err := enc.Encode(tree); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return bytes.TrimRight(out.Bytes(), "\n"), nil
 }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"cpacman/internal/rpm"
 )
@@ -194,4 +197,61 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("the id changed")
 		}
 	})
+}
+
+// keysInOrder writes any JSON with sorted keys, two spaces of indent and a trailing newline: the form of a plan file.
+func keysInOrder(t *testing.T, text []byte) []byte {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(tree); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// fill sets every field of a value that a plan may have, so that none is left out of the file.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		switch v.Addr().Interface().(type) {
+		case *rpm.NEVRA:
+			v.Set(reflect.ValueOf(rpm.NEVRA{Name: "a<b>&c", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "x86_64"}))
+		case *time.Time:
+			v.Set(reflect.ValueOf(time.Unix(1, 0).UTC()))
+		default:
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.String:
+		v.SetString("text <&>")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	}
+}
+
+func TestPlanKeysAreSorted(t *testing.T) {
+	var p Plan
+	fill(reflect.ValueOf(&p).Elem())
+	got, err := canonical(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := keysInOrder(t, got); !bytes.Equal(got, want) {
+		t.Errorf("a plan file whose keys are not sorted (-want +got):\n%s", cmp.Diff(string(want), string(got)))
+	}
 }

@@ -10,19 +10,20 @@ import (
 const PlanFormat = 1
 
 // Plan is the upgrade sets of many hosts, bound by digests to what they were computed from: the file that people review and
-// the only thing a rollout takes (PLAN-10). The same facts, repositories and request give the same bytes.
+// the only thing a rollout takes (PLAN-10). The same facts, repositories and request give the same bytes. The fields of the types here
+// stand in the order of their keys, which makes that the order of the file; Set sorts its own.
 type Plan struct {
-	Format       int           `json:"format"`
-	ID           string        `json:"id"`         // sha256 of the rest, lower-case hex
-	Type         PlanType      `json:"type"`       //
 	CreatedAt    time.Time     `json:"created_at"` // the newest collected_at used, never the wall clock
 	ExpiresAt    time.Time     `json:"expires_at"`
-	Requested    Requested     `json:"requested"`
-	Repos        []PlanRepo    `json:"repos"`
-	Sets         []Set         `json:"sets"`
+	Format       int           `json:"format"`
 	Hosts        []PlanHost    `json:"hosts"`
-	Packages     []PlanPackage `json:"packages"`
+	ID           string        `json:"id"` // sha256 of the rest, lower-case hex
 	MissingFiles []string      `json:"missing_files"`
+	Packages     []PlanPackage `json:"packages"`
+	Repos        []PlanRepo    `json:"repos"`
+	Requested    Requested     `json:"requested"`
+	Sets         []Set         `json:"sets"`
+	Type         PlanType      `json:"type"` //
 }
 
 // PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR, and moves that a policy allows (SEC-6).
@@ -39,29 +40,29 @@ const (
 
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
-	Selector string `json:"selector"`
 	Filter   Filter `json:"filter"`
+	Selector string `json:"selector"`
 	Weak     bool   `json:"weak,omitempty"` // recommendations are followed
 }
 
 // Filter is the selection of updates (PLAN-7). The zero value selects everything.
 type Filter struct {
-	Security   bool     `json:"security,omitempty"`
-	Bugfix     bool     `json:"bugfix,omitempty"`
-	Severities []string `json:"severities,omitempty"` // lower case
 	Advisories []string `json:"advisories,omitempty"`
+	Bugfix     bool     `json:"bugfix,omitempty"`
 	CVEs       []string `json:"cves,omitempty"`
-	Packages   []string `json:"packages,omitempty"` // globs over names, or NEVRAs
 	Exclude    []string `json:"exclude,omitempty"`  // globs over names, or NEVRAs
 	Newest     bool     `json:"newest,omitempty"`   // the newest version instead of the one that fixes
+	Packages   []string `json:"packages,omitempty"` // globs over names, or NEVRAs
+	Security   bool     `json:"security,omitempty"`
+	Severities []string `json:"severities,omitempty"` // lower case
 }
 
 // PlanRepo binds a plan to one repository as it was read.
 type PlanRepo struct {
+	At     string `json:"at,omitempty"` // directory it was read from, where that is not the one of the site
+	Digest string `json:"digest"`
 	ID     string `json:"id"`
 	Kind   string `json:"kind"` // repomd or directory
-	Digest string `json:"digest"`
-	At     string `json:"at,omitempty"` // directory it was read from, where that is not the one of the site
 }
 
 // Set is what hosts of one configuration are to install, upgrade, downgrade and remove. All lists are sorted.
@@ -144,19 +145,19 @@ func (s Set) Empty() bool {
 
 // PlanHost binds one host to its set and to the facts the set was computed from.
 type PlanHost struct {
-	Host            string       `json:"host"`
-	MachineID       string       `json:"machine_id"`
+	Bytes           int64        `json:"bytes"` // to transfer if nothing is there yet
 	Class           string       `json:"class"`
-	Level           string       `json:"level"`
-	Set             string       `json:"set,omitempty"`    // ID of a Set; empty when the host is not planned
-	Status          HostStatus   `json:"status"`           // planned, nothing, or why it is not planned
-	Detail          string       `json:"detail,omitempty"` // for people
-	InstalledDigest string       `json:"installed_digest"`
 	CollectedAt     time.Time    `json:"collected_at"`
+	Detail          string       `json:"detail,omitempty"` // for people
+	Host            string       `json:"host"`
+	Impact          Impact       `json:"impact"`
+	InstalledDigest string       `json:"installed_digest"`
+	Level           string       `json:"level"`
+	MachineID       string       `json:"machine_id"`
 	PreBroken       []string     `json:"pre_broken,omitempty"`
 	Rollback        RollbackInfo `json:"rollback"`
-	Bytes           int64        `json:"bytes"` // to transfer if nothing is there yet
-	Impact          Impact       `json:"impact"`
+	Set             string       `json:"set,omitempty"` // ID of a Set; empty when the host is not planned
+	Status          HostStatus   `json:"status"`        // planned, nothing, or why it is not planned
 }
 
 // HostStatus says whether a host is part of the plan's work. Only StatusPlanned hosts are changed by a rollout.
@@ -187,27 +188,27 @@ type RollbackInfo struct {
 
 // Impact is what the set touches on the host beside packages.
 type Impact struct {
+	ConfigFiles   []string `json:"config_files,omitempty"`
 	Reboot        bool     `json:"reboot"`
 	RebootReasons []string `json:"reboot_reasons,omitempty"`
+	Scriptlets    []string `json:"scriptlets,omitempty"`
 	// Services are the units that scriptlets of the set restart, ConfigFiles the configuration files whose content changes,
 	// Scriptlets the packages whose scriptlets differ from those installed, "NEVRA: post, postun".
-	Services    []string `json:"services,omitempty"`
-	ConfigFiles []string `json:"config_files,omitempty"`
-	Scriptlets  []string `json:"scriptlets,omitempty"`
+	Services []string `json:"services,omitempty"`
 	// Unread counts packages whose file or installed header could not be read: of those the three lists say nothing.
 	Unread int `json:"unread,omitempty"`
 }
 
 // PlanPackage is one file that the plan needs, with where it comes from.
 type PlanPackage struct {
-	NEVRA      rpm.NEVRA `json:"nevra"`
-	Repo       string    `json:"repo"`
-	Path       string    `json:"path"` // relative to the repository
+	Advisories []string  `json:"advisories"`
 	Checksum   Checksum  `json:"checksum"`
+	NEVRA      rpm.NEVRA `json:"nevra"`
+	Path       string    `json:"path"` // relative to the repository
+	Repo       string    `json:"repo"`
 	SHA256     string    `json:"sha256,omitempty"` // from metadata of that type; rollout start computes it otherwise
 	Size       int64     `json:"size"`             // bytes, as metadata says
 	Vendor     string    `json:"vendor"`
-	Advisories []string  `json:"advisories"`
 }
 
 // Checksum is a digest as repository metadata gives it.

@@ -126,6 +126,12 @@ func (u *Universe) take(si int32) error {
 
 // index fills the look-up tables.
 func (u *Universe) index() {
+	provides := 0
+	for id := range u.cands {
+		provides += len(u.cands[id].Provides)
+	}
+	// Growing these maps would cost more than filling them.
+	u.byName, u.provides = make(map[string][]int32, len(u.cands)), make(map[string][]providerRef, provides)
 	for id := range u.cands {
 		p := u.cands[id].Package
 		ref := int32(id)
@@ -159,6 +165,11 @@ func (u *Universe) index() {
 				cmp.Compare(ca.Version, cb.Version), cmp.Compare(ca.Release, cb.Release), cmp.Compare(ca.Path, cb.Path))
 		})
 	}
+}
+
+// Offers tells whether a source of the view has a build.
+func (u *Universe) Offers(n rpm.NEVRA) bool {
+	return slices.ContainsFunc(u.byName[n.Name], func(id int32) bool { return u.cands[id].NEVRA == n })
 }
 
 // listing returns the candidates whose known files include a path. Paths that only a host's packages name are not indexed ahead: they

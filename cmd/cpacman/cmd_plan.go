@@ -115,7 +115,7 @@ func (s *session) plan() error {
 		s.facts = nil
 	}
 	planned, err := s.fleet.Plan(s.ctx, s.repos, fleet.PlanRequest{
-		Hosts: hosts, Selector: selector, Live: live, Expiry: s.c.Duration("expires"),
+		Hosts: hosts, Selector: selector, Live: live, Facts: s.facts, Expiry: s.c.Duration("expires"),
 		Request: planner.Request{Filter: filter, Type: kind.Type, Target: kind.Target, Weak: s.c.Bool("weak")}, Targets: kind.Targets,
 	})
 	if err != nil {

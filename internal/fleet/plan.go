@@ -28,6 +28,8 @@ type PlanRequest struct {
 	// Targets are what each host is to go back to, for TypeRollback; for other types Request.Target holds for all of them.
 	Targets map[string][]rpm.NEVRA
 	Expiry  time.Duration // 0: the planner's default
+	// Facts are the stored facts of all hosts where the caller has read them; nil: they are read.
+	Facts map[string]*host.Facts
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
 }
@@ -82,9 +84,12 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 
 // candidates reads the stored facts of the hosts and sorts out those that cannot be planned from them.
 func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, error) {
-	facts, err := f.StoredFacts(ctx)
-	if err != nil {
-		return nil, err
+	facts := req.Facts
+	if facts == nil {
+		var err error
+		if facts, err = f.StoredFacts(ctx); err != nil {
+			return nil, err
+		}
 	}
 	contacts, err := f.Store.Contacts(ctx)
 	if err != nil {
@@ -264,10 +269,7 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		for _, r := range g.view {
 			usedRepos[r.ID] = true
 		}
-		rollback, err := f.rollback(ctx, repos, g)
-		if err != nil {
-			return nil, err
-		}
+		rollback := g.rollback()
 		touched, err := f.impact(ctx, repos, g)
 		if err != nil {
 			return nil, err
@@ -363,23 +365,15 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 }
 
 // rollback says whether every package that a set replaces or removes is in the view, so that a rollback plan could bring it back.
-func (f *Fleet) rollback(ctx context.Context, repos *Repos, g *group) (planner.RollbackInfo, error) {
+func (g *group) rollback() planner.RollbackInfo {
 	if g.result == nil {
-		return planner.RollbackInfo{Complete: true}, nil
+		return planner.RollbackInfo{Complete: true}
 	}
-	if _, err := repos.Find(ctx, rpm.NEVRA{}); err != nil { // opens what the next lines only look up
-		return planner.RollbackInfo{}, err
-	}
-	info := planner.RollbackPossible(g.result.Set, func(n rpm.NEVRA) bool {
-		at, err := repos.Find(ctx, n)
-		return err == nil && slices.ContainsFunc(at, func(l Located) bool {
-			return slices.ContainsFunc(g.view, func(r inventory.Repo) bool { return r.ID == l.Repo.ID() })
-		})
-	})
+	info := planner.RollbackPossible(g.result.Set, g.universe.Offers)
 	if len(info.Missing) == 0 {
 		info.Missing = nil
 	}
-	return info, nil
+	return info
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {
