@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -250,6 +251,9 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	if stop := snap.Rollout.Stop; stop.Text != "" || stop.Host != "" {
 		s.say("%s", stopWords(snap.Rollout.State, stop))
 	}
+	for _, line := range remarks(snap.Hosts) {
+		s.say("note: %s", line)
+	}
 	if snap.Rollout.State == rollout.RolloutAborted {
 		s.say("next: cpacman rollout status %s --hosts; a new plan finds what is left to do", id)
 		return
@@ -272,6 +276,31 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	default:
 		s.say("next: cpacman rollout status %s; then retry or skip hosts, resume, or abort", id)
 	}
+}
+
+// remarks tells what a person should look at on hosts that may be ok all the same.
+func remarks(hosts []rollout.HostRecord) []string {
+	var out []string
+	for _, f := range []struct {
+		flag rollout.Flag
+		text string
+	}{
+		{rollout.FlagScriptletErrors, "a scriptlet failed and the packages are there"},
+		{rollout.FlagConfigFiles, "configuration files were kept beside new ones (.rpmnew, .rpmsave)"},
+		{rollout.FlagOverdue, "the transaction took longer than was allowed for"},
+	} {
+		var names []string
+		for _, h := range hosts {
+			if slices.Contains(h.Flags, f.flag) {
+				names = append(names, h.Host)
+			}
+		}
+		if len(names) > 0 {
+			slices.Sort(names)
+			out = append(out, fmt.Sprintf("on %d %s %s: first %s", len(names), plural(len(names), "host", "hosts"), f.text, names[0]))
+		}
+	}
+	return out
 }
 
 // stopWords is a stop in one line: where, which check on which host, and what it printed.
@@ -364,7 +393,11 @@ func (s *session) takeUp(id string, wait bool) error {
 		s.say("warning: what could not be proven is not sent")
 	}
 	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
-		s.say("resuming rollout %s", id)
+		if snap.Rollout.State == rollout.RolloutAborted {
+			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
+		} else {
+			s.say("resuming rollout %s", id)
+		}
 		return engine.Resume(ctx, id, rollout.ResumeRequest{User: currentUser(), Wait: wait})
 	})
 }

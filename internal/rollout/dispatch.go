@@ -43,6 +43,7 @@ func (r *run) advance() bool {
 	switch r.ro.State {
 	case RolloutAborted:
 		r.leave(OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, StatePending, StateDeferred, StateHeld, StateUnreachable)
+		r.shut()
 		return idle()
 	case RolloutStopped:
 		r.leave(OnStopped, Reason{ReasonStopped, r.ro.Stop.Text}, StatePending, StateDeferred)
@@ -220,15 +221,16 @@ func (r *run) stopAt(w int, stop *StopReason) {
 	r.e.poke()
 }
 
-// shut marks the wave that a stop caught as failed. Called with mu held.
+// shut marks the wave that a stop or an abort caught as failed. Called with mu held.
 func (r *run) shut() {
-	w := r.waves[r.current]
-	if w.State != WaveRunning && w.State != WaveSoaking {
-		return
+	for _, w := range r.waves {
+		if w.State != WaveRunning && w.State != WaveSoaking {
+			continue
+		}
+		from := w.State
+		w.State, w.Verdict, w.SoakUntil, w.SoakLeft = WaveFailed, r.ro.Stop.Reason, time.Time{}, 0
+		_ = r.commit(Change{Waves: []WaveRecord{w}, Events: []Event{{Kind: EventWave, Wave: w.Index, From: string(from), To: string(WaveFailed), Reason: w.Verdict}}})
 	}
-	from := w.State
-	w.State, w.Verdict, w.SoakUntil, w.SoakLeft = WaveFailed, r.ro.Stop.Reason, time.Time{}, 0
-	_ = r.commit(Change{Waves: []WaveRecord{w}, Events: []Event{{Kind: EventWave, Wave: w.Index, From: string(from), To: string(WaveFailed), Reason: w.Verdict}}})
 }
 
 // leave takes all hosts in the given states out in one write. Called with mu held.

@@ -108,6 +108,11 @@ func TestOperators(t *testing.T) {
 		once(r, OnStart, func(j *memJournal) { j.command(Command{Kind: CommandAbort, Reason: "wrong plan"}) })
 		out := r.mustStart(ExitFailed)
 		r.is(map[string]State{"broad00": StateOK, "broad11": StateSkipped})
+		for _, w := range r.j.waves {
+			if w.State == WaveRunning || w.State == WaveSoaking {
+				t.Errorf("an aborted rollout left wave %d %s", w.Index, w.State)
+			}
+		}
 		if out.Rollout.State != RolloutAborted || r.j.hosts["broad11"].Reason.Code != ReasonAborted {
 			t.Errorf("rollout %s, %+v", out.Rollout.State, r.j.hosts["broad11"].Reason)
 		}
