@@ -161,6 +161,17 @@ func (p *Plan) digest() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// digestWithout is digest of a plan that is written already: its id is the only key of that name that stands two spaces deep.
+func digestWithout(text []byte, id string) string {
+	const key = "\n  \"id\": \""
+	before, after, _ := bytes.Cut(text, []byte(key+id+"\""))
+	d := sha256.New()
+	d.Write(before)
+	d.Write([]byte(key + "\""))
+	d.Write(after)
+	return hex.EncodeToString(d.Sum(nil))
+}
+
 // canonical writes v as JSON with two spaces of indent and a trailing newline. Its keys are sorted where those of its types are.
 func canonical(v any) ([]byte, error) {
 	var out bytes.Buffer
@@ -197,16 +208,12 @@ func (s Set) MarshalJSON() ([]byte, error) {
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	id, err := p.digest()
-	if err != nil {
-		return err
-	}
-	if id != p.ID {
-		return fmt.Errorf("%w: it was changed after it was sealed", ErrPlan)
-	}
 	b, err := canonical(p)
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
+	}
+	if digestWithout(b, p.ID) != p.ID {
+		return fmt.Errorf("%w: it was changed after it was sealed", ErrPlan)
 	}
 	if _, err := w.Write(b); err != nil {
 		return fmt.Errorf("write the plan: %w", err)
