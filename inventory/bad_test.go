@@ -20,28 +20,6 @@ func testLoader() *Loader {
 	return &Loader{Owners: CurrentOwners(""), Home: "/home/operator"}
 }
 
-// allFeatures switches on what is still refused.
-func allFeatures() map[string]bool {
-	return map[string]bool{FeaturePolicy: true, FeatureOnly: true, FeatureVendorChange: true, FeatureWeak: true}
-}
-
-// previewLoader is a testLoader with every feature.
-func previewLoader() *Loader {
-	l := testLoader()
-	l.Preview = allFeatures()
-	return l
-}
-
-// previewLoad loads a site of the given files with every feature.
-func previewLoad(t testing.TB, files map[string]string) *Site {
-	t.Helper()
-	s, err := previewLoader().Load(writeSite(t, files))
-	if err != nil {
-		t.Fatalf("load: %v", err)
-	}
-	return s
-}
-
 // writeSite writes files into a new directory that only its owner can write.
 func writeSite(t testing.TB, files map[string]string) string {
 	t.Helper()
@@ -102,9 +80,6 @@ func TestBadFiles(t *testing.T) {
 	}
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".toml")
-		if feature, held := strings.CutPrefix(name, "later-held-"); held && !heldBack()[feature] {
-			continue // it is switched on, and nothing is refused any more
-		}
 		t.Run(name, func(t *testing.T) { badFile(t, path) })
 	}
 }
@@ -146,9 +121,6 @@ func badFile(t *testing.T, path string) {
 func badMessages(t *testing.T, files map[string]string, name string) []string {
 	dir := writeSite(t, files)
 	loader := testLoader()
-	if !strings.Contains(t.Name(), "/later-") {
-		loader = previewLoader()
-	}
 	var out []string
 	for _, p := range problemsWith(t, loader, dir) {
 		if p.File != filepath.Join(dir, name) || p.Line == 0 || p.Severity != SeverityError {

@@ -32,16 +32,15 @@ type field struct {
 	index []int
 }
 
-// newSchema reads the tags of the structs and the list of later features, some
-// of which may be switched on early.
-func newSchema(preview map[string]bool) *schema {
+// newSchema reads the tags of the structs and the list of later features.
+func newSchema() *schema {
 	s := &schema{
 		types:  make(map[reflect.Type][]field),
 		later:  make(map[string]map[string]bool),
 		tables: make(map[string]string),
 		other:  make(map[string]bool),
 	}
-	keys := keysWith(preview)
+	keys := Keys()
 	for _, k := range keys {
 		word := firstWord(k.Table)
 		if k.Table == "" {

@@ -283,17 +283,13 @@ func (r *resolver) classOrigins(c *Class) {
 	r.add("host_signatures", string(c.HostSignatures), c.Origin("host_signatures"))
 	r.add("install_only_keep", strconv.Itoa(c.InstallOnlyKeep), c.Origin("install_only_keep"))
 	r.add("install_only", list(c.InstallOnly), c.Origin("install_only"))
-	if !r.site.off[FeatureVendorChange] {
-		r.add("allow_vendor_change", c.VendorChange.String(), c.Origin("allow_vendor_change"))
-		var same []string
-		for _, names := range c.SameVendor {
-			same = append(same, strings.Join(names, " = "))
-		}
-		r.add("same_vendor", list(same), c.Origin("same_vendor"))
+	r.add("allow_vendor_change", c.VendorChange.String(), c.Origin("allow_vendor_change"))
+	var same []string
+	for _, names := range c.SameVendor {
+		same = append(same, strings.Join(names, " = "))
 	}
-	if !r.site.off[FeatureWeak] {
-		r.add("weak", strconv.FormatBool(c.Weak), c.Origin("weak"))
-	}
+	r.add("same_vendor", list(same), c.Origin("same_vendor"))
+	r.add("weak", strconv.FormatBool(c.Weak), c.Origin("weak"))
 }
 
 // list writes a list of words for people.

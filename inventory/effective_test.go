@@ -44,7 +44,7 @@ func TestEffective(t *testing.T) {
 // TestOrigins is `inventory show` in full: the table is kept in a file.
 func TestOrigins(t *testing.T) {
 	dir := writeSite(t, siteFiles(t))
-	s, err := previewLoader().Load(dir)
+	s, err := testLoader().Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"text/template"
 )
 
 //go:embed template/cpacman.toml template/example.toml
@@ -22,14 +20,14 @@ var ErrSiteExists = errors.New("there is a site already")
 // of the files is there, nothing is written and the error is ErrSiteExists. A
 // directory that others can write is refused with *UnsafeError.
 func Init(dir string) error {
-	if err := initSite(CurrentOwners(os.Getenv("SUDO_UID")), dir, nil); err != nil {
+	if err := initSite(CurrentOwners(os.Getenv("SUDO_UID")), dir); err != nil {
 		return fmt.Errorf("write a site into %q: %w", dir, err)
 	}
 	return nil
 }
 
-// initSite also takes features that are switched on early, see Loader.Preview.
-func initSite(owners Owners, dir string, preview map[string]bool) error {
+// initSite is Init for some owners.
+func initSite(owners Owners, dir string) error {
 	sub := filepath.Join(dir, InventoryDir)
 	files := []struct{ path, template string }{
 		{filepath.Join(dir, MainFile), "template/cpacman.toml"},
@@ -57,7 +55,7 @@ func initSite(owners Owners, dir string, preview map[string]bool) error {
 		f.Close()
 	}
 	for _, f := range files {
-		if err := writeNew(f.path, f.template, preview); err != nil {
+		if err := writeNew(f.path, f.template); err != nil {
 			return err
 		}
 	}
@@ -65,8 +63,8 @@ func initSite(owners Owners, dir string, preview map[string]bool) error {
 }
 
 // writeNew writes a template into a file that must not exist.
-func writeNew(path, name string, preview map[string]bool) error {
-	text, err := renderTemplate(name, preview)
+func writeNew(path, name string) error {
+	text, err := templates.ReadFile(name)
 	if err != nil {
 		return err
 	}
@@ -77,23 +75,6 @@ func writeNew(path, name string, preview map[string]bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(text)
+	_, err = f.Write(text)
 	return errors.Join(err, f.Close())
-}
-
-// renderTemplate gives the text of a template. What it says of a feature that is
-// refused is left out.
-func renderTemplate(name string, preview map[string]bool) (string, error) {
-	parsed, err := template.ParseFS(templates, name)
-	if err != nil {
-		return "", err
-	}
-	on := make(map[string]bool)
-	off := refused(preview)
-	for _, f := range []string{FeaturePolicy, FeatureOnly, FeatureVendorChange, FeatureWeak} {
-		on[f] = !off[f]
-	}
-	var b strings.Builder
-	err = parsed.Execute(&b, on)
-	return b.String(), err
 }

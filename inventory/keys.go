@@ -28,16 +28,12 @@ type section struct {
 
 // Keys gives every key of a site, table by table, those that are not built yet
 // included.
-func Keys() []KeyDoc { return keysWith(nil) }
-
-// keysWith gives the keys with some features switched on early.
-func keysWith(preview map[string]bool) []KeyDoc {
+func Keys() []KeyDoc {
 	var out []KeyDoc
-	off := refused(preview)
 	all := append(mainSections(), inventorySections()...)
 	for _, s := range all {
 		for _, k := range s.rows {
-			k.Table, k.Where, k.Supported = s.table, s.where, !off[featureOf(s.table, k.Key)]
+			k.Table, k.Where, k.Supported = s.table, s.where, true
 			out = append(out, k)
 		}
 		out = append(out, laterKeys(s.table)...)

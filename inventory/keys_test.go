@@ -66,11 +66,7 @@ func TestKeysComplete(t *testing.T) {
 			}
 			got[name] = true
 		} else if want[name] {
-			// Read and checked, and refused until the feature is switched on.
-			if !heldBack()[featureOf(k.Table, k.Key)] {
-				t.Errorf("%s can be read but is called unsupported", name)
-			}
-			got[name] = true
+			t.Errorf("%s can be read but is called unsupported", name)
 		}
 	}
 	if diff := cmp.Diff(sortedKeys(want), sortedKeys(got)); diff != "" || len(got) < 80 {
@@ -86,7 +82,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		"[policy]": "name = \"x\"\nowner = \"x\"\nreason = \"x\"\nremove = [\"x\"]\n", "health.NAME": "", "cluster.NAME": "", "location.NAME": "", "ssh": "", "limits": "", "facts": "", "rollout": "", "": "",
 	}
 	written := map[string]string{"": "state = \"state\"\n"}
-	for _, k := range keysWith(allFeatures()) {
+	for _, k := range Keys() {
 		literal := regexp.MustCompile(`^("|\[|[0-9]+$|true$|false$)`).MatchString(k.Default)
 		if k.Supported && literal && k.Table != "" && !(k.Table == "[policy]" && k.Key == "remove") {
 			written[k.Table] += fmt.Sprintf("%s = %s\n", k.Key, k.Default)
@@ -110,7 +106,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			}
 			files[name] += text
 		}
-		return previewLoad(t, files)
+		return mustLoad(t, files)
 	}
 	plain, full := build(false), build(true)
 	if written["rollout"] == "" || written["[level]"] == "" || written["health.NAME"] == "" {
@@ -161,22 +157,16 @@ func TestUnsupportedKeysAreKnown(t *testing.T) {
 // TestInit: what is written loads, has no error, and mentions every key; with its
 // examples taken in, it loads too.
 func TestInit(t *testing.T) {
-	t.Run("as it is", func(t *testing.T) { testInit(t, nil) })
-	t.Run("with every feature", func(t *testing.T) { testInit(t, allFeatures()) })
-}
-
-func testInit(t *testing.T, preview map[string]bool) {
 	parent := t.TempDir()
 	if err := os.Chmod(parent, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(parent, "new", "site")
 	owners := testLoader().Owners
-	if err := initSite(owners, dir, preview); err != nil {
+	if err := initSite(owners, dir); err != nil {
 		t.Fatal(err)
 	}
 	loader := testLoader()
-	loader.Preview = preview
 	s, err := loader.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +174,7 @@ func testInit(t *testing.T, preview map[string]bool) {
 	if errs := Problems(s.Check()).Errors(); len(errs) > 0 {
 		t.Errorf("check: %v", errs)
 	}
-	if err := initSite(owners, dir, preview); err == nil || !strings.Contains(err.Error(), "there is a site already") {
+	if err := initSite(owners, dir); err == nil || !strings.Contains(err.Error(), "there is a site already") {
 		t.Errorf("a second time: %v", err)
 	}
 	examples := make(map[string]string)
@@ -211,7 +201,7 @@ func testInit(t *testing.T, preview map[string]bool) {
 	if len(full.Hosts) != 2 || len(full.Repos) != 1 || len(full.Health) != 6 {
 		t.Errorf("examples: %d hosts, %d repositories, %d checks", len(full.Hosts), len(full.Repos), len(full.Health))
 	}
-	for _, k := range keysWith(preview) {
+	for _, k := range Keys() {
 		if k.Supported && k.Key != "NAME" && !strings.Contains(all, "\n"+k.Key+" =") && !strings.Contains(all, "."+k.Key+"]") {
 			t.Errorf("the templates do not mention %s %s", k.Table, k.Key)
 		}
@@ -221,7 +211,7 @@ func testInit(t *testing.T, preview map[string]bool) {
 func TestInitRefuses(t *testing.T) {
 	owners := testLoader().Owners
 	dir := writeSite(t, map[string]string{"inventory/example.toml": "mine"})
-	if err := initSite(owners, dir, nil); err == nil {
+	if err := initSite(owners, dir); err == nil {
 		t.Error("a file of the inventory is overwritten")
 	}
 	if _, err := os.Stat(filepath.Join(dir, MainFile)); err == nil {
@@ -234,7 +224,7 @@ func TestInitRefuses(t *testing.T) {
 	if err := os.Chmod(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := initSite(owners, open, nil); err == nil || !strings.Contains(err.Error(), "others can write it") {
+	if err := initSite(owners, open); err == nil || !strings.Contains(err.Error(), "others can write it") {
 		t.Errorf("open to others: %v", err)
 	}
 	if entries, _ := os.ReadDir(open); len(entries) > 1 {
@@ -244,7 +234,7 @@ func TestInitRefuses(t *testing.T) {
 
 // TestSchemaTables: each word at the top of a file belongs to one kind of file.
 func TestSchemaTables(t *testing.T) {
-	s := newSchema(allFeatures())
+	s := newSchema()
 	var main, inv, later []string
 	for word, where := range s.tables {
 		switch {

@@ -29,9 +29,6 @@ const (
 type Loader struct {
 	Owners Owners // whose files are trusted
 	Home   string // for paths that begin with ~/
-	// Preview switches on features that are still refused (the Feature names).
-	// It is for tests: what reads the site does not act on them yet.
-	Preview map[string]bool
 }
 
 // NewLoader gives the loader for the calling process: its user, root and the
@@ -104,9 +101,8 @@ func (l *Loader) Load(dir string) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load site %q: %w", dir, err)
 	}
-	ld := &loading{Loader: l, dir: dir, schema: newSchema(l.Preview), seen: make(map[fileID]bool)}
+	ld := &loading{Loader: l, dir: dir, schema: newSchema(), seen: make(map[fileID]bool)}
 	ld.site = newSite(abs, l.Owners)
-	ld.site.off = refused(l.Preview)
 	f, info, err := l.Owners.openSafe(dir)
 	if err != nil {
 		ld.unreadable(dir, err)

@@ -48,7 +48,7 @@ func decided(d Decision) string {
 }
 
 func TestPolicies(t *testing.T) {
-	s := previewLoad(t, policySite(t))
+	s := mustLoad(t, policySite(t))
 	early, late := at(t, "2026-05-01T00:00:00Z"), at(t, "2028-01-01T00:00:00Z")
 	for _, c := range []struct {
 		host, name string
@@ -94,7 +94,7 @@ func TestPolicies(t *testing.T) {
 
 // TestClassRules: vendor change has three values, and repositories their names.
 func TestClassRules(t *testing.T) {
-	s := previewLoad(t, policySite(t))
+	s := mustLoad(t, policySite(t))
 	for host, want := range map[string]string{
 		"db01":  "forbid true [[SUSE* openSUSE] [CentOS Red Hat, Inc.]]",
 		"db02":  "allow false []",
@@ -133,7 +133,7 @@ func originLines(s *Site, settings []Setting) string {
 
 // TestPolicyOrigins is what `inventory show` says of policies.
 func TestPolicyOrigins(t *testing.T) {
-	s := previewLoad(t, policySite(t))
+	s := mustLoad(t, policySite(t))
 	policies := func(settings []Setting) string {
 		lines := originLines(s, settings)
 		return lines[strings.Index(lines+"policy ", "policy "):]
@@ -153,43 +153,8 @@ func TestPolicyOrigins(t *testing.T) {
 	}
 }
 
-// TestHeldBack: what is refused is not shown either, and one entry switches a
-// feature on.
-func TestHeldBack(t *testing.T) {
-	all := heldBack()
-	for feature := range all {
-		if !refused(nil)[feature] || refused(map[string]bool{feature: true})[feature] || !refused(map[string]bool{feature: false})[feature] {
-			t.Errorf("%s cannot be switched", feature)
-		}
-		keys := 0
-		for _, k := range keysWith(map[string]bool{feature: true}) {
-			if featureOf(k.Table, k.Key) == feature {
-				keys++
-				if !k.Supported {
-					t.Errorf("%s %s stays refused", k.Table, k.Key)
-				}
-			}
-		}
-		for _, k := range Keys() {
-			if featureOf(k.Table, k.Key) == feature && k.Supported {
-				t.Errorf("%s %s is called supported", k.Table, k.Key)
-			}
-		}
-		if keys == 0 || !allFeatures()[feature] {
-			t.Errorf("%s has no keys, or the tests do not know it", feature)
-		}
-	}
-	s := mustLoad(t, map[string]string{MainFile: "", "inventory/x.toml": "[host.h]\n"})
-	lines := originLines(s, s.Origins(s.Host("h")))
-	for key, feature := range map[string]string{"allow_vendor_change": FeatureVendorChange, "same_vendor": FeatureVendorChange, "weak": FeatureWeak} {
-		if strings.Contains(lines, "\n"+key+"|") == all[feature] {
-			t.Errorf("%s: held back %t, but\n%s", key, all[feature], lines)
-		}
-	}
-}
-
 func TestPolicyList(t *testing.T) {
-	s := previewLoad(t, policySite(t))
+	s := mustLoad(t, policySite(t))
 	var got []string
 	for _, e := range s.PolicyList(nil, at(t, "2026-07-01T00:00:00Z")) {
 		got = append(got, words(e.Name, e.Priority, e.Owner, e.Expires, e.Expired, e.Selector, e.Hosts, e.Undecided, len(e.Rules), e.Line))
@@ -213,7 +178,7 @@ func TestPolicyList(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	load := func(text string) *Policy {
-		return previewLoad(t, map[string]string{MainFile: "", "inventory/x.toml": "[[policy]]\nname = \"p\"\nremove = [\"x\"]\nexpires = " + text + "\n"}).Policy("p")
+		return mustLoad(t, map[string]string{MainFile: "", "inventory/x.toml": "[[policy]]\nname = \"p\"\nremove = [\"x\"]\nexpires = " + text + "\n"}).Policy("p")
 	}
 	for _, c := range []struct {
 		text, written string
@@ -290,7 +255,7 @@ func FuzzPin(f *testing.F) {
 
 // TestPoliciesConcurrently: a site may be asked by many goroutines.
 func TestPoliciesConcurrently(t *testing.T) {
-	s := previewLoad(t, policySite(t))
+	s := mustLoad(t, policySite(t))
 	when := at(t, "2026-05-01T00:00:00Z")
 	var group sync.WaitGroup
 	for range 8 {
@@ -316,7 +281,7 @@ func TestPolicySpeed(t *testing.T) {
 	dir := bigSite(t, 3_000, 500)
 	files := map[string]string{"inventory/policies.toml": b.String()}
 	addFiles(t, dir, files)
-	s, err := previewLoader().Load(dir)
+	s, err := testLoader().Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

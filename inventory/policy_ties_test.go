@@ -45,7 +45,7 @@ func TestDisagree(t *testing.T) {
 
 // tiedSite has policies that tie, and some that do nothing.
 func tiedSite(t *testing.T) *Site {
-	return previewLoad(t, map[string]string{
+	return mustLoad(t, map[string]string{
 		MainFile: "", "inventory/hosts.toml": "[group.db]\n[host.db01]\ngroups = [\"db\"]\n[host.db02]\ngroups = [\"db\"]\n[host.web01]\n",
 		"inventory/a.toml": `
 [[policy]]
@@ -360,7 +360,7 @@ func TestPolicyBounds(t *testing.T) {
 		b.WriteString("]\n")
 		return writeSite(t, map[string]string{MainFile: "", "inventory/x.toml": b.String()})
 	}
-	s, err := previewLoader().Load(write(maxGlobRules))
+	s, err := testLoader().Load(write(maxGlobRules))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestPolicyBounds(t *testing.T) {
 		t.Errorf("%d rules, %d conflicts in %v", len(r.Rules), len(conflicts), took)
 	}
 	t.Logf("%d rules in %v", len(r.Rules), took)
-	ps := problemsWith(t, previewLoader(), write(maxGlobRules+1))
+	ps := problemsWith(t, testLoader(), write(maxGlobRules+1))
 	if len(ps) != 1 || ps[0].Line != 2 || !strings.Contains(ps[0].Message, "more than 5000 with a glob") {
 		t.Errorf("%v", ps)
 	}
@@ -413,7 +413,7 @@ func TestFilesNeverMatter(t *testing.T) {
 		for i, table := range order {
 			files[fmt.Sprintf("inventory/%d.toml", (i*7)%4)] += table
 		}
-		return previewLoad(t, files)
+		return mustLoad(t, files)
 	}
 	want := render(load(tables))
 	if !strings.Contains(want, "postgresql hold-db-engine hold postgresql* tie remove postgresql") {

@@ -30,9 +30,8 @@ type Site struct {
 	meta    map[string]bool // every meta key of the site
 	ignored []string        // files below inventory/ that are not read
 
-	policies []*Policy       // sorted by name
-	resolved *policyCache    // by the policies that apply together
-	off      map[string]bool // features that are refused
+	policies []*Policy    // sorted by name
+	resolved *policyCache // by the policies that apply together
 }
 
 // SSH is how hosts are reached. Paths are absolute.

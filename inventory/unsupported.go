@@ -5,48 +5,6 @@ import "fmt"
 // This file is the one list of what the design names and is not built yet.
 // Whoever builds a feature removes its lines here and adds them to keys.go.
 
-// Features that are read and checked, but that the planner has to know before a
-// site may use them. They are the names in Loader.Preview.
-const (
-	FeaturePolicy       = "policy"              // [[policy]]
-	FeatureOnly         = "only"                // [[repo]] only
-	FeatureVendorChange = "allow_vendor_change" // [[class]] allow_vendor_change and same_vendor
-	FeatureWeak         = "weak"                // [[class]] weak
-)
-
-// heldBack are the features that are refused as "not supported yet". To switch
-// one on for everybody, remove its line.
-func heldBack() map[string]bool {
-	return map[string]bool{}
-}
-
-// featureOf names the feature that a key belongs to, "" for most.
-func featureOf(table, key string) string {
-	if table == "[policy]" {
-		return FeaturePolicy
-	}
-	switch table + " " + key {
-	case "[repo] only":
-		return FeatureOnly
-	case "[class] allow_vendor_change", "[class] same_vendor":
-		return FeatureVendorChange
-	case "[class] weak":
-		return FeatureWeak
-	}
-	return ""
-}
-
-// refused gives the features that are held back and not switched on early.
-func refused(preview map[string]bool) map[string]bool {
-	out := heldBack()
-	for name, on := range preview {
-		if on {
-			delete(out, name)
-		}
-	}
-	return out
-}
-
 // unsupportedKeys are known keys that are refused.
 func unsupportedKeys() []KeyDoc {
 	rows := []KeyDoc{

@@ -32,13 +32,18 @@ func kernelDeps(p *rpm.Package) []rpm.Dep {
 }
 
 // outOfTree tells whether an installed package is a kernel module from outside of the kernel: it requires symbols or a build of a kernel, or
-// its name says so. kmod-libs has such a name and is none: the default patterns want a sign beside the name.
+// its name says so. kmod-libs has such a name and is none: the default patterns want a sign beside the name. Nor is a
+// module's firmware in a package of its own, as of kmod-bnx2x of RHEL 6.
 func outOfTree(h *Host, p *rpm.Package) bool {
 	if strings.HasPrefix(p.Name, "kernel") || h.ModulePatterns != nil && len(h.ModulePatterns) == 0 {
 		return false
 	}
 	if len(kernelDeps(p)) > 0 {
 		return true
+	}
+	isFirmware := slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return strings.HasPrefix(d.Name, "firmware(") })
+	if h.ModulePatterns == nil && isFirmware && len(moduleDirs(p)) == 0 {
+		return false
 	}
 	globs := h.ModulePatterns
 	if globs == nil {
