@@ -170,7 +170,7 @@ func (b *bench) planningMany(ctx context.Context) error {
 		}
 		c := b.contest("repos", fmt.Sprintf("cpacman plan --stored, %d hosts in %d configurations", n, manyConfigurations),
 			program{argv: []string{b.tool("cpacman"), "--site", dir, "plan", "--stored", "--out", filepath.Join(dir, "plan.json")}, check: solved(n)})
-		c.series.ours = true
+		// Not .ours: the limit of memory is for a lab of real hosts, and many hosts need more.
 		if n == manyHosts {
 			many = append(many, c)
 		} else {
@@ -187,6 +187,7 @@ func (b *bench) planningMany(ctx context.Context) error {
 		return err
 	}
 	b.compareTimes(fmt.Sprintf("plan of %d hosts", manyHosts), many[0], few[0], &target{limit: 1.5, atMost: true})
+	b.report.note("Planning %d hosts took %s of memory at most.", manyHosts, megabytes(many[0].series.peak()))
 	return nil
 }
 
