@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -242,7 +243,8 @@ func (d *Dialer) connect(ctx context.Context, t Target, way *jump) (*watchedConn
 	nc, err := nd.DialContext(ctx, "tcp", t.hostPort())
 	if err != nil {
 		var op *net.OpError
-		if errors.As(err, &op) && op.Timeout() && ctx.Err() != nil {
+		// The dialer's own timer may go off before that of ctx; the kernel's is another matter.
+		if errors.As(err, &op) && op.Timeout() && !errors.Is(err, syscall.ETIMEDOUT) {
 			err = fmt.Errorf("no TCP connection to %s within %v", t.hostPort(), t.ConnectTimeout)
 		}
 		return nil, err

@@ -197,11 +197,14 @@ func (r *run) gate(w int) {
 		r.nextSoak, r.roundAt = now.Add(r.soakEvery(w)), time.Time{}
 	} else {
 		rec.State, rec.SoakUntil = WavePassed, time.Time{}
+		if t := r.tally.waves[w]; t.ok == 0 && t.skipped < t.total && level.proven == 0 && !r.dryRun {
+			rec.Verdict = Reason{ReasonProvedNothing, "no host of it was updated"}
+		}
 		if rec.PassedAt.IsZero() {
 			rec.PassedAt = now
 		}
 	}
-	_ = r.commit(Change{Waves: []WaveRecord{rec}, Events: []Event{{Kind: EventWave, Wave: w, From: string(r.waves[w].State), To: string(rec.State)}}})
+	_ = r.commit(Change{Waves: []WaveRecord{rec}, Events: []Event{{Kind: EventWave, Wave: w, From: string(r.waves[w].State), To: string(rec.State), Reason: rec.Verdict}}})
 	r.e.poke()
 }
 
