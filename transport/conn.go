@@ -222,15 +222,11 @@ func (c *Conn) settle(ctx context.Context, err error) {
 	default:
 		return
 	}
-	var done <-chan struct{}
-	if ctx != nil {
-		done = ctx.Done()
-	}
 	t := time.NewTimer(brokenGrace)
 	defer t.Stop()
 	select {
 	case <-c.life.Done():
-	case <-done:
+	case <-ctx.Done():
 	case <-t.C:
 		if errors.Is(err, errBroken) {
 			c.lost(err)

@@ -6,7 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -96,6 +98,29 @@ func TestIdentities(t *testing.T) {
 				t.Errorf("%d connections for one refusal", n)
 			}
 		})
+	}
+}
+
+// TestIdentityCutShort reads a regular file that holds less than its size says,
+// as one that is being rewritten does: sysfs states a page for every file.
+func TestIdentityCutShort(t *testing.T) {
+	t.Parallel()
+	const file = "/sys/devices/system/cpu/online"
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Skip("needs sysfs: ", err)
+	}
+	if held, err := os.ReadFile(file); err != nil || len(held) == 0 || int64(len(held)) >= info.Size() {
+		t.Skipf("needs sysfs: %s states %d bytes and holds %d: %v", file, info.Size(), len(held), err)
+	}
+	_, err = loadIdentity(file, nil)
+	if !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatalf("got %v, want %v inside", err, io.ErrUnexpectedEOF)
+	}
+	for _, part := range []string{file, "cannot be read whole"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q lacks %q", err, part)
+		}
 	}
 }
 

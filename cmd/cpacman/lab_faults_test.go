@@ -93,7 +93,7 @@ func scenarioRPMLock(t *testing.T, l *lab.Lab, hosts []string) {
 	plan := d.plan("tools", "lab-tools")
 	d.must(l.HoldLock(d.ctx(), hosts[0], 4*time.Second))
 	begin := time.Now()
-	d.run(0, "rollout", "start", plan)
+	d.says(d.run(0, "rollout", "start", plan), "waits for rpm's lock, held by", "lab-lock-holder")
 	if took := time.Since(begin); took < 3*time.Second {
 		d.Errorf("the lock was held for 4 s and the rollout took %s", took)
 	}

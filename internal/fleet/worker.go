@@ -274,6 +274,9 @@ func txStatus(st host.Status) rollout.TxStatus {
 	default:
 		out.Phase = rollout.TxRunning
 		out.Detail = runningDetail(st)
+		if st.Phase == host.WaitingLock {
+			out.Waits = "nothing is changed yet: the host waits for rpm's lock, held by " + st.LockHolder
+		}
 	}
 	return out
 }

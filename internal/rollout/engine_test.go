@@ -104,6 +104,29 @@ func TestFlags(t *testing.T) {
 	})
 }
 
+// While a transaction waits for rpm's lock the journal says for whom, once; when it goes on nothing of it is left.
+func TestWaitingForRPMsLockIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.hosts("canary", 1, plain)
+		r.build()
+		r.w.hosts["canary00"].waits = "held by yum, pid 7"
+		r.mustStart(ExitDone)
+		said := 0
+		for _, ev := range r.j.events {
+			if ev.Kind == EventFlag && ev.Reason.Code == ReasonLocked && ev.Reason.Text == "held by yum, pid 7" {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("the lock's holder was said %d times", said)
+		}
+		if rec := r.j.hosts["canary00"]; rec.Reason.Text != "" {
+			t.Errorf("a host that is ok still says %q", rec.Reason.Text)
+		}
+	})
+}
+
 func TestFailedScriptletFailsTheHostByPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -91,6 +91,7 @@ type fakeHost struct {
 	tx      map[string]*fakeTx
 	owner   string // of the lock
 	fixed   bool   // behaves as plain from now on
+	waits   string // what its transactions wait for
 }
 
 // world is a fleet, its health, its recheck and its neighbours, with the promises checked as things happen. It outlives
@@ -380,7 +381,7 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 		t.ends = time.Now()
 		return TxStatus{Phase: TxLocked, Detail: "yum, pid 7"}, nil
 	case time.Now().Before(t.ends):
-		return TxStatus{Phase: TxRunning}, nil
+		return TxStatus{Phase: TxRunning, Waits: f.h.waits}, nil
 	case f.is(powerCut), f.is(powerCutHalf):
 		return TxStatus{Phase: TxInterrupted}, nil
 	}

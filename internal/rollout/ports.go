@@ -103,6 +103,7 @@ const (
 type TxStatus struct {
 	Phase  TxPhase
 	Detail string // for people: log tail, holder of a lock; bounded by MaxText
+	Waits  string // for people: what a running transaction waits for before it changes anything; "" when it does not wait
 }
 
 // VerifyOutcome compares installed sets.

@@ -76,6 +76,7 @@ func (h *hostRun) start() bool {
 // await asks for the transaction, unless it only reattaches, and polls until the host says that it ended.
 func (h *hostRun) await(reattached bool) bool {
 	var startErr error
+	told := ""
 	starts, wait := 0, h.r.cfg.Timing.PollMin
 	if !reattached {
 		starts++
@@ -114,6 +115,13 @@ func (h *hostRun) await(reattached bool) bool {
 		}
 		if st.Phase != TxRunning {
 			return h.ended(st)
+		}
+		if st.Waits != "" && st.Waits != told {
+			told = st.Waits
+			why := Reason{ReasonLocked, told}.bounded()
+			if h.r.note(h.host, why, func(rec *HostRecord) { rec.Began, rec.Reason = true, why }) != nil {
+				return false
+			}
 		}
 		if !h.running(st) || h.r.sleep(h.r.jittered(wait)) != nil {
 			return false
