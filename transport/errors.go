@@ -108,7 +108,7 @@ func fail(ctx context.Context, host, op string, kind Kind, err error) error {
 	if errors.Is(err, cause) {
 		return &Error{Host: host, Op: op, Kind: KindCanceled, Err: err}
 	}
-	return &Error{Host: host, Op: op, Kind: KindCanceled, Err: fmt.Errorf("%w (%w)", cause, err)}
+	return &Error{Host: host, Op: op, Kind: KindCanceled, Err: fmt.Errorf("%w (%v)", cause, err)} //nolint:errorlint // its text is told; what it is must not decide the kind of this error
 }
 
 // failed is fail for what no context has ended.

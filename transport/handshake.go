@@ -129,7 +129,7 @@ func (l *login) hungUp(err error) error {
 			"sshd refuses connections from this address for a while (PerSourcePenalties); hint: wait, then find out which logins failed; "+
 				"PerSourcePenaltyExemptList in its sshd_config exempts this control host"))
 	case greeting == "" || strings.HasPrefix(greeting, "SSH-") || strings.Contains(greeting, "MaxStartups"):
-		return fmt.Errorf("%w by the host before the key exchange (%w)", errDropped, err)
+		return fmt.Errorf("%w by the host before the key exchange (%v)", errDropped, err) //nolint:errorlint // its text is told; what it is must not decide the kind of this error
 	}
 	return fmt.Errorf("not an SSH server: it said %q: %w", SanitizeLine(greeting, 80), err)
 }

@@ -167,5 +167,5 @@ func (j *jump) forward(ctx context.Context, t Target) (net.Conn, error) {
 		return nil, fmt.Errorf("jump host %s cannot reach %s: %s", j.target.hostPort(), t.hostPort(), said)
 	}
 	// The connection to the jump host broke: the next try dials it again.
-	return nil, fmt.Errorf("%w: the connection to jump host %s broke (%w)", errDropped, j.target.hostPort(), r.err)
+	return nil, fmt.Errorf("%w: the connection to jump host %s broke (%v)", errDropped, j.target.hostPort(), r.err) //nolint:errorlint // its text is told; what it is must not decide the kind of this error
 }

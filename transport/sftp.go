@@ -42,7 +42,7 @@ func (p channelPipe) Close() error { return p.CloseWrite() }
 func (c *Conn) openSFTP(ctx context.Context) (*sftpChannel, error) {
 	ch, err := c.openChannel(ctx, false, "subsystem", "sftp")
 	if errors.Is(err, errNotStarted) {
-		return nil, fmt.Errorf("%w: %w", errNoSFTP, err)
+		return nil, fmt.Errorf("%w: %v", errNoSFTP, err) //nolint:errorlint // its text is told; what it is must not decide the kind of this error
 	}
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (c *Conn) openSFTP(ctx context.Context) (*sftpChannel, error) {
 		if cause := c.Err(); cause != nil {
 			return nil, cause
 		}
-		return nil, fmt.Errorf("%w: the subsystem ended: %w", errNoSFTP, err)
+		return nil, fmt.Errorf("%w: the subsystem ended: %v", errNoSFTP, err) //nolint:errorlint // its text is told; what it is must not decide the kind of this error
 	}
 	return &sftpChannel{cl, ch}, nil
 }
