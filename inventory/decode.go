@@ -66,15 +66,6 @@ func newSchema() *schema {
 	return s
 }
 
-// refuses reports a key, or a table at the top of a file, of a feature that is
-// not switched on.
-func (s *schema) refuses(table, key string) bool {
-	if table == "" {
-		return s.other[key]
-	}
-	return s.later[table][key]
-}
-
 // firstWord gives "repo" of "[repo]" and "host" of "host.NAME.ssh".
 func firstWord(table string) string {
 	word, _, _ := strings.Cut(strings.Trim(table, "[]"), ".")
@@ -136,7 +127,7 @@ func (d *decoder) table(values map[string]any, pos *position, name string, v ref
 	found := 0
 	for _, f := range fields {
 		value, ok := values[f.key]
-		if !ok || d.schema.refuses(name, f.key) {
+		if !ok {
 			continue
 		}
 		found++
@@ -163,9 +154,7 @@ func (d *decoder) table(values map[string]any, pos *position, name string, v ref
 func (d *decoder) strangers(values map[string]any, pos *position, name string, fields []field) {
 	known := make([]string, 0, len(fields))
 	for _, f := range fields {
-		if !d.schema.refuses(name, f.key) {
-			known = append(known, f.key)
-		}
+		known = append(known, f.key)
 	}
 	sort.Strings(known)
 	for _, key := range sortedKeys(values) {

@@ -95,7 +95,7 @@ func (c *checker) moveRules() {
 		if rpm.Compare(m.To.EVR, m.From.EVR) >= 0 {
 			c.fault("older", "%s to %s is no downgrade", m.From, m.To)
 		}
-		if !c.toTarget() && c.r.Type != TypeDowngrade && m.Policy == "" {
+		if !c.r.Type.MayLower(m) {
 			c.fault("older", "%s would go down to %s without a policy", m.From, m.To)
 		}
 	}

@@ -99,7 +99,7 @@ func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
 		if !files[m.To] {
 			return fmt.Errorf("%q is to be installed and has no file", m.To)
 		}
-		if (t == TypeUpdate || t == TypeRepair) && m.Policy == "" {
+		if !t.MayLower(m) {
 			return fmt.Errorf("a plan of type %s lowers %q and no policy allows it", t, m.From)
 		}
 		if m.From.Name != m.To.Name || rpm.Compare(m.To.EVR, m.From.EVR) >= 0 {

@@ -126,6 +126,11 @@ type Blocked struct {
 	Because   string    `json:"because"`
 }
 
+// MayLower tells whether a plan of this type may have a move to a lower EVR: those that go back may, others where a policy allows it (SEC-6).
+func (t PlanType) MayLower(m Move) bool {
+	return t == TypeDowngrade || t == TypeRollback || t == TypeLock || m.Policy != ""
+}
+
 // RemovesFirst names a package that a set of the plan takes out by rpm -e --nodeps ahead of the transaction, if there is one.
 func (p *Plan) RemovesFirst() (rpm.NEVRA, bool) {
 	for _, s := range p.Sets {

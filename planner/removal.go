@@ -88,13 +88,16 @@ func (p *problem) missedNow(d rpm.Dep, out map[int32]bool) []int32 {
 
 // policyRemovals writes the removals that the result bears, and why the others do not happen.
 func (s *solution) policyRemovals() {
+	if s.removals == nil {
+		return
+	}
 	gone := map[rpm.NEVRA]bool{}
 	for _, r := range s.result.Set.Remove {
 		gone[r.NEVRA] = true
 	}
 	out := map[int32]bool{}
 	for n := range int32(s.installed) {
-		if s.removals != nil && s.removalRule(n) != nil && s.keepsAnyway(n) == "" && s.model[n] && !gone[s.nodes[n].pkg.NEVRA] {
+		if s.removalRule(n) != nil && s.keepsAnyway(n) == "" && s.model[n] && !gone[s.nodes[n].pkg.NEVRA] {
 			out[n] = true
 		}
 	}
@@ -113,7 +116,7 @@ func (s *solution) policyRemovals() {
 	}
 	for n := range int32(s.installed) {
 		rule := s.removalRule(n)
-		if s.removals == nil || rule == nil || gone[s.nodes[n].pkg.NEVRA] {
+		if rule == nil || gone[s.nodes[n].pkg.NEVRA] {
 			continue
 		}
 		pkg := s.nodes[n].pkg

@@ -124,7 +124,7 @@ func (e *env) inventoryShow(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	settings := s.site.OriginsAt(h, func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) }, e.now())
+	settings := s.site.OriginsAt(h, fleet.FactsOf(facts), e.now())
 	view := s.fleet.View(h, facts[h.Name])
 	ids := make([]string, 0, len(view))
 	for _, r := range view {
@@ -196,7 +196,7 @@ func (e *env) inventoryPolicies(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	list := s.site.PolicyList(func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) }, e.now())
+	list := s.site.PolicyList(fleet.FactsOf(facts), e.now())
 	d := data{columns: []string{"policy", "priority", "hosts", "rules", "owner", "reason", "expires", "at"}, value: notNil(list)}
 	for _, p := range list {
 		rules := make([]string, len(p.Rules))

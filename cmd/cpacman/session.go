@@ -131,7 +131,7 @@ func (s *session) selected(args []string, spelled bool) ([]*inventory.Host, stri
 	if err != nil {
 		return nil, "", err
 	}
-	hosts, err := s.site.Select(args, func(h *inventory.Host, key string) []string { return fleet.FactAttr(facts[h.Name], key) })
+	hosts, err := s.site.Select(args, fleet.FactsOf(facts))
 	if err != nil {
 		return nil, "", inputError{err: err}
 	}

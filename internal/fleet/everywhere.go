@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"cpacman/internal/host"
-	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -68,7 +67,7 @@ func (f *Fleet) absent(rule planner.Rule, facts map[string]*host.Facts, candidat
 	for _, c := range candidates {
 		asked[c.host.Name] = c
 	}
-	for _, h := range f.Site.PolicyHosts(p, func(h *inventory.Host, key string) []string { return FactAttr(facts[h.Name], key) }) {
+	for _, h := range f.Site.PolicyHosts(p, FactsOf(facts)) {
 		switch c := asked[h.Name]; {
 		case c == nil:
 			return fmt.Sprintf("host %s is not in this plan", h.Name)

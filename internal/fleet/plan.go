@@ -173,9 +173,19 @@ func FactAttr(facts *host.Facts, key string) []string {
 	return []string{value}
 }
 
+// FactsOf answers selectors from the facts of many hosts, by name.
+func FactsOf(facts map[string]*host.Facts) inventory.ExtraFunc {
+	return func(h *inventory.Host, key string) []string { return FactAttr(facts[h.Name], key) }
+}
+
+// oneHost answers selectors about a host from its facts.
+func oneHost(facts *host.Facts) inventory.ExtraFunc {
+	return func(_ *inventory.Host, key string) []string { return FactAttr(facts, key) }
+}
+
 // View is the repositories a host may take packages from.
 func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
-	return f.Site.ReposFor(h, func(_ *inventory.Host, key string) []string { return FactAttr(facts, key) })
+	return f.Site.ReposFor(h, oneHost(facts))
 }
 
 // group puts hosts with the same key together, so that each key is solved once.
@@ -343,7 +353,8 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 	}
 	if g.err != nil {
 		e.Status, e.Detail = planner.StatusUnsolved, g.err.Error()
-		if isPolicyConflict(g.err) {
+		var conflict *planner.PolicyConflict
+		if errors.As(g.err, &conflict) {
 			e.Status = planner.StatusPolicy
 		}
 		return
@@ -369,11 +380,7 @@ func (g *group) rollback() planner.RollbackInfo {
 	if g.result == nil {
 		return planner.RollbackInfo{Complete: true}
 	}
-	info := planner.RollbackPossible(g.result.Set, g.universe.Offers)
-	if len(info.Missing) == 0 {
-		info.Missing = nil
-	}
-	return info
+	return planner.RollbackPossible(g.result.Set, g.universe.Offers)
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {

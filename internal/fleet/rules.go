@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"errors"
-	"slices"
 	"sort"
 	"strings"
 
@@ -26,7 +24,7 @@ func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) (planner.Host,
 	}
 	sort.Strings(out.Modules)
 	addHolds(&out, facts.Holds)
-	resolved, conflicts := f.Site.Policies(h, func(_ *inventory.Host, key string) []string { return FactAttr(facts, key) }, f.now())
+	resolved, conflicts := f.Site.Policies(h, oneHost(facts), f.now())
 	if len(conflicts) > 0 {
 		return out, conflicts[0]
 	}
@@ -37,46 +35,8 @@ func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) (planner.Host,
 	return out, nil
 }
 
-// isPolicyConflict tells whether policies that disagree kept a host from being planned.
-func isPolicyConflict(err error) bool {
-	var written *inventory.PolicyConflict
-	var met *planner.PolicyConflict
-	return errors.As(err, &written) || errors.As(err, &met)
-}
-
 // forbidsVendorChange tells the families whose own package manager keeps the vendor of a package (zypper(8), "vendor change"; PLAN-15).
 func forbidsVendorChange(os host.OS) bool {
 	id := strings.ToLower(os.ID)
 	return strings.HasPrefix(id, "sles") || strings.HasPrefix(id, "sled") || strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "suse") || id == "sle-micro" || id == "sl-micro"
-}
-
-// alwaysProtected never leave a host: without them it can neither be updated nor verified. What dnf protects beside is in the host's own
-// configuration (dnf.conf(5), protected_packages) and comes with its facts.
-var alwaysProtected = []string{"rpm"} //nolint:gochecknoglobals // a constant list
-
-// addHolds turns what a host's own package manager would respect into rules of the planner: plain rpm ignores all of it.
-// A version lock keeps its package as it is (dnf-plugins-core, versionlock; zypper addlock), an exclude keeps candidates out; a protected
-// package may be updated and never leaves the host.
-func addHolds(out *planner.Host, holds []host.Hold) {
-	out.Protected = slices.Clone(alwaysProtected)
-	for _, h := range holds {
-		switch h.Kind {
-		case "versionlock", "zypper-lock":
-			if pattern, excluded := strings.CutPrefix(h.Pattern, "!"); excluded {
-				out.Exclude = append(slices.Clone(out.Exclude), lockedName(pattern))
-				continue
-			}
-			out.Hold = append(out.Hold, lockedName(h.Pattern))
-		case "exclude":
-			out.Exclude = append(slices.Clone(out.Exclude), h.Pattern)
-		case "protected":
-			if h.Pattern != "" && !strings.ContainsAny(h.Pattern, "/: ") { // "glob:/etc/…" names files, which facts have read
-				out.Protected = append(out.Protected, h.Pattern)
-			}
-		}
-	}
-	slices.Sort(out.Hold)
-	out.Hold = slices.Compact(out.Hold)
-	slices.Sort(out.Protected)
-	out.Protected = slices.Compact(out.Protected)
 }

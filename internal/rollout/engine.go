@@ -190,7 +190,7 @@ func checkStart(req StartRequest, now time.Time) error {
 	for _, set := range p.Sets {
 		// SEC-6: only plans of a type that says so may lower an EVR, and moves that a policy allows.
 		for _, m := range set.Downgrade {
-			if (p.Type == planner.TypeUpdate || p.Type == planner.TypeRepair) && m.Policy == "" {
+			if !p.Type.MayLower(m) {
 				return &PlanError{fmt.Sprintf("plan %s is of type %q and lowers %s, which no policy allows", short(p.ID), p.Type, m.From)}
 			}
 		}
