@@ -51,20 +51,21 @@ func (s *session) filter() (planner.Filter, error) {
 	return f, nil
 }
 
-// wanted reads filterFlags and kindFlags.
-func (s *session) wanted() (planner.Filter, kind, error) {
+// wanted reads filterFlags and kindFlags: the request, without hosts.
+func (s *session) wanted() (fleet.PlanRequest, error) {
 	f, err := s.filter()
 	if err != nil {
-		return f, kind{}, err
+		return fleet.PlanRequest{}, err
 	}
-	k, err := s.kind(f)
+	r, err := s.kind(f)
 	if err != nil {
-		return f, k, err
+		return r, err
 	}
+	r.Request.Filter, r.Request.Weak = f, s.c.Bool("weak")
 	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
-		return f, k, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
+		return r, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
 	}
-	return f, k, nil
+	return r, nil
 }
 
 func planCommand(e *env) *cli.Command {
@@ -95,12 +96,11 @@ func planCommand(e *env) *cli.Command {
 
 // plan computes and prints a plan.
 func (s *session) plan() error {
-	filter, kind, err := s.wanted()
+	req, err := s.wanted()
 	if err != nil {
 		return err
 	}
-	hosts, selector, err := s.selected(s.c.Args().Slice(), false)
-	if err != nil {
+	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
 		return err
 	}
 	if d := s.c.Duration("expires"); d < 0 {
@@ -108,16 +108,14 @@ func (s *session) plan() error {
 	}
 	live := !s.c.Bool("stored")
 	if live {
-		if _, err := s.collect(hosts, false); err != nil {
+		if _, err := s.collect(req.Hosts, false); err != nil {
 			return err
 		}
 		// Facts may decide what a selector matches, so it is read again.
 		s.facts = nil
 	}
-	planned, err := s.fleet.Plan(s.ctx, s.repos, fleet.PlanRequest{
-		Hosts: hosts, Selector: selector, Live: live, Facts: s.facts, Expiry: s.c.Duration("expires"),
-		Request: planner.Request{Filter: filter, Type: kind.Type, Target: kind.Target, Weak: s.c.Bool("weak")}, Targets: kind.Targets,
-	})
+	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
+	planned, err := s.fleet.Plan(s.ctx, s.repos, req)
 	if err != nil {
 		return repoError(err)
 	}
@@ -401,12 +399,11 @@ func (s *session) explain(name, pkg string) error {
 	if err != nil {
 		return err
 	}
-	filter, kind, err := s.wanted()
+	req, err := s.wanted()
 	if err != nil {
 		return err
 	}
-	x, err := s.fleet.Explain(s.ctx, s.repos, h, fleet.PlanRequest{
-		Request: planner.Request{Filter: filter, Type: kind.Type, Target: kind.Target, Weak: s.c.Bool("weak")}, Targets: kind.Targets}, pkg)
+	x, err := s.fleet.Explain(s.ctx, s.repos, h, req, pkg)
 	var cannot *fleet.CannotPlan
 	if errors.As(err, &cannot) {
 		return inputError{err: err, hint: "cpacman facts " + name}

@@ -29,89 +29,95 @@ func kindFlags() []cli.Flag {
 	}
 }
 
-// kind is what kindFlags ask for.
-type kind struct {
-	Type    planner.PlanType
-	Target  []rpm.NEVRA            // of a lock plan
-	Targets map[string][]rpm.NEVRA // by host, of a rollback plan
-}
-
-// kind reads kindFlags against the filter, and moves the repositories of --repo-at.
-func (s *session) kind(f planner.Filter) (kind, error) {
+// kind reads kindFlags against the filter, and moves the repositories of --repo-at: the type of the plan and what it leads to.
+func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 	c := s.c
 	if err := s.relocate(c.StringSlice("repo-at")); err != nil {
-		return kind{}, err
+		return r, err
 	}
 	var asked []string
-	for _, name := range []string{"repair", "downgrade", "undo", "like", "lock"} {
-		if c.IsSet(name) && (c.String(name) != "" || c.Bool(name)) {
+	for _, name := range []string{"repair", "downgrade"} {
+		if c.Bool(name) {
 			asked = append(asked, "--"+name)
-		} else if c.IsSet(name) && !c.Bool(name) && name != "repair" && name != "downgrade" {
-			return kind{}, usagef("--%s wants a value", name)
 		}
 	}
+	for _, name := range []string{"undo", "like", "lock"} {
+		if !c.IsSet(name) {
+			continue
+		}
+		if c.String(name) == "" {
+			return r, usagef("--%s wants a value", name)
+		}
+		asked = append(asked, "--"+name)
+	}
+	r.Request.Type = planner.TypeUpdate
 	switch {
 	case len(asked) > 1:
-		return kind{}, usagef("%s ask for different plans; give one of them", strings.Join(asked, " and "))
+		return r, usagef("%s ask for different plans; give one of them", strings.Join(asked, " and "))
 	case len(asked) == 0:
-		return kind{Type: planner.TypeUpdate}, nil
+		return r, nil
 	}
 	advisories := f.Security || f.Bugfix || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
 	if advisories || asked[0] != "--downgrade" && len(f.Packages) > 0 {
-		return kind{}, usagef("%s plans for whole hosts; leave --security, --advisory, --cve, --package and the like out", asked[0])
+		return r, usagef("%s plans for whole hosts; leave --security, --advisory, --cve, --package and the like out", asked[0])
 	}
 	switch asked[0] {
 	case "--repair":
-		return kind{Type: planner.TypeRepair}, nil
+		r.Request.Type = planner.TypeRepair
 	case "--downgrade":
-		return kind{Type: planner.TypeDowngrade}, nil
+		r.Request.Type = planner.TypeDowngrade
 	case "--undo":
-		return s.undo(c.String("undo"))
+		r.Request.Type = planner.TypeRollback
+		r.Targets, err = s.undo(c.String("undo"))
 	case "--like":
-		return s.like(c.String("like"))
+		r.Request.Type = planner.TypeLock
+		r.Request.Target, err = s.like(c.String("like"))
+	case "--lock":
+		r.Request.Type = planner.TypeLock
+		r.Request.Target, err = s.readLock(c.String("lock"))
 	}
-	return s.readLock(c.String("lock"))
+	return r, err
 }
 
 // undo finds what the hosts had before a rollout.
-func (s *session) undo(id string) (kind, error) {
+func (s *session) undo(id string) (map[string][]rpm.NEVRA, error) {
 	targets, err := s.fleet.TargetsBefore(s.ctx, id)
 	if err != nil {
-		return kind{}, rolloutError(err, id)
+		return nil, rolloutError(err, id)
 	}
 	if len(targets) == 0 {
-		return kind{}, inputf("rollout %s began no transaction: there is nothing to undo", id)
+		return nil, inputf("rollout %s began no transaction: there is nothing to undo", id)
 	}
-	return kind{Type: planner.TypeRollback, Targets: targets}, nil
+	return targets, nil
 }
 
 // like finds what a host has.
-func (s *session) like(name string) (kind, error) {
+func (s *session) like(name string) ([]rpm.NEVRA, error) {
 	h, err := s.host(name)
 	if err != nil {
-		return kind{}, err
+		return nil, err
 	}
 	target, err := s.fleet.InstalledOn(s.ctx, h.Name)
 	if errors.Is(err, store.ErrNotFound) {
-		return kind{}, inputError{err: fmt.Errorf("what host %s has is not known", h.Name), hint: "cpacman facts " + h.Name}
+		return nil, inputError{err: fmt.Errorf("what host %s has is not known", h.Name), hint: "cpacman facts " + h.Name}
 	}
-	return kind{Type: planner.TypeLock, Target: target}, err
+	return target, err
 }
 
-func (s *session) readLock(path string) (kind, error) {
+func (s *session) readLock(path string) ([]rpm.NEVRA, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return kind{}, inputError{err: fmt.Errorf("read the lock file: %w", err)}
+		return nil, inputError{err: fmt.Errorf("read the lock file: %w", err)}
 	}
 	defer f.Close()
 	target, err := fleet.ReadLock(f)
 	if err != nil {
-		return kind{}, inputError{err: fmt.Errorf("read the lock file %s: %w", path, err)}
+		return nil, inputError{err: fmt.Errorf("read the lock file %s: %w", path, err)}
 	}
 	if err := s.repos.CheckEpochs(s.ctx, target); err != nil {
-		return kind{}, inputError{err: fmt.Errorf("the lock file %s: %w", path, err)}
+		return nil, inputError{err: fmt.Errorf("the lock file %s: %w", path, err)}
 	}
-	return kind{Type: planner.TypeLock, Target: target}, nil
+	return target, nil
 }
 
 // relocate reads "ID=PATH" words.
