@@ -42,7 +42,14 @@ func (r *Rollout) setDefaults() {
 	r.MaxFailures, r.MaxUnreachable, r.MinSample = five, five, 10
 	r.Quorum = Amount{n: 90 * 100, percent: true}
 	r.Unreachable, r.Order, r.Rollback, r.Scriptlets = UnreachableDefer, OrderHash, RollbackNever, ScriptletReport
+	r.NoRollback = []string{"glibc", "systemd", "rpm", "filesystem"}
+	r.Confirm, r.WithoutSwitch = 2*time.Minute, SwitchAsk
+	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",
+		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"}
+	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
 }
+
+func (h *Hook) setDefaults() { h.Timeout = 2 * time.Minute }
 
 func (c *HealthCheck) setDefaults() {
 	c.Status, c.Passes = 200, 1
@@ -52,6 +59,7 @@ func (c *HealthCheck) setDefaults() {
 func (c *Cluster) setDefaults() { c.MaxUnavailable = Count(1) }
 
 func (c *HealthCheck) setName(name string) { c.Name = name }
+func (h *Hook) setName(name string)        { h.Name = name }
 func (g *Group) setName(name string)       { g.Name = name }
 func (c *Cluster) setName(name string)     { c.Name = name }
 func (l *Location) setName(name string)    { l.Name = name }

@@ -118,9 +118,22 @@ func mainSections() []section {
 			{Key: "scriptlet_errors", Type: "report | fail", Default: `"report"`, Doc: "a failed scriptlet on a host that has every package: a flag beside its state, or a failure of the host"},
 			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
-			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},
+			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "what goes back by itself to the packages it had: a host that failed, or with it every host of its wave or level once that has failed"},
+			{Key: "no_rollback", Type: "list of globs", Default: `["glibc", "systemd", "rpm", "filesystem"]`, Doc: "package names: a set that changes one of them never goes back by itself and gets no dead man's switch"},
+			{Key: "confirm", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "dead man's switch: a host whose set has a name of `confirm_for` goes back by itself unless it is confirmed over a new connection within this time; `\"0s\"` arms none"},
+			{Key: "confirm_for", Type: "list of globs", Default: `["openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*", "SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"]`, Doc: "package names that can cut a host off"},
+			{Key: "without_switch", Type: "ask | allow", Default: `"ask"`, Doc: "hosts that should have a switch and can have none (`no_rollback`, a package to go back to is missing): the start wants `--without-switch`, or it warns"},
+			{Key: "reboot", Type: "never | needed", Default: `"never"`, Doc: "whether a host is rebooted where what was updated becomes effective only so"},
+			{Key: "reboot_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"15m"`, Doc: "for a host to come back; then it is `lost`"},
 		}},
 		{"health.NAME", whereMain, healthRows()},
+		{"hook.NAME", whereMain, []KeyDoc{
+			{Key: "when", Type: "before- or after- host, wave, level or rollout", Doc: "required. A before-hook of a host that fails holds the host untouched, of a wave, level or rollout it stops the rollout; after-hooks are owed: they run on success, failure and abort, at least once"},
+			{Key: "program", Type: "argument list", Doc: "run on the control host; absolute path, no shell; {host}, {address}, {class}, {level}, {wave}, {rollout} and {id} are replaced. Exactly one of program and command"},
+			{Key: "command", Type: "argument list", Doc: "run on the host; only for before-host and after-host"},
+			{Key: "timeout", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "of one run"},
+			{Key: "hosts", Type: "selector", Default: "every host", Doc: "of hooks of hosts: the hosts that they are for"},
+		}},
 	}
 }
 

@@ -71,12 +71,45 @@ const (
 // RollbackMode is when a rollout goes back by itself.
 type RollbackMode string
 
-// The modes; all but RollbackNever are not supported yet.
+// The modes: never, the host that failed, or with it all of its wave or level once that one has failed.
 const (
 	RollbackNever RollbackMode = "never"
 	RollbackHost  RollbackMode = "host"
 	RollbackWave  RollbackMode = "wave"
 	RollbackLevel RollbackMode = "level"
+)
+
+// SwitchMode is what a start does with hosts that should have a dead man's switch and can have none.
+type SwitchMode string
+
+// The modes of a missing switch.
+const (
+	SwitchAsk   SwitchMode = "ask"   // it wants --without-switch with a reason
+	SwitchAllow SwitchMode = "allow" // it warns
+)
+
+// RebootMode is when a rollout reboots a host.
+type RebootMode string
+
+// The reboot modes.
+const (
+	RebootNever  RebootMode = "never"
+	RebootNeeded RebootMode = "needed" // when what was updated becomes effective only so
+)
+
+// HookWhen is when a hook runs.
+type HookWhen string
+
+// The times of hooks.
+const (
+	BeforeHost    HookWhen = "before-host"
+	AfterHost     HookWhen = "after-host"
+	BeforeWave    HookWhen = "before-wave"
+	AfterWave     HookWhen = "after-wave"
+	BeforeLevel   HookWhen = "before-level"
+	AfterLevel    HookWhen = "after-level"
+	BeforeRollout HookWhen = "before-rollout"
+	AfterRollout  HookWhen = "after-rollout"
 )
 
 // VendorChange is whether an upgrade may take a package of another vendor
@@ -127,6 +160,11 @@ func (ScriptletMode) values() []string   { return []string{"report", "fail"} }
 func (UnreachableMode) values() []string { return []string{"defer", "fail", "ignore"} }
 func (OrderMode) values() []string       { return []string{"hash", "inventory"} }
 func (RollbackMode) values() []string    { return []string{"never", "host", "wave", "level"} }
+func (SwitchMode) values() []string      { return []string{"ask", "allow"} }
+func (RebootMode) values() []string      { return []string{"never", "needed"} }
+func (HookWhen) values() []string {
+	return []string{"before-host", "after-host", "before-wave", "after-wave", "before-level", "after-level", "before-rollout", "after-rollout"}
+}
 
 // Units are names of systemd units; one may be written without brackets.
 type Units []string

@@ -18,6 +18,7 @@ type Site struct {
 	Levels   []Level // in the order of the file, which is their order
 
 	Health    map[string]*HealthCheck // "basic" is always there
+	Hooks     map[string]*Hook
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
@@ -130,6 +131,24 @@ type Rollout struct {
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`
+	NoRollback     []string        `toml:"no_rollback"` // globs of names: a set with one of them never goes back by itself
+	Confirm        time.Duration   `toml:"confirm"`     // the dead man's switch fires after it; 0: none is armed
+	ConfirmFor     []string        `toml:"confirm_for"` // globs of names that can cut a host off
+	WithoutSwitch  SwitchMode      `toml:"without_switch"`
+	Reboot         RebootMode      `toml:"reboot"`
+	RebootTimeout  time.Duration   `toml:"reboot_timeout"`
+}
+
+// Hook is a program that a rollout runs before or after its steps (ROLL-9). Exactly one of Program and Command is set. Placeholders are
+// not expanded: see Args.
+type Hook struct {
+	Source
+	Name    string        `toml:"-"`
+	When    HookWhen      `toml:"when"`
+	Program []string      `toml:"program"` // on the control host, no shell
+	Command []string      `toml:"command"` // on the host, no shell
+	Timeout time.Duration `toml:"timeout"`
+	Hosts   Selector      `toml:"hosts"` // of hooks of hosts; the zero selector is every host
 }
 
 // HealthCheck is one named check. Exactly one of HTTP, TCP, Command, Program

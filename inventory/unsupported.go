@@ -10,13 +10,8 @@ func unsupportedKeys() []KeyDoc {
 	rows := []KeyDoc{
 		{Table: "[repo]", Key: "tier", Type: "name", Doc: "a tier of the repository store instead of a path"},
 		{Table: "[repo]", Key: "set", Type: "name", Doc: "the repository of the tier's snapshot"},
-		{Table: "rollout", Key: "confirm", Type: "duration", Doc: "dead man's switch"},
-		{Table: "rollout", Key: "no_rollback", Type: "list of globs", Doc: "packages that get no dead man's switch"},
 		{Table: "ssh", Key: "certificates", Type: "list of paths", Doc: "SSH certificates"},
 		{Table: "ssh", Key: "profile", Type: "modern | legacy", Doc: "algorithms for old servers"},
-		{Table: "hook.NAME", Key: "when", Type: "string", Doc: "before or after, a dash, and host, wave, level or rollout"},
-		{Table: "hook.NAME", Key: "program", Type: "argument list", Doc: "program on the control host"},
-		{Table: "hook.NAME", Key: "timeout", Type: "duration", Doc: "of one run"},
 		{Table: "window.NAME", Key: "rule", Type: "string", Doc: "calendar rule (RFC 5545)"},
 		{Table: "window.NAME", Key: "start", Type: "time", Doc: "of day"},
 		{Table: "window.NAME", Key: "duration", Type: "duration", Doc: "of the window"},
@@ -26,7 +21,7 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "host.NAME", Key: "state", Type: "string", Doc: "new, active, maintenance or retired"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {
-		for _, k := range rows[4:6] {
+		for _, k := range rows[2:4] {
 			k.Table = t
 			rows = append(rows, k)
 		}
@@ -44,10 +39,6 @@ func unsupportedKeys() []KeyDoc {
 // or "".
 func unsupportedValue(table, key string, v any) string {
 	switch table + " " + key {
-	case "rollout rollback":
-		if s, ok := v.(string); ok && (s == "host" || s == "wave" || s == "level") {
-			return fmt.Sprintf("rollback = %q", s)
-		}
 	case "[class] approve", "[level] approve":
 		if n, ok := v.(int64); ok && n > 1 {
 			return fmt.Sprintf("approve = %d (approval by several people)", n)

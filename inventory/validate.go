@@ -19,6 +19,7 @@ func (ld *loading) finish() {
 	ld.checkLevels()
 	ld.checkRollout()
 	ld.checkHealth()
+	ld.checkHooks()
 	ld.checkInventory()
 	ld.checkPolicies()
 	if ld.broken {
@@ -28,6 +29,7 @@ func (ld *loading) finish() {
 	ld.memberships()
 	ld.mergeMeta()
 	ld.repoSelectors()
+	ld.hookSelectors()
 	ld.policySelectors()
 }
 
@@ -204,7 +206,21 @@ func (ld *loading) checkRollout() {
 	if r.Quorum.IsZero() {
 		ld.at(&r.Source)("quorum", `write "1" for any host at all`, "key \"quorum\" in [rollout] must be more than 0")
 	}
+	ld.globs(&r.Source, "no_rollback", r.NoRollback)
+	ld.globs(&r.Source, "confirm_for", r.ConfirmFor)
+	if r.Confirm != 0 && (r.Confirm < minConfirm || r.Confirm > maxConfirm) {
+		ld.at(&r.Source)("confirm", "", "key \"confirm\" in [rollout] is 0s, or from %s to %s", minConfirm, maxConfirm)
+	}
+	if r.RebootTimeout < time.Minute || r.RebootTimeout > 24*time.Hour {
+		ld.at(&r.Source)("reboot_timeout", "", "key \"reboot_timeout\" in [rollout] is from 1m to 24h")
+	}
 }
+
+// The bounds of rollout.confirm: a host needs time for a new connection, and one that is cut off is not to stay so for hours.
+const (
+	minConfirm = 10 * time.Second
+	maxConfirm = time.Hour
+)
 
 // checkHealth validates the checks and adds the one that is always there.
 func (ld *loading) checkHealth() {

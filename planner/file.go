@@ -65,18 +65,27 @@ func (p *Plan) normalise() {
 			slices.Sort(list)
 		}
 	}
+	for i := range p.Rollbacks {
+		p.Rollbacks[i].normalise()
+	}
+	slices.SortFunc(p.Rollbacks, func(a, b Set) int { return cmp.Compare(a.ID, b.ID) })
 	p.Hosts = nonNil(p.Hosts)
 	slices.SortFunc(p.Hosts, func(a, b PlanHost) int { return cmp.Compare(a.Host, b.Host) })
-	for i := range p.Packages {
-		p.Packages[i].Advisories = nonNil(p.Packages[i].Advisories)
-		slices.Sort(p.Packages[i].Advisories)
-	}
+	sortPackages(p.Packages)
 	p.Packages = nonNil(p.Packages)
-	slices.SortFunc(p.Packages, func(a, b PlanPackage) int {
-		return cmp.Or(rpm.CompareNEVRA(a.NEVRA, b.NEVRA), cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Path, b.Path))
-	})
+	sortPackages(p.RollbackPackages)
 	p.MissingFiles = nonNil(p.MissingFiles)
 	slices.Sort(p.MissingFiles)
+}
+
+func sortPackages(l []PlanPackage) {
+	for i := range l {
+		l[i].Advisories = nonNil(l[i].Advisories)
+		slices.Sort(l[i].Advisories)
+	}
+	slices.SortFunc(l, func(a, b PlanPackage) int {
+		return cmp.Or(rpm.CompareNEVRA(a.NEVRA, b.NEVRA), cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Path, b.Path))
+	})
 }
 
 // normal returns the filter with its lists sorted and without repetitions; severities in lower case.

@@ -28,28 +28,20 @@ func (p *Plan) validate() error {
 		}
 		repos[r.ID] = true
 	}
-	files := make(map[rpm.NEVRA]bool, len(p.Packages))
-	for _, f := range p.Packages {
-		if !repos[f.Repo] {
-			return bad("package %q comes from the unknown repository %q", f.NEVRA, f.Repo)
-		}
-		if !safePath(f.Path) {
-			return bad("package %q: the path %q leaves its repository", f.NEVRA, f.Path)
-		}
-		if f.Size < 0 {
-			return bad("package %q has a negative size", f.NEVRA)
-		}
-		files[f.NEVRA] = true
+	files, err := checkPackages(p.Packages, repos)
+	if err != nil {
+		return bad("%v", err)
 	}
-	sets := make(map[string]bool, len(p.Sets))
-	for i := range p.Sets {
-		if err := p.Sets[i].validate(p.Type, files); err != nil {
-			return bad("set %q: %v", p.Sets[i].ID, err)
-		}
-		if sets[p.Sets[i].ID] {
-			return bad("set %q stands in it twice", p.Sets[i].ID)
-		}
-		sets[p.Sets[i].ID] = true
+	sets, err := checkSets(p.Sets, p.Type, files)
+	if err != nil {
+		return bad("%v", err)
+	}
+	if files, err = checkPackages(p.RollbackPackages, repos); err != nil {
+		return bad("rollback: %v", err)
+	}
+	back, err := checkSets(p.Rollbacks, TypeRollback, files)
+	if err != nil {
+		return bad("rollback: %v", err)
 	}
 	hosts := make(map[string]bool, len(p.Hosts))
 	for i := range p.Hosts {
@@ -61,12 +53,46 @@ func (p *Plan) validate() error {
 			return bad("host %q stands in it twice", h.Host)
 		case h.Set != "" && !sets[h.Set]:
 			return bad("host %q refers to the unknown set %q", h.Host, h.Set)
+		case h.Rollback.Set != "" && !back[h.Rollback.Set]:
+			return bad("host %q refers to the unknown rollback %q", h.Host, h.Rollback.Set)
 		case h.Status == StatusPlanned && h.Set == "":
 			return bad("host %q is planned without a set", h.Host)
 		}
 		hosts[h.Host] = true
 	}
 	return nil
+}
+
+// checkPackages checks files, and returns what they are.
+func checkPackages(list []PlanPackage, repos map[string]bool) (map[rpm.NEVRA]bool, error) {
+	files := make(map[rpm.NEVRA]bool, len(list))
+	for _, f := range list {
+		switch {
+		case !repos[f.Repo]:
+			return nil, fmt.Errorf("package %q comes from the unknown repository %q", f.NEVRA, f.Repo)
+		case !safePath(f.Path):
+			return nil, fmt.Errorf("package %q: the path %q leaves its repository", f.NEVRA, f.Path)
+		case f.Size < 0:
+			return nil, fmt.Errorf("package %q has a negative size", f.NEVRA)
+		}
+		files[f.NEVRA] = true
+	}
+	return files, nil
+}
+
+// checkSets checks sets, and returns their ids.
+func checkSets(list []Set, t PlanType, files map[rpm.NEVRA]bool) (map[string]bool, error) {
+	sets := make(map[string]bool, len(list))
+	for i := range list {
+		if err := list[i].validate(t, files); err != nil {
+			return nil, fmt.Errorf("set %q: %w", list[i].ID, err)
+		}
+		if sets[list[i].ID] {
+			return nil, fmt.Errorf("set %q stands in it twice", list[i].ID)
+		}
+		sets[list[i].ID] = true
+	}
+	return sets, nil
 }
 
 // validate checks one set: its id, that every package that comes in has a file, and that no EVR falls in a plan that may not
@@ -155,14 +181,29 @@ func (s *Set) Incoming() []rpm.NEVRA {
 	return out
 }
 
+// Rollback returns the set that takes a host back by itself, if the plan has one.
+func (p *Plan) Rollback(h PlanHost) (Set, bool) {
+	for _, s := range p.Rollbacks {
+		if h.Rollback.Set != "" && s.ID == h.Rollback.Set {
+			return s, true
+		}
+	}
+	return Set{}, false
+}
+
 // PackagesFor returns the files that a set needs, in the plan's order. Two upgrades from duplicates of one package need one file.
-func (p *Plan) PackagesFor(set Set) []PlanPackage {
+func (p *Plan) PackagesFor(set Set) []PlanPackage { return filesFor(p.Packages, set) }
+
+// RollbackPackagesFor is PackagesFor for one of Rollbacks.
+func (p *Plan) RollbackPackagesFor(set Set) []PlanPackage { return filesFor(p.RollbackPackages, set) }
+
+func filesFor(files []PlanPackage, set Set) []PlanPackage {
 	want := make(map[rpm.NEVRA]bool)
 	for _, n := range set.Incoming() {
 		want[n] = true
 	}
 	var out []PlanPackage
-	for _, f := range p.Packages {
+	for _, f := range files {
 		if want[f.NEVRA] {
 			out = append(out, f)
 			want[f.NEVRA] = false

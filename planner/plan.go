@@ -22,8 +22,12 @@ type Plan struct {
 	Packages     []PlanPackage `json:"packages"`
 	Repos        []PlanRepo    `json:"repos"`
 	Requested    Requested     `json:"requested"`
-	Sets         []Set         `json:"sets"`
-	Type         PlanType      `json:"type"` //
+	// RollbackPackages are the files that Rollbacks need; one that is not at hand takes its rollback away and nothing else.
+	RollbackPackages []PlanPackage `json:"rollback_packages,omitempty"`
+	// Rollbacks are the sets that take hosts back by themselves (ROLL-7, ROLL-8): PlanHost.Rollback names one.
+	Rollbacks []Set    `json:"rollbacks,omitempty"`
+	Sets      []Set    `json:"sets"`
+	Type      PlanType `json:"type"` //
 }
 
 // PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR, and moves that a policy allows (SEC-6).
@@ -131,18 +135,6 @@ func (t PlanType) MayLower(m Move) bool {
 	return t == TypeDowngrade || t == TypeRollback || t == TypeLock || m.Policy != ""
 }
 
-// RemovesFirst names a package that a set of the plan takes out by rpm -e --nodeps ahead of the transaction, if there is one.
-func (p *Plan) RemovesFirst() (rpm.NEVRA, bool) {
-	for _, s := range p.Sets {
-		for _, r := range s.Remove {
-			if r.Rule == RuleTargetFirst {
-				return r.NEVRA, true
-			}
-		}
-	}
-	return rpm.NEVRA{}, false
-}
-
 // Empty tells whether the set changes nothing on a host.
 func (s Set) Empty() bool {
 	return len(s.Install) == 0 && len(s.Upgrade) == 0 && len(s.Downgrade) == 0 && len(s.Remove) == 0
@@ -187,8 +179,10 @@ const (
 
 // RollbackInfo says whether the packages to go back are at hand.
 type RollbackInfo struct {
+	Because  string      `json:"because,omitempty"` // what else is in the way
 	Complete bool        `json:"complete"`
 	Missing  []rpm.NEVRA `json:"missing"`
+	Set      string      `json:"set,omitempty"` // ID of one of Plan.Rollbacks, where the way back was computed and is complete
 }
 
 // Impact is what the set touches on the host beside packages.

@@ -69,6 +69,12 @@ func someTransaction() Transaction {
 		ExpectBefore: strings.Repeat("c", 64), ExpectCount: 2, LockWait: 10 * time.Minute}
 }
 
+// someBack is the way back of someTransaction.
+func someBack(tx Transaction) Transaction {
+	return Transaction{ID: BackID(tx.ID), MachineID: tx.MachineID, OldPackage: true, First: []rpm.NEVRA{{Name: "new", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}},
+		Upgrade: []File{someFile("foo-1-1.noarch.rpm", "d")}, Erase: []rpm.NEVRA{tx.InstallOnly[0].NEVRA}, LockWait: 10 * time.Minute}
+}
+
 // The programs and arguments sent to hosts are pinned, so that a change is seen by whoever reviews it. Texts of programs stand
 // once, in scripts/; here are the calls.
 func TestGoldenCommands(t *testing.T) {
@@ -102,8 +108,13 @@ func TestGoldenCommands(t *testing.T) {
 		},
 		"test":  func(s *script) { _, _ = open(s, SessionOptions{}).Test(ctx, tx) },
 		"start": func(s *script) { _ = open(s, SessionOptions{}).Start(ctx, tx) },
-		"erase": func(s *script) { _ = open(s, SessionOptions{}).RunErase(ctx, tx) },
-		"poll":  func(s *script) { _, _ = open(s, SessionOptions{}).Poll(ctx, tx.ID, PollOptions{Tree: true}) },
+		"start-armed": func(s *script) {
+			_ = open(s, SessionOptions{}).StartArmed(ctx, tx, Switch{Back: someBack(tx), After: 2 * time.Minute})
+		},
+		"back":    func(s *script) { _ = open(s, SessionOptions{}).StartBack(ctx, someBack(tx)) },
+		"confirm": func(s *script) { _, _ = open(s, SessionOptions{}).Confirm(ctx, BackID(tx.ID)) },
+		"erase":   func(s *script) { _ = open(s, SessionOptions{}).RunErase(ctx, tx) },
+		"poll":    func(s *script) { _, _ = open(s, SessionOptions{}).Poll(ctx, tx.ID, PollOptions{Tree: true}) },
 		"verify": func(s *script) {
 			_, _ = open(s, SessionOptions{}).call(ctx, "verify", []string{"after"}, hostID(tx.ID), "verified")
 		},
@@ -118,6 +129,7 @@ func TestGoldenCommands(t *testing.T) {
 		golden(t, name+".txt", s.text(t))
 	}
 	golden(t, "order.txt", string(tx.order()))
+	golden(t, "order-back.txt", string(someBack(tx).order()))
 	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
 		golden(t, "program-"+p+".sh", program(p))
 	}
@@ -128,7 +140,9 @@ func TestGoldenCommands(t *testing.T) {
 		golden(t, "program-"+p+".sh", program("guard", "lock", p))
 	}
 	golden(t, "program-test.sh", program("guard", "steps", "test"))
-	golden(t, "program-start.sh", program("guard", "steps", "lock", "start"))
+	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
+	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
+	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))
 	golden(t, "program-runner.sh", program("guard", "steps", "runner"))
 }
 

@@ -32,7 +32,7 @@ func (s *Session) start(ctx context.Context, tx Transaction, mode string) error 
 	if err != nil {
 		return err
 	}
-	_, err = s.call(ctx, "start transaction "+tx.ID, []string{"steps", "lock", "start"},
+	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms,
 		drop, digest, hostID(tx.ID), s.owner.ID, mode, program("guard", "steps", "runner"))
 	return err
 }
@@ -42,6 +42,7 @@ type Phase string
 
 // The phases. Refused, done, verified and interrupted are final.
 const (
+	Armed       Phase = "armed"        // the way back of a dead man's switch: nothing was done
 	Accepted    Phase = "accepted"     // in the ledger, the runner is starting
 	Testing     Phase = "testing"      // comparing the installed set, rpm --test
 	WaitingLock Phase = "waiting_lock" // somebody holds rpm's lock
@@ -66,8 +67,8 @@ const (
 type Status struct {
 	ID         string
 	Phase      Phase
-	Step       string         // "u", "i" or "e" while running
-	Mode       string         // "install" or "erase": which part Phase is about
+	Step       string         // "x", "u", "i", "e" or "units" while running
+	Mode       string         // "install", "erase" or "back": which part Phase is about
 	RC         map[string]int // exit status of each step that ended
 	Reason     string         // of a refusal: one of the constants above, or "rpm"
 	Detail     string         // the rest of the refusal's text
@@ -153,6 +154,9 @@ func readStatus(id string, a *answer) Status {
 		}
 	}
 	st.readDetail(f["detail"])
+	if st.Phase == Armed {
+		return st
+	}
 	if !slices.Contains([]Phase{Accepted, Testing, WaitingLock, Running, Refused, Done, Verified}, st.Phase) {
 		st.Phase = Interrupted // a state file cut by a full disk says nothing better
 	}

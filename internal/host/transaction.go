@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,10 @@ type Transaction struct {
 	Upgrade     []File
 	InstallOnly []File
 	Erase       []rpm.NEVRA
+	// First are erased without regard to dependencies (rpm -e --nodeps) ahead of (a): what is in the way of going back over an Obsoletes.
+	First []rpm.NEVRA
 	// Removes are the packages that (a) takes out: replaced versions and what Obsoletes removes. Verify expects
-	// before − Removes + Upgrade + InstallOnly.
+	// before − First − Removes + Upgrade + InstallOnly.
 	Removes []rpm.NEVRA
 	// ExpectBefore and ExpectCount are InstalledDigest and number of the packages the plan was made for; the host compares them
 	// under the lock and refuses when it changed. "" is not compared.
@@ -79,12 +82,12 @@ func (t Transaction) Validate() error {
 		}
 		digests[f.SHA256] = true
 	}
-	for _, e := range t.Erase {
+	for _, e := range slices.Concat(t.First, t.Erase) {
 		if !words(label(e), "._-+~^") || strings.HasPrefix(e.Name, "-") {
 			return bad("package to erase %q", e.String())
 		}
 	}
-	if len(t.Upgrade)+len(t.InstallOnly)+len(t.Erase) == 0 {
+	if len(t.First)+len(t.Upgrade)+len(t.InstallOnly)+len(t.Erase) == 0 {
 		return bad("nothing to do")
 	}
 	return nil
@@ -152,6 +155,9 @@ func (t Transaction) order() []byte {
 	}
 	for _, f := range t.InstallOnly {
 		line("i", f.SHA256, fmt.Sprint(f.Size), fileName(f))
+	}
+	for _, e := range t.First {
+		line("x", label(e))
 	}
 	for _, e := range t.Erase {
 		line("e", label(e))

@@ -64,7 +64,7 @@ func expectedSet(tx Transaction, before *Facts, erased bool) map[rpm.NEVRA]int {
 	for _, p := range before.Packages {
 		want[p.NEVRA()]++
 	}
-	for _, n := range tx.Removes {
+	for _, n := range slices.Concat(tx.First, tx.Removes) {
 		delete(want, n)
 	}
 	for _, f := range append(append([]File{}, tx.Upgrade...), tx.InstallOnly...) {

@@ -1,4 +1,4 @@
-# The runner: one transaction, detached from everybody. Arguments: the working directory, the id, install or erase.
+# The runner: one transaction, detached from everybody. Arguments: the working directory, the id, install, erase or back.
 # Standard input is closed, output goes to files, its own exit status is always 0 (a failed unit would count as the host's).
 # What it knows stands in $w/state, replaced by rename.
 id=$1
@@ -30,12 +30,19 @@ phase() {
 # finish PHASE DETAIL: the last state. Logs are bounded only now: a filter in between would break scriptlets when it dies.
 finish() {
 	detail=$2
-	for f in u.out u.err i.out i.err e.out e.err test.u test.i test.e runner.log; do keep "$f"; done
+	for f in x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
 	rm -rf u i test.b test.c test.d
+	[ "$mode" != install ] || clock
 	phase "$1"
 	exit 0
 }
-# waitlock: until nobody holds rpm's lock. rpm itself does not wait when there is no terminal.
+# clock: a dead man's switch that was armed with this transaction begins to count now.
+clock() {
+	[ -f switch ] && first switch || return 0
+	read -r up rest </proc/uptime
+	printf '%s %s\n' "$boot" "${up%%.*}" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
+}
+# waitlock: until nobody holds rpm's lock. rpm itself does not wait when there is no terminal. What has begun is not given up.
 waitlock() {
 	while :; do
 		rpmpaths || finish refused "rpm rpm --eval fails"
@@ -43,14 +50,15 @@ waitlock() {
 		case $h in held*) ;; *) return 0 ;; esac
 		command_of "${h#held }"
 		detail="${h#held } $l"
-		[ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
+		[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
 		phase waiting_lock
 		sleep 2
 	done
 }
 # busy FILE: rpm ended because somebody took its lock in between.
 busy() { grep -e 'transaction lock' -e 'exclusive lock' "$1" >/dev/null 2>&1; }
-# step NAME COMMAND…: one rpm call; its status goes to rc. It is repeated only where rpm did nothing for want of the lock.
+# step NAME COMMAND…: one rpm call; its status goes to rc. It is repeated only where rpm did nothing for want of the lock. The first
+# step of all can still be refused; 1 says that it had to wait, so that things are to be looked at again.
 step() {
 	n=$1
 	shift
@@ -64,15 +72,12 @@ step() {
 		) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 		step_rc=$?
 		[ "$step_rc" != 0 ] && busy "$w/$n.err" || break
-		# Nothing was done yet in the first step, so it can be refused.
-		if [ "$(date +%s)" -ge "$limit" ]; then
-			[ "$n" != u ] || finish refused "lock somebody was faster"
-			break
-		fi
+		[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock somebody was faster"
 		sleep 1
 		waitlock
-		[ "$n" != u ] || return 1
+		[ -n "$begun" ] || return 1
 	done
+	begun=yes
 	printf '%s %s\n' "$n" "$step_rc" >>rc
 	sync rc 2>/dev/null || sync
 	return 0
@@ -84,10 +89,50 @@ inhibit() {
 		/bin/sh -c "while kill -0 $$ 2>/dev/null; do sleep 2; done" </dev/null >/dev/null 2>&1 &
 }
 
+# left LABEL…: sets l to those that are installed.
+left() {
+	l=
+	for p; do
+		$rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
+	done
+}
+# there KIND: drops packages of $w/KIND that are installed, and counts the others.
+there() {
+	n=0
+	for f in "$w/$1"/*.rpm; do
+		[ -f "$f" ] || continue
+		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
+		if [ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1; then
+			rm -f "$f"
+		else
+			n=$(($n + 1))
+		fi
+	done
+}
+# units: what ran before the transaction and does not now is started; the SSH server gets its own binary back.
+units() {
+	if [ -d /run/systemd/system ]; then
+		systemctl daemon-reload </dev/null >/dev/null 2>&1
+		[ ! -f units ] || while read -r u rest; do
+			case $u in cpacman-* | *@*) continue ;; esac
+			systemctl is-active --quiet "$u" </dev/null || {
+				systemctl reset-failed "$u"
+				systemctl start "$u"
+			} </dev/null >/dev/null 2>&1
+			case $u in sshd.service | ssh.service) systemctl restart "$u" </dev/null >/dev/null 2>&1 ;; esac
+		done <units
+	else
+		for u in sshd ssh; do
+			[ ! -x "/etc/init.d/$u" ] || "/etc/init.d/$u" restart </dev/null >/dev/null 2>&1
+		done
+	fi
+}
+
 while read -r k v; do
 	case $k in token) token=$v ;; esac
 done <state
 readorder order
+begun=
 limit=$(($(date +%s) + $o_wait))
 phase testing
 first /etc/machine-id
@@ -100,7 +145,32 @@ if [ "$mode" = erase ]; then
 	done
 	$rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 	inhibit
-	step e $rpm -e $o_e
+	until step e $rpm -e $o_e; do :; done
+	finish done
+fi
+
+if [ "$mode" = back ]; then
+	# The host may be anywhere on the way: what is there is not installed again, what is gone not erased.
+	waitlock
+	detail=
+	phase testing
+	linkall order || finish refused "digest $bad"
+	there u
+	o_u=$n
+	there i
+	o_i=$n
+	left $o_x
+	o_x=$l
+	inhibit
+	begun=yes
+	[ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
+	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+	[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+	left $o_e
+	[ -z "$l" ] || step e $rpm -e $l
+	detail=units
+	phase running
+	units
 	finish done
 fi
 
@@ -111,14 +181,19 @@ while :; do
 	if ! expected; then finish refused "changed $count $set"; fi
 	linkall order || finish refused "digest $bad"
 	rpmtest || finish refused "test $test_rc"
-	[ "$o_u" -gt 0 ] || break
+	[ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 	[ -n "$began" ] || inhibit
+	if [ -n "$o_x" ]; then
+		step x $rpm -e --nodeps $o_x || continue
+		[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+		break
+	fi
 	step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
 done
 # Step (b) only after a whole (a): there is no one-by-one and no skipping.
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 	[ -n "$began" ] || inhibit
 	waitlock
-	step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+	until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
 fi
 finish done

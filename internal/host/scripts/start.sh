@@ -1,57 +1,76 @@
 # Accepts a transaction and starts its runner, detached. Arguments: the drop directory, the order's digest, the id, the lock
-# owner's token, install or erase, the runner.
-id=$3 token=$4 mode=$5
+# owner's token, install, erase or back, the runner; to arm a dead man's switch also the id and the order's digest of the way back,
+# seconds, and the program that watches.
+drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
+shift 6
+watch=$4
 place "$dir" "$dir/spool" "$dir/ledger"
 w=$dir/ledger/$id
 mutex
 readlock
 [ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
-if [ "$mode" = erase ]; then
+# accept ID DIGEST: makes the ledger's directory with the order in it. The order is copied and proven before the id is used up.
+accept() {
+	rm -rf "$dir/new.$$"
+	mkdir "$dir/new.$$" || fail space "mkdir failed"
+	w=$dir/new.$$
+	trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
+	order "$drop" "$2"
+	readorder "$w/order"
+	[ "$o_id" = "$1" ] || fail argument "the order is for $o_id"
+	w=$dir/ledger/$1
+	mkdir "$w" 2>/dev/null || fail replay "$1"
+	mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
+	printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+}
+# state PHASE MODE: the first state of $w.
+state() {
+	first /proc/sys/kernel/random/boot_id
+	printf 'phase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+	sync "$w/state" "$w" 2>/dev/null || sync
+}
+case $mode in
+erase)
 	[ -f "$w/state" ] || fail unknown "$id"
 	first /proc/sys/kernel/random/boot_id
 	now_boot=$l
 	active "$w" && fail busy "$id"
 	mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
-else
+	printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+	;;
+back)
+	running
+	[ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
+	[ ! -d "$w/run-back" ] || fail replay "$id"
+	# A switch that was armed has brought the order; what it was to decide is decided now.
+	if [ -d "$w" ]; then
+		decide back
+		disarm
+	else
+		accept "$id" "$digest"
+		decide back
+	fi
+	;;
+install)
 	[ ! -e "$w" ] || fail replay "$id"
 	running
 	[ -z "$r" ] || fail busy "$r"
-	# The order is copied and proven before the id is used up.
-	mkdir "$dir/new.$$" || fail space "mkdir failed"
-	w=$dir/new.$$
-	trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
-	order "$1" "$2"
-	readorder "$w/order"
-	[ "$o_id" = "$id" ] || fail argument "the order is for $o_id"
-	w=$dir/ledger/$id
-	mkdir "$w" 2>/dev/null || fail replay "$id"
-	mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
-fi
-printf '%s\n' "$6" >"$w/runner.sh" || fail space "writing the runner failed"
-first /proc/sys/kernel/random/boot_id
-printf 'phase accepted\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$mode" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
-	mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
-sync "$w/state" "$w" 2>/dev/null || sync
+	if [ -n "$back" ]; then
+		[ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
+		w=$dir/ledger/$back
+		arm
+		state armed back
+	fi
+	accept "$id" "$digest"
+	[ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+	;;
+esac
+state accepted "$mode"
 rmdir "$dir/mutex"
 trap - 0
-[ "$mode" != install ] || rm -rf "$dir/new.$$"
+rm -rf "$dir/new.$$"
 run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"
-how=
-if [ -d /run/systemd/system ]; then
-	collect=
-	systemd-run --help 2>/dev/null | grep -e --collect >/dev/null && collect=--collect
-	# The unit's name excludes nothing, the ledger does. KillMode=process: a daemon that a scriptlet starts outlives the unit.
-	systemd-run --quiet --unit="cpacman-$id-$mode" --description="cpacman transaction $id" $collect -p KillMode=process \
-		-p SendSIGKILL=no /bin/sh -c "$run" </dev/null >/dev/null 2>&1 && how=systemd
-fi
-if [ -z "$how" ]; then
-	how=setsid
-	if command -v setsid >/dev/null 2>&1; then
-		setsid /bin/sh -c "$run" </dev/null >/dev/null 2>&1 &
-	else
-		how=background
-		(trap '' HUP; exec /bin/sh -c "$run") </dev/null >/dev/null 2>&1 &
-	fi
-fi
+detached "$id-$mode" "cpacman transaction $id"
 say started "$how"
 say end

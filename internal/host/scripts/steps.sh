@@ -2,7 +2,7 @@
 
 # readorder FILE: sets o_… and, with link as $2, links the packages by their names.
 readorder() {
-	o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_e=
+	o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
 	while read -r k a b c; do
 		case $k in
 		id) o_id=$a ;;
@@ -17,6 +17,7 @@ readorder() {
 		elements) o_elements=$a ;;
 		u) o_u=$(($o_u + 1)) ;;
 		i) o_i=$(($o_i + 1)) ;;
+		x) o_x="$o_x $a" ;;
 		e) o_e="$o_e $a" ;;
 		esac
 	done <"$1"
@@ -57,10 +58,16 @@ expected() {
 }
 # rpmtest: rpm's own test of what will be done; output in $w/test.u and $w/test.i. Step (b) is tested with the packages of
 # both steps together: alone it may need what (a) brings.
+#
+# With packages to be erased ahead rpm cannot see what will be: then it proves signatures, bytes and room only, and the erasure itself.
 rpmtest() {
-	test_rc=0
-	if [ "$o_u" -gt 0 ]; then
-		(cd "$w/u" && exec $rpm -U --test $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
+	test_rc=0 ahead=
+	if [ -n "$o_x" ]; then
+		ahead='--nodeps --replacefiles'
+		$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+	fi
+	if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
+		(cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
 	fi
 	if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
 		set -- "$w"/i/*.rpm

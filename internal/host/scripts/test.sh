@@ -12,7 +12,7 @@ linkall "$w/order" || fail digest "staged package is missing or has other bytes:
 if ! expected; then say changed "$count" "$set"; fi
 rpmtest
 say test "$test_rc"
-for f in u i; do
+for f in x u i; do
 	[ -f "$w/test.$f" ] || continue
 	keep "$w/test.$f"
 	sed "s/^/$N out /" "$w/test.$f"

@@ -200,7 +200,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -215,6 +215,7 @@ lockwait) o_wait=$a ;;
 elements) o_elements=$a ;;
 u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
+x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
 esac
 done <"$1"
@@ -250,9 +251,13 @@ installed || return 1
 [ "$count $set" = "$o_count $o_set" ]
 }
 rpmtest() {
-test_rc=0
-if [ "$o_u" -gt 0 ]; then
-(cd "$w/u" && exec $rpm -U --test $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
+test_rc=0 ahead=
+if [ -n "$o_x" ]; then
+ahead='--nodeps --replacefiles'
+$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+fi
+if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
+(cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
 fi
 if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
 set -- "$w"/i/*.rpm
@@ -313,10 +318,16 @@ sync . 2>/dev/null
 }
 finish() {
 detail=$2
-for f in u.out u.err i.out i.err e.out e.err test.u test.i test.e runner.log; do keep "$f"; done
+for f in x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
 rm -rf u i test.b test.c test.d
+[ "$mode" != install ] || clock
 phase "$1"
 exit 0
+}
+clock() {
+[ -f switch ] && first switch || return 0
+read -r up rest </proc/uptime
+printf '%s %s\n' "$boot" "${up%%.*}" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
 }
 waitlock() {
 while :; do
@@ -325,7 +336,7 @@ lockholder "$lockfile"
 case $h in held*) ;; *) return 0 ;; esac
 command_of "${h#held }"
 detail="${h#held } $l"
-[ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
+[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
 phase waiting_lock
 sleep 2
 done
@@ -344,14 +355,12 @@ exec "$@"
 ) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 step_rc=$?
 [ "$step_rc" != 0 ] && busy "$w/$n.err" || break
-if [ "$(date +%s)" -ge "$limit" ]; then
-[ "$n" != u ] || finish refused "lock somebody was faster"
-break
-fi
+[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock somebody was faster"
 sleep 1
 waitlock
-[ "$n" != u ] || return 1
+[ -n "$begun" ] || return 1
 done
+begun=yes
 printf '%s %s\n' "$n" "$step_rc" >>rc
 sync rc 2>/dev/null || sync
 return 0
@@ -361,10 +370,46 @@ inhibit() {
 systemd-inhibit --what=shutdown:sleep --who=cpacman --why="rpm transaction $id" --mode=block \
 /bin/sh -c "while kill -0 $$ 2>/dev/null; do sleep 2; done" </dev/null >/dev/null 2>&1 &
 }
+left() {
+l=
+for p; do
+$rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
+done
+}
+there() {
+n=0
+for f in "$w/$1"/*.rpm; do
+[ -f "$f" ] || continue
+l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
+if [ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1; then
+rm -f "$f"
+else
+n=$(($n + 1))
+fi
+done
+}
+units() {
+if [ -d /run/systemd/system ]; then
+systemctl daemon-reload </dev/null >/dev/null 2>&1
+[ ! -f units ] || while read -r u rest; do
+case $u in cpacman-* | *@*) continue ;; esac
+systemctl is-active --quiet "$u" </dev/null || {
+systemctl reset-failed "$u"
+systemctl start "$u"
+} </dev/null >/dev/null 2>&1
+case $u in sshd.service | ssh.service) systemctl restart "$u" </dev/null >/dev/null 2>&1 ;; esac
+done <units
+else
+for u in sshd ssh; do
+[ ! -x "/etc/init.d/$u" ] || "/etc/init.d/$u" restart </dev/null >/dev/null 2>&1
+done
+fi
+}
 while read -r k v; do
 case $k in token) token=$v ;; esac
 done <state
 readorder order
+begun=
 limit=$(($(date +%s) + $o_wait))
 phase testing
 first /etc/machine-id
@@ -376,7 +421,30 @@ case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is run
 done
 $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 inhibit
-step e $rpm -e $o_e
+until step e $rpm -e $o_e; do :; done
+finish done
+fi
+if [ "$mode" = back ]; then
+waitlock
+detail=
+phase testing
+linkall order || finish refused "digest $bad"
+there u
+o_u=$n
+there i
+o_i=$n
+left $o_x
+o_x=$l
+inhibit
+begun=yes
+[ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
+[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+left $o_e
+[ -z "$l" ] || step e $rpm -e $l
+detail=units
+phase running
+units
 finish done
 fi
 while :; do
@@ -386,13 +454,18 @@ phase testing
 if ! expected; then finish refused "changed $count $set"; fi
 linkall order || finish refused "digest $bad"
 rpmtest || finish refused "test $test_rc"
-[ "$o_u" -gt 0 ] || break
+[ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 [ -n "$began" ] || inhibit
+if [ -n "$o_x" ]; then
+step x $rpm -e --nodeps $o_x || continue
+[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+break
+fi
 step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
 done
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 [ -n "$began" ] || inhibit
 waitlock
-step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
 fi
 finish done

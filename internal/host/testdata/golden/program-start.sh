@@ -200,7 +200,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -215,6 +215,7 @@ lockwait) o_wait=$a ;;
 elements) o_elements=$a ;;
 u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
+x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
 esac
 done <"$1"
@@ -250,9 +251,13 @@ installed || return 1
 [ "$count $set" = "$o_count $o_set" ]
 }
 rpmtest() {
-test_rc=0
-if [ "$o_u" -gt 0 ]; then
-(cd "$w/u" && exec $rpm -U --test $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
+test_rc=0 ahead=
+if [ -n "$o_x" ]; then
+ahead='--nodeps --replacefiles'
+$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+fi
+if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
+(cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
 fi
 if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
 set -- "$w"/i/*.rpm
@@ -326,49 +331,15 @@ say since "$k_since"
 say seen "$k_seen"
 say ttl "$k_ttl"
 }
-id=$3 token=$4 mode=$5
-place "$dir" "$dir/spool" "$dir/ledger"
-w=$dir/ledger/$id
-mutex
-readlock
-[ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
-if [ "$mode" = erase ]; then
-[ -f "$w/state" ] || fail unknown "$id"
-first /proc/sys/kernel/random/boot_id
-now_boot=$l
-active "$w" && fail busy "$id"
-mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
-else
-[ ! -e "$w" ] || fail replay "$id"
-running
-[ -z "$r" ] || fail busy "$r"
-mkdir "$dir/new.$$" || fail space "mkdir failed"
-w=$dir/new.$$
-trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
-order "$1" "$2"
-readorder "$w/order"
-[ "$o_id" = "$id" ] || fail argument "the order is for $o_id"
-w=$dir/ledger/$id
-mkdir "$w" 2>/dev/null || fail replay "$id"
-mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
-fi
-printf '%s\n' "$6" >"$w/runner.sh" || fail space "writing the runner failed"
-first /proc/sys/kernel/random/boot_id
-printf 'phase accepted\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$mode" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
-mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
-sync "$w/state" "$w" 2>/dev/null || sync
-rmdir "$dir/mutex"
-trap - 0
-[ "$mode" != install ] || rm -rf "$dir/new.$$"
-run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"
+detached() {
 how=
 if [ -d /run/systemd/system ]; then
 collect=
 systemd-run --help 2>/dev/null | grep -e --collect >/dev/null && collect=--collect
-systemd-run --quiet --unit="cpacman-$id-$mode" --description="cpacman transaction $id" $collect -p KillMode=process \
+systemd-run --quiet --unit="cpacman-$1" --description="$2" $collect -p KillMode=process \
 -p SendSIGKILL=no /bin/sh -c "$run" </dev/null >/dev/null 2>&1 && how=systemd
 fi
-if [ -z "$how" ]; then
+[ -z "$how" ] || return 0
 how=setsid
 if command -v setsid >/dev/null 2>&1; then
 setsid /bin/sh -c "$run" </dev/null >/dev/null 2>&1 &
@@ -376,6 +347,136 @@ else
 how=background
 (trap '' HUP; exec /bin/sh -c "$run") </dev/null >/dev/null 2>&1 &
 fi
+}
+decide() {
+printf '%s\n' "$1" >"$w/decision.$$"
+sync "$w/decision.$$" 2>/dev/null || sync
+ln "$w/decision.$$" "$w/decision" 2>/dev/null
+rm -f "$w/decision.$$"
+first "$w/decision" || fail space "writing the decision failed"
+decision=$l
+sync "$w" 2>/dev/null || sync
+}
+named() {
+printf '%s\n' "$1" >"$w/name"
+sha256 "$w/name"
+name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
+}
+crond() {
+[ -d /etc/cron.d ] || return 1
+for f in /proc/[0-9]*/comm; do
+first "$f" || continue
+case $l in cron | crond | fcron) ;; *) continue ;; esac
+case $(readlink "${f%comm}exe") in *busybox*) ;; *) return 0 ;; esac
+done
+return 1
+}
+arm() {
+named "$back"
+read -r up rest </proc/uptime
+first /proc/sys/kernel/random/boot_id
+printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
+printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+cmd="/bin/sh $w/watch.sh - $dir $back"
+if [ -d /run/systemd/system ]; then
+systemctl list-units --type=service --state=active --no-legend --plain </dev/null >"$w/units" 2>/dev/null
+{
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
+printf 'ExecStart=%s\n' "$cmd"
+} >"/etc/systemd/system/$name.service" &&
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Timer]\nOnActiveSec=2s\nOnBootSec=15s\nOnUnitInactiveSec=3s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
+"$id" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
+{ systemctl daemon-reload && systemctl enable "$name.timer" && systemctl start "$name.timer"; } </dev/null >"$w/arm.log" 2>&1 || {
+disarm
+fail noswitch "systemd does not take the timer"
+}
+elif crond; then
+printf '* * * * * root %s >/dev/null 2>&1\n' "$cmd" >"/etc/cron.d/$name" || fail noswitch "/etc/cron.d cannot be written"
+chmod 644 "/etc/cron.d/$name"
+run="exec $cmd loop </dev/null >/dev/null 2>&1"
+detached "$name" "cpacman switch"
+else
+rm -rf "$w"
+fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
 fi
+sync
+}
+disarm() {
+named "${w##*/}"
+if [ -e "/etc/systemd/system/$name.timer" ]; then
+systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
+rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
+systemctl daemon-reload </dev/null >/dev/null 2>&1
+fi
+rm -f "/etc/cron.d/$name"
+}
+drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
+shift 6
+watch=$4
+place "$dir" "$dir/spool" "$dir/ledger"
+w=$dir/ledger/$id
+mutex
+readlock
+[ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
+accept() {
+rm -rf "$dir/new.$$"
+mkdir "$dir/new.$$" || fail space "mkdir failed"
+w=$dir/new.$$
+trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
+order "$drop" "$2"
+readorder "$w/order"
+[ "$o_id" = "$1" ] || fail argument "the order is for $o_id"
+w=$dir/ledger/$1
+mkdir "$w" 2>/dev/null || fail replay "$1"
+mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
+printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+}
+state() {
+first /proc/sys/kernel/random/boot_id
+printf 'phase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+sync "$w/state" "$w" 2>/dev/null || sync
+}
+case $mode in
+erase)
+[ -f "$w/state" ] || fail unknown "$id"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+active "$w" && fail busy "$id"
+mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
+printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+;;
+back)
+running
+[ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
+[ ! -d "$w/run-back" ] || fail replay "$id"
+if [ -d "$w" ]; then
+decide back
+disarm
+else
+accept "$id" "$digest"
+decide back
+fi
+;;
+install)
+[ ! -e "$w" ] || fail replay "$id"
+running
+[ -z "$r" ] || fail busy "$r"
+if [ -n "$back" ]; then
+[ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
+w=$dir/ledger/$back
+arm
+state armed back
+fi
+accept "$id" "$digest"
+[ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+;;
+esac
+state accepted "$mode"
+rmdir "$dir/mutex"
+trap - 0
+rm -rf "$dir/new.$$"
+run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"
+detached "$id-$mode" "cpacman transaction $id"
 say started "$how"
 say end

@@ -200,7 +200,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -215,6 +215,7 @@ lockwait) o_wait=$a ;;
 elements) o_elements=$a ;;
 u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
+x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
 esac
 done <"$1"
@@ -250,9 +251,13 @@ installed || return 1
 [ "$count $set" = "$o_count $o_set" ]
 }
 rpmtest() {
-test_rc=0
-if [ "$o_u" -gt 0 ]; then
-(cd "$w/u" && exec $rpm -U --test $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
+test_rc=0 ahead=
+if [ -n "$o_x" ]; then
+ahead='--nodeps --replacefiles'
+$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+fi
+if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
+(cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
 fi
 if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
 set -- "$w"/i/*.rpm
@@ -301,7 +306,7 @@ linkall "$w/order" || fail digest "staged package is missing or has other bytes:
 if ! expected; then say changed "$count" "$set"; fi
 rpmtest
 say test "$test_rc"
-for f in u i; do
+for f in x u i; do
 [ -f "$w/test.$f" ] || continue
 keep "$w/test.$f"
 sed "s/^/$N out /" "$w/test.$f"

@@ -1,0 +1,84 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// startPrograms are what accepting a transaction is made of.
+var startPrograms = []string{"steps", "lock", "detach", "switch", "start"} //nolint:gochecknoglobals // a constant list
+
+// BackID is the id of the way back of a transaction. It is an id of its own and runs once, too.
+func BackID(id string) string { return id + "-back" }
+
+// Switch is a dead man's switch (ROLL-8): unless Confirm comes over a connection within After of the end of the transaction, counted
+// anew after a reboot, the host goes back by itself.
+type Switch struct {
+	Back  Transaction // First, Upgrade, InstallOnly and Erase are done in this order; what is there already is passed over
+	After time.Duration
+}
+
+// ErrNoSwitch says that nothing on the host could fire the switch after a reboot; the transaction was not started.
+var ErrNoSwitch = errors.New("the dead man's switch cannot be armed")
+
+// StartArmed is Start with a switch, which is armed on the host before the transaction is accepted. Its packages must be staged.
+func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) error {
+	if s.owner == nil {
+		return fmt.Errorf("host %s: start transaction %s: %w", s.opt.Host, tx.ID, ErrNotLocked)
+	}
+	if sw.After < time.Second || sw.Back.ID != BackID(tx.ID) {
+		return fmt.Errorf("host %s: %w: the switch of %s has id %q and %s", s.opt.Host, errTransaction, tx.ID, sw.Back.ID, sw.After)
+	}
+	_, backDigest, err := s.sendOrder(ctx, sw.Back)
+	if err != nil {
+		return err
+	}
+	drop, digest, err := s.sendOrder(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms, drop, digest, hostID(tx.ID), s.owner.ID, "install",
+		program("guard", "steps", "runner"), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
+		program("guard", "switch", "watch"))
+	var refused *RemoteError
+	if errors.As(err, &refused) && refused.Code == "noswitch" {
+		return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoSwitch, refused.Text)
+	}
+	return err
+}
+
+// StartBack starts the way back of a transaction and returns; Poll with its id tells what becomes of it. A switch that was armed with
+// the same id is used up by it. ErrReplay: it was started before.
+func (s *Session) StartBack(ctx context.Context, back Transaction) error {
+	return s.start(ctx, back, "back")
+}
+
+// Decision is what the dead man's switch of a transaction came to. The host alone knows it.
+type Decision string
+
+// The decisions.
+const (
+	NoSwitch  Decision = "none"      // none was armed
+	Confirmed Decision = "confirmed" // the host stays as it is
+	GoesBack  Decision = "back"      // too late: the host goes back, or went; Poll of the way back tells
+	Void      Decision = "void"      // the transaction never began
+)
+
+// Confirm tells the host that it is reached and is to stay as it is, unless its switch has decided otherwise. id is that of the way back.
+func (s *Session) Confirm(ctx context.Context, id string) (Decision, error) {
+	if !words(id, "._-/:") {
+		return "", fmt.Errorf("host %s: %w: id %q", s.opt.Host, errTransaction, id)
+	}
+	a, err := s.call(ctx, "confirm "+id, []string{"switch", "confirm"}, hostID(id))
+	if err != nil {
+		return "", err
+	}
+	switch d := Decision(a.get("decision")); d {
+	case NoSwitch, Confirmed, GoesBack, Void:
+		return d, nil
+	}
+	return "", fmt.Errorf("host %s: confirm %s: %w", s.opt.Host, id, ErrProtocol)
+}

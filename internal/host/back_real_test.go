@@ -1,0 +1,250 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// journey is a transaction over an Obsoletes with a dependency that comes in, and its way back.
+func journey(t *testing.T, shell []string) (l *lab, tx, back Transaction, pre Preflight) {
+	t.Helper()
+	app, old := pkg{nevra: "app-1-1.noarch", files: map[string]string{"/opt/app": "1"}}, pkg{nevra: "old-1-1.noarch"}
+	l = newLab(t, app, old, pkg{nevra: "user-1-1.noarch", requires: []string{"old"}})
+	l.host.shell = shell
+	l.host.sh("ln -sf " + shell[0] + " /bin/sh; mkdir -p /etc/cron.d")
+	tx, pre = l.prepare("r1/h1/1", Transaction{
+		Upgrade: []File{
+			build(t, l.key, pkg{nevra: "app-2-1.noarch", requires: []string{"lib"}, files: map[string]string{"/opt/app": "2"}}),
+			build(t, l.key, pkg{nevra: "new-1-1.noarch", provides: []string{"old = 2"}, obsoletes: []string{"old"}}),
+			build(t, l.key, pkg{nevra: "lib-1-1.noarch"}),
+		},
+		Removes: nevras(t, "app-1-1.noarch", "old-1-1.noarch"),
+	})
+	back = Transaction{
+		ID: BackID(tx.ID), MachineID: tx.MachineID, OldPackage: true, LockWait: time.Minute,
+		First: nevras(t, "new-1-1.noarch"), Upgrade: []File{build(t, l.key, app), build(t, l.key, old)}, Erase: nevras(t, "lib-1-1.noarch"),
+	}
+	if _, err := l.s.Stage(context.Background(), back.Upgrade, nil); err != nil {
+		t.Fatal(err)
+	}
+	return l, tx, back, pre
+}
+
+// asBefore wants the installed set that the host had.
+func (l *lab) asBefore(pre Preflight) {
+	l.t.Helper()
+	f, _, err := Collect(context.Background(), l.host, CollectOptions{Host: "h1", Force: true})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	names := func(list []Package) (out []string) {
+		for _, p := range list {
+			out = append(out, p.NEVRA().String())
+		}
+		return out
+	}
+	if diff := cmp.Diff(names(pre.Facts.Packages), names(f.Packages)); diff != "" {
+		l.t.Errorf("installed packages (-before +now):\n%s", diff)
+	}
+}
+
+// Going back over an Obsoletes, under each shell, and with nothing, a part, or all of the transaction done.
+func TestGoBack(t *testing.T) {
+	for name, shell := range shells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, tx, back, pre := journey(t, shell)
+			ctx := context.Background()
+			if err := l.s.Start(ctx, tx); err != nil {
+				t.Fatal(err)
+			}
+			if st := await(t, l.s, tx.ID, Done); st.RC["u"] != 0 {
+				t.Fatalf("%+v", st)
+			}
+			switch name { // the host may be anywhere on the way
+			case "bash":
+				l.host.sh("/usr/bin/rpm -e --nodeps new")
+			case "busybox":
+				l.host.sh("/usr/bin/rpm -e --nodeps new lib app")
+			}
+			if err := l.s.StartBack(ctx, back); err != nil {
+				t.Fatal(err)
+			}
+			st := await(t, l.s, back.ID, Done)
+			if st.Mode != "back" || st.RC["x"]+st.RC["u"]+st.RC["i"]+st.RC["e"] != 0 {
+				t.Errorf("%+v", st)
+			}
+			l.asBefore(pre)
+			if err := l.s.StartBack(ctx, back); !errors.Is(err, ErrReplay) {
+				t.Errorf("second time: %v", err)
+			}
+			if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != NoSwitch {
+				t.Errorf("confirm: %s, %v", d, err)
+			}
+		})
+	}
+}
+
+// Undo as a plan of its own: what is in the way leaves ahead of the transaction.
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	ctx := context.Background()
+	if err := l.s.Start(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+	undo := back
+	undo.ID, undo.ExpectBefore = "r2/h1/1", ""
+	undo.Removes = nevras(t, "app-2-1.noarch")
+	undo, now := l.prepare(undo.ID, undo)
+	if res, err := l.s.Test(ctx, undo); err != nil || !res.OK {
+		t.Fatalf("test: %+v, %v", res, err)
+	}
+	if err := l.s.Start(ctx, undo); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, l.s, undo.ID, Done); st.RC["x"]+st.RC["u"] != 0 {
+		t.Fatalf("%+v", st)
+	}
+	if v, err := l.s.Verify(ctx, undo, now.Facts, now.Unmet, false); err != nil || !v.OK {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if err := l.s.RunErase(ctx, undo); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, undo.ID, Done)
+	l.asBefore(pre)
+}
+
+// cron lets a process go by the name of a cron daemon: what fires after a boot, as far as arming can see. The watching process is real;
+// a lab test has the real daemon.
+func (l *lab) cron() {
+	l.t.Helper()
+	l.host.sh("cp /bin/sleep /opt/crond; setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &")
+	l.host.wait("/opt/crond")
+}
+
+// Nobody confirms: the host goes back by itself, once, and says so to whoever asks later.
+func TestSwitchFires(t *testing.T) {
+	for name, shell := range shells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, tx, back, pre := journey(t, shell)
+			l.cron()
+			ctx := context.Background()
+			if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: 2 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			if st := await(t, l.s, back.ID, Done); st.Mode != "back" {
+				t.Errorf("%+v", st)
+			}
+			l.asBefore(pre)
+			if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != GoesBack {
+				t.Errorf("confirm: %s, %v", d, err)
+			}
+			l.gone("/etc/cron.d/")
+		})
+	}
+}
+
+// gone waits until no file of a switch is left in a directory.
+func (l *lab) gone(dir string) {
+	l.t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if list, err := os.ReadDir(l.host.path(dir)); err != nil || !strings.Contains(names(list), "cpacman-switch") {
+			return
+		}
+		if time.Now().After(end) {
+			l.t.Fatalf("a switch is left in %s", dir)
+		}
+	}
+}
+
+func names(list []os.DirEntry) string {
+	var b strings.Builder
+	for _, e := range list {
+		b.WriteString(e.Name() + " ")
+	}
+	return b.String()
+}
+
+// Confirmed in time: the host stays, also when the watching process is started again, as cron does.
+func TestSwitchConfirmed(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	l.cron()
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: 5 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := l.s.Poll(ctx, back.ID, PollOptions{}); err != nil || st.Phase != Armed || st.Final() {
+		t.Errorf("%+v, %v", st, err)
+	}
+	await(t, l.s, tx.ID, Done)
+	if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
+		t.Fatalf("confirm: %s, %v", d, err)
+	}
+	l.gone("/etc/cron.d/")
+	time.Sleep(6 * time.Second)
+	l.host.sh("/bin/sh /var/lib/cpacman/ledger/r1_h1_1-back/watch.sh - /var/lib/cpacman r1_h1_1-back")
+	if v, err := l.s.Verify(ctx, tx, pre.Facts, pre.Unmet, false); err != nil || !v.OK {
+		t.Errorf("%+v, %v", v, err)
+	}
+	// Health may turn red later: then the control host asks for the same way back.
+	if err := l.s.StartBack(ctx, back); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, back.ID, Done)
+	l.asBefore(pre)
+}
+
+// The host boots after its transaction: the time counts anew, and then it goes back; what cut that is taken up again.
+func TestSwitchAfterBoot(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	l.cron()
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+	l.host.sh(`for f in /proc/[0-9]*; do tr '\000' ' ' <$f/cmdline 2>/dev/null | grep -q 'watch.s[h]' && kill -9 ${f#/proc/}; done; :`)
+	l.host.sh("cat /proc/sys/kernel/random/uuid >/tmp/boot; mount --bind /tmp/boot /proc/sys/kernel/random/boot_id; echo 2 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
+	look := func() {
+		l.host.sh("/bin/sh /var/lib/cpacman/ledger/r1_h1_1-back/watch.sh - /var/lib/cpacman r1_h1_1-back")
+	}
+	look()
+	if st, err := l.s.Poll(ctx, back.ID, PollOptions{}); err != nil || st.Phase != Armed {
+		t.Errorf("right after the boot: %+v, %v", st, err)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	look()
+	await(t, l.s, back.ID, Done)
+	l.asBefore(pre)
+	l.gone("/etc/cron.d/")
+}
+
+// Where nothing would fire after a boot, nothing is armed and nothing is started.
+func TestNoSwitch(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Minute}); !errors.Is(err, ErrNoSwitch) || !strings.Contains(err.Error(), "cron") {
+		t.Fatalf("%v", err)
+	}
+	if _, err := l.s.Poll(ctx, tx.ID, PollOptions{}); !errors.Is(err, ErrUnknownTransaction) {
+		t.Errorf("%v", err)
+	}
+	l.asBefore(pre)
+	if err := l.s.Start(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+}

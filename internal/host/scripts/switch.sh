@@ -1,0 +1,70 @@
+# The dead man's switch (ROLL-8) of one transaction, in $w, the ledger's directory of the way back. It is one file, "decision", made by
+# link(2): who is first decides whether the host stays (confirmed), goes back (back), or never began (void).
+
+# decide WORD: sets decision to what was decided, now or before.
+decide() {
+	printf '%s\n' "$1" >"$w/decision.$$"
+	sync "$w/decision.$$" 2>/dev/null || sync
+	ln "$w/decision.$$" "$w/decision" 2>/dev/null
+	rm -f "$w/decision.$$"
+	first "$w/decision" || fail space "writing the decision failed"
+	decision=$l
+	sync "$w" 2>/dev/null || sync
+}
+# named: sets name to what unit and cron file are called. Ids have characters that neither takes.
+named() {
+	printf '%s\n' "$1" >"$w/name"
+	sha256 "$w/name"
+	name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
+}
+# crond: a cron daemon runs that reads /etc/cron.d; busybox's does not.
+crond() {
+	[ -d /etc/cron.d ] || return 1
+	for f in /proc/[0-9]*/comm; do
+		first "$f" || continue
+		case $l in cron | crond | fcron) ;; *) continue ;; esac
+		case $(readlink "${f%comm}exe") in *busybox*) ;; *) return 0 ;; esac
+	done
+	return 1
+}
+# arm: what fires whatever becomes of this connection, of the host's processes and of its boot. Refuses where nothing does.
+arm() {
+	named "$back"
+	read -r up rest </proc/uptime
+	first /proc/sys/kernel/random/boot_id
+	printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
+		printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+	cmd="/bin/sh $w/watch.sh - $dir $back"
+	if [ -d /run/systemd/system ]; then
+		systemctl list-units --type=service --state=active --no-legend --plain </dev/null >"$w/units" 2>/dev/null
+		{
+			printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
+			printf 'ExecStart=%s\n' "$cmd"
+		} >"/etc/systemd/system/$name.service" &&
+			printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Timer]\nOnActiveSec=2s\nOnBootSec=15s\nOnUnitInactiveSec=3s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
+				"$id" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
+		{ systemctl daemon-reload && systemctl enable "$name.timer" && systemctl start "$name.timer"; } </dev/null >"$w/arm.log" 2>&1 || {
+			disarm
+			fail noswitch "systemd does not take the timer"
+		}
+	elif crond; then
+		printf '* * * * * root %s >/dev/null 2>&1\n' "$cmd" >"/etc/cron.d/$name" || fail noswitch "/etc/cron.d cannot be written"
+		chmod 644 "/etc/cron.d/$name"
+		run="exec $cmd loop </dev/null >/dev/null 2>&1"
+		detached "$name" "cpacman switch"
+	else
+		rm -rf "$w"
+		fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+	fi
+	sync
+}
+# disarm: removes what arm made. Repeating it is no error.
+disarm() {
+	named "${w##*/}"
+	if [ -e "/etc/systemd/system/$name.timer" ]; then
+		systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
+		rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
+		systemctl daemon-reload </dev/null >/dev/null 2>&1
+	fi
+	rm -f "/etc/cron.d/$name"
+}

@@ -1,0 +1,331 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+h=free
+lockid=
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case $lk_rw in WRITE) ;; *) continue ;; esac
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+h=unknown
+return 0
+fi
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+dir=$1
+shift
+[ "$uid" = 0 ] || fail root "needs root's rights"
+mine() {
+[ ! -h "$1" ] && [ -d "$1" ] || return 1
+set -- $(ls -ldn "$1")
+[ "$3" = 0 ] || return 1
+case $1 in drwx------*) return 0 ;; esac
+return 1
+}
+sane() {
+set -- $(ls -ldnL "$1/." 2>/dev/null)
+[ "$3" = 0 ] || return 1
+case $4:$1 in *:d????-??-?* | 0:d???????-?*) return 0 ;; esac
+return 1
+}
+p=$dir
+while [ "$p" != / ]; do
+p=${p%/*}
+[ -n "$p" ] || p=/
+sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
+done
+place() {
+for p in "$@"; do
+[ -d "$p" ] || mkdir "$p" 2>/dev/null
+mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+done
+}
+[ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
+sha256() {
+sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(openssl dgst -sha256 <"$1" 2>/dev/null) || sum=
+case $sum in
+*"= "*) sum=${sum##*= } ;;
+*) sum=${sum%% *} ;;
+esac
+[ -n "$sum" ]
+}
+isdigest() {
+case $1 in *[!0-9a-f]* | '') return 1 ;; esac
+[ ${#1} = 64 ]
+}
+running() {
+r=
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+for e in "$dir"/ledger/*; do
+[ -f "$e/state" ] || continue
+active "$e" || continue
+r=${e##*/}
+return
+done
+}
+entry() {
+s_phase= s_pid=0 s_start= s_boot= s_time=0
+while read -r k v; do
+case $k in
+phase) s_phase=$v ;;
+pid) s_pid=$v ;;
+start) s_start=$v ;;
+boot) s_boot=$v ;;
+time) s_time=$v ;;
+esac
+done <"$1/state"
+}
+active() {
+entry "$1"
+alive=no
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
+[ "$s_boot" = "$now_boot" ] || return 1
+if [ "$s_phase" = accepted ]; then
+l=$(date +%s)
+[ $(($l - $s_time)) -lt 60 ] || return 1
+alive=starting
+return 0
+fi
+if starttime "$s_pid" && [ "$t" = "$s_start" ]; then
+alive=runner
+return 0
+fi
+members "$s_pid"
+case $m in *" rpm "*) alive=rpm && return 0 ;; esac
+return 1
+}
+members() {
+m=
+for f in /proc/[0-9]*/stat; do
+first "$f" || continue
+name=${l#*\(}
+name=${name%)*}
+pid=${l%% *}
+l=${l##*) }
+set -f
+set -- "$1" $l
+set +f
+[ "$5" = "$1" ] && [ "$2" != Z ] || continue
+m="$m$pid $3 $2 $name 
+"
+done
+}
+decide() {
+printf '%s\n' "$1" >"$w/decision.$$"
+sync "$w/decision.$$" 2>/dev/null || sync
+ln "$w/decision.$$" "$w/decision" 2>/dev/null
+rm -f "$w/decision.$$"
+first "$w/decision" || fail space "writing the decision failed"
+decision=$l
+sync "$w" 2>/dev/null || sync
+}
+named() {
+printf '%s\n' "$1" >"$w/name"
+sha256 "$w/name"
+name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
+}
+crond() {
+[ -d /etc/cron.d ] || return 1
+for f in /proc/[0-9]*/comm; do
+first "$f" || continue
+case $l in cron | crond | fcron) ;; *) continue ;; esac
+case $(readlink "${f%comm}exe") in *busybox*) ;; *) return 0 ;; esac
+done
+return 1
+}
+arm() {
+named "$back"
+read -r up rest </proc/uptime
+first /proc/sys/kernel/random/boot_id
+printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
+printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+cmd="/bin/sh $w/watch.sh - $dir $back"
+if [ -d /run/systemd/system ]; then
+systemctl list-units --type=service --state=active --no-legend --plain </dev/null >"$w/units" 2>/dev/null
+{
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
+printf 'ExecStart=%s\n' "$cmd"
+} >"/etc/systemd/system/$name.service" &&
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Timer]\nOnActiveSec=2s\nOnBootSec=15s\nOnUnitInactiveSec=3s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
+"$id" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
+{ systemctl daemon-reload && systemctl enable "$name.timer" && systemctl start "$name.timer"; } </dev/null >"$w/arm.log" 2>&1 || {
+disarm
+fail noswitch "systemd does not take the timer"
+}
+elif crond; then
+printf '* * * * * root %s >/dev/null 2>&1\n' "$cmd" >"/etc/cron.d/$name" || fail noswitch "/etc/cron.d cannot be written"
+chmod 644 "/etc/cron.d/$name"
+run="exec $cmd loop </dev/null >/dev/null 2>&1"
+detached "$name" "cpacman switch"
+else
+rm -rf "$w"
+fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+fi
+sync
+}
+disarm() {
+named "${w##*/}"
+if [ -e "/etc/systemd/system/$name.timer" ]; then
+systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
+rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
+systemctl daemon-reload </dev/null >/dev/null 2>&1
+fi
+rm -f "/etc/cron.d/$name"
+}
+back=$1
+w=$dir/ledger/$back
+[ -f "$w/for" ] || exit 0
+first "$w/for"
+id=$l
+first "$w/seconds"
+seconds=$l
+look() {
+if [ -f "$w/decision" ]; then
+first "$w/decision"
+[ "$l" = back ] || return 0
+fire
+return
+fi
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+read -r up rest </proc/uptime
+up=${up%%.*}
+f=$dir/ledger/$id
+if [ ! -f "$f/state" ]; then
+read -r boot at <"$w/armed"
+[ "$boot" = "$now_boot" ] || at=0
+[ $(($up - $at)) -ge 900 ] || return 1
+decide void
+return 0
+fi
+active "$f" && return 1
+if [ "$s_phase" = refused ]; then
+decide void
+return 0
+fi
+boot= at=0
+[ ! -f "$w/clock" ] || read -r boot at <"$w/clock"
+if [ "$boot" != "$now_boot" ]; then
+printf '%s %s\n' "$now_boot" "$up" >"$w/clock.new" && mv -f "$w/clock.new" "$w/clock"
+return 1
+fi
+[ $(($up - $at)) -ge "$seconds" ] || return 1
+decide back
+[ "$decision" = back ] || return 0
+fire
+}
+fire() {
+entry "$w"
+case $s_phase in done | verified | refused) return 0 ;; esac
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+if [ "$s_phase" != armed ]; then
+active "$w" && return 1
+rmdir "$w/run-back" 2>/dev/null
+fi
+/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
+entry "$w"
+case $s_phase in done | verified | refused) return 0 ;; esac
+return 1
+}
+if [ -d "$w/watching" ] && first "$w/watching/pid" && p=$l && first "$w/watching/start" && s=$l && starttime "$p" && [ "$t" = "$s" ]; then
+exit 0
+fi
+mkdir -p "$w/watching"
+starttime $$
+printf '%s\n' $$ >"$w/watching/pid"
+printf '%s\n' "$t" >"$w/watching/start"
+until look; do
+[ "$2" = loop ] || exit 0
+sleep 3
+done
+disarm
