@@ -129,7 +129,7 @@ func mainSections() []section {
 		{"health.NAME", whereMain, healthRows()},
 		{"hook.NAME", whereMain, []KeyDoc{
 			{Key: "when", Type: "before- or after- host, wave, level or rollout", Doc: "required. A before-hook of a host that fails holds the host untouched, of a wave, level or rollout it stops the rollout; after-hooks are owed: they run on success, failure and abort, at least once"},
-			{Key: "program", Type: "argument list", Doc: "run on the control host; absolute path, no shell; {host}, {address}, {class}, {level}, {wave}, {rollout} and {id} are replaced. Exactly one of program and command"},
+			{Key: "program", Type: "argument list", Doc: "run on the control host; absolute path, no shell; {host}, {address}, {state} (what the host has come to), {class}, {level}, {wave}, {rollout} and {id} are replaced. Exactly one of program and command"},
 			{Key: "command", Type: "argument list", Doc: "run on the host; only for before-host and after-host"},
 			{Key: "timeout", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "of one run"},
 			{Key: "hosts", Type: "selector", Default: "every host", Doc: "of hooks of hosts: the hosts that they are for"},

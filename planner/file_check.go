@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -179,6 +180,26 @@ func (s *Set) Incoming() []rpm.NEVRA {
 		out = append(out, m.To)
 	}
 	return out
+}
+
+// Touches names the first package of the set, by name, that one of the globs matches; "" for none.
+func (s *Set) Touches(globs []string) string {
+	names := make([]string, 0, len(s.Install)+len(s.Upgrade)+len(s.Downgrade)+len(s.Remove))
+	for _, n := range s.Incoming() {
+		names = append(names, n.Name)
+	}
+	for _, r := range s.Remove {
+		names = append(names, r.NEVRA.Name)
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		for _, g := range globs {
+			if ok, err := path.Match(g, n); ok && err == nil {
+				return n
+			}
+		}
+	}
+	return ""
 }
 
 // Rollback returns the set that takes a host back by itself, if the plan has one.

@@ -25,6 +25,7 @@ func rolloutCommand(e *env) *cli.Command {
 					&cli.BoolFlag{Name: "dry-run", Usage: "go as far as the test on every host, then remove what was sent"},
 					&cli.BoolFlag{Name: "keep-staged", Usage: "with --dry-run: leave what was sent"},
 					&cli.BoolFlag{Name: "again", Usage: "start a plan that was started before; wants --reason"},
+					&cli.BoolFlag{Name: "without-switch", Usage: "start although hosts that the update can cut off get no dead man's switch; wants --reason"},
 					&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"},
 					&cli.BoolFlag{Name: "yes", Usage: "do not ask"},
 					reason,
@@ -51,6 +52,10 @@ func rolloutCommand(e *env) *cli.Command {
 			},
 			{Name: "abort", Usage: "end a rollout for good; hosts at work finish", ArgsUsage: "[ROLLOUT]", Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutAbort},
 			{Name: "retry", Usage: "try hosts again that failed or never started", ArgsUsage: "[ROLLOUT] [HOST…]", Flags: []cli.Flag{reason}, Action: e.rolloutRetry},
+			{Name: "rollback", Usage: "take hosts back to the packages they had before it", ArgsUsage: "[ROLLOUT] [HOST…]",
+				Description: "Where the rollout has a way back for them: the site wanted one (rollout.rollback), or the update could have cut them off.\n" +
+					"Without hosts: all that it has changed, and nothing new starts. Packages only: data and configuration stay. Else: plan --undo.",
+				Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutRollback},
 			{Name: "skip", Usage: "leave a host out", ArgsUsage: "[ROLLOUT] HOST…", Flags: []cli.Flag{reason}, Action: e.rolloutSkip},
 		},
 	}

@@ -38,11 +38,20 @@ func scenarioGoingBack(t *testing.T, l *lab.Lab, hosts []string) {
 	start("--undo", one)
 	d.installed(hosts[0], "lab-tools", "1.2")
 
-	// What an obsoletes took out is in the way of going back: that plan can be read.
+	// What an obsoletes took out is in the way of going back: it leaves ahead of the transaction. Then everything once more.
+	was := d.on(hosts[0], "rpm -q lab-old; rpm -q lab-new || :")
 	file := d.file("whole.json")
 	d.run(0, "plan", "all", "--undo", whole, "--out", file)
 	d.says(d.run(0, "plan", "show", file, hosts[0]), "lab-old-1.4-1.lab9.x86_64", "target-first")
-	d.says(d.run(4, "rollout", "start", file), "ahead of the transaction", "not supported yet")
+	d.run(0, "rollout", "start", file)
+	d.installed(hosts[0], "lab-old", "1.4")
+	if got := d.on(hosts[0], "rpm -q lab-new || :"); got != "package lab-new is not installed" {
+		d.Error(got)
+	}
+	start()
+	if now := d.on(hosts[0], "rpm -q lab-old; rpm -q lab-new || :"); now != was {
+		d.Errorf("after the update again: %s, at first: %s", now, was)
+	}
 
 	d.on(hosts[1], "rpm -e --nodeps lab-lib")
 	start("--repair")

@@ -30,6 +30,7 @@ type deskOptions struct {
 	lockWait   string // default 30s
 	copyRepos  bool   // the repositories are this desk's own and may be damaged
 	knownHosts string // contents; default: the lab's
+	more       string // further tables of cpacman.toml
 }
 
 // desk is an operator with a site of their own, over some hosts of a lab. The command that runs is the real one, in a process
@@ -73,6 +74,9 @@ func deskSite(l *lab.Lab, o deskOptions, repos string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "state = \"state\"\n[ssh]\nuser = \"root\"\nidentity = [%q]\nknown_hosts = \"known_hosts\"\nconnect_timeout = \"3s\"\n",
 		filepath.Join(l.SiteDir(), "ssh", "id_ed25519"))
+	if !strings.Contains(o.rollout, "without_switch") {
+		o.rollout += "\nwithout_switch = \"allow\"" // whole updates of the lab change systemd and glibc
+	}
 	fmt.Fprintf(&b, "[limits]\nlock_wait = %q\n[rollout]\n%s\n", or(o.lockWait, "30s"), o.rollout)
 	for _, r := range []string{"labos-base", "labos-updates", "labos-trouble"} {
 		fmt.Fprintf(&b, "[[repo]]\nid = %q\npath = %q\nkeys = [%q]\nauto = %t\n", r, filepath.Join(repos, r),
@@ -80,6 +84,7 @@ func deskSite(l *lab.Lab, o deskOptions, repos string) string {
 	}
 	b.WriteString(or(o.classes, "[[class]]\nname = \"production\"\n"))
 	b.WriteString(or(o.levels, levelTOML("canary", "100%", "0", "0s")+levelTOML("broad", "100%", "0", "0s")))
+	b.WriteString(o.more)
 	return b.String()
 }
 

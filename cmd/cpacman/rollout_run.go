@@ -19,6 +19,7 @@ import (
 	"cpacman/internal/fleet"
 	"cpacman/internal/rollout"
 	"cpacman/internal/store"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -29,6 +30,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	}
 	if c.Bool("keep-staged") && !c.Bool("dry-run") {
 		return usagef("--keep-staged goes with --dry-run")
+	}
+	if c.Bool("without-switch") && strings.TrimSpace(c.String("reason")) == "" {
+		return usagef("--without-switch wants --reason")
 	}
 	if c.Bool("again") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--again wants --reason")
@@ -50,14 +54,10 @@ func (e *env) rolloutStart(c *cli.Context) error {
 			return err
 		}
 	}
-	if n, first := p.RemovesFirst(); first {
-		return inputError{err: fmt.Errorf("plan %.12s removes %s ahead of the transaction, because it is in the way of what comes in: that is not supported yet", p.ID, n),
-			hint: "the plan can be read; remove the package by hand first, then plan again"}
-	}
 	if err := s.relocateAsPlanned(p); err != nil {
 		return err
 	}
-	schedule, err := s.schedule(p)
+	schedule, err := s.schedule(p, nil)
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,11 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	files, err := s.provision(p)
 	if err != nil {
 		return err
+	}
+	if len(files.NoBack) > 0 {
+		if schedule, err = s.schedule(p, files.NoBack); err != nil {
+			return err
+		}
 	}
 	s.printSchedule(schedule)
 	if err := s.keepPlan(p); err != nil {
@@ -78,6 +83,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		return engine.Start(ctx, rollout.StartRequest{
 			RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
 			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"),
+			WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
 		})
 	})
 }
@@ -98,11 +104,15 @@ func (s *session) notStarted(plan string) error {
 }
 
 // schedule resolves a plan against the settings of the site.
-func (s *session) schedule(p *planner.Plan) (rollout.Schedule, error) {
+func (s *session) schedule(p *planner.Plan, noBack []string) (rollout.Schedule, error) {
 	settings, err := rollout.FromSite(s.site)
+	if err == nil {
+		err = s.fleet.HookDigests(&settings)
+	}
 	if err != nil {
 		return rollout.Schedule{}, inputError{err: err}
 	}
+	settings.NoBack = noBack
 	schedule, err := rollout.Resolve(p, settings)
 	if err != nil {
 		return schedule, inputError{err: err}
@@ -187,7 +197,7 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 	}
 	limits := s.site.Limits
 	engine := rollout.New(rollout.Config{
-		Fleet: deployment, Rechecker: deployment, Health: deployment, Availability: deployment,
+		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
 		Journal: s.store, Commands: s.store, Leases: s.store, Observer: watcher, Clock: rollout.SystemClock{},
 		Jitter: mathrand.Float64, Owner: owner,
 		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},

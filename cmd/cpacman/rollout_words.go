@@ -64,6 +64,25 @@ func (s *session) command(id string, c rollout.Command) error {
 }
 
 // tell writes a command and says who carries it out. An abort that no engine is there for is carried out here and now.
+// takeBack runs the engine for a rollback that was asked for; that its hosts count as failures is no failure of the rollback.
+func (s *session) takeBack(id string) error {
+	err := s.takeUp(id, false)
+	var status *statusError
+	if !errors.As(err, &status) || status.err != nil {
+		return err
+	}
+	snap, loadErr := s.store.Load(s.ctx, id)
+	if loadErr != nil {
+		return loadErr
+	}
+	for _, h := range snap.Hosts {
+		if h.State == rollout.StateRollbackFailed || h.State == rollout.StateRollingBack || h.State == rollout.StateLost {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *session) tell(id string, what string, commands ...rollout.Command) error {
 	snap, err := s.store.Load(s.ctx, id)
 	if err != nil {
@@ -100,6 +119,9 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 			return nil // aborted, which is what was asked for
 		}
 		return err
+	}
+	if commands[0].Kind == rollout.CommandBack {
+		return s.takeBack(id)
 	}
 	s.say("%s: recorded; no engine runs this rollout now: cpacman rollout resume %s carries it out", what, id)
 	return nil
@@ -142,6 +164,21 @@ func (e *env) rolloutAbort(c *cli.Context) error {
 func (e *env) rolloutRetry(c *cli.Context) error {
 	return e.perHost(c, "retry", rollout.CommandRetry, true)
 }
+
+// rolloutRollback takes hosts of a rollout back to what they had.
+func (e *env) rolloutRollback(c *cli.Context) error {
+	if !c.Bool("yes") {
+		what := "every host of the rollout"
+		if n := c.Args().Len(); n > 1 {
+			what = "the hosts named"
+		}
+		if err := e.confirm(c, "take "+what+" back to the packages before it?"); err != nil {
+			return err
+		}
+	}
+	return e.perHost(c, "rollback", rollout.CommandBack, true)
+}
+
 func (e *env) rolloutSkip(c *cli.Context) error {
 	return e.perHost(c, "skip", rollout.CommandSkip, false)
 }

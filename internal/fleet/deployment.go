@@ -35,6 +35,7 @@ var (
 	_ rollout.Fleet        = (*Deployment)(nil)
 	_ rollout.Rechecker    = (*Deployment)(nil)
 	_ rollout.Health       = (*Deployment)(nil)
+	_ rollout.Hooks        = (*Deployment)(nil)
 	_ rollout.Availability = (*Deployment)(nil)
 )
 
@@ -85,7 +86,9 @@ func (d *Deployment) Open(ctx context.Context, job rollout.Job) (rollout.Worker,
 	if err != nil {
 		return nil, dialError(err)
 	}
-	return &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}, nil
+	w := &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}
+	w.back, w.hasBack = d.backOrder(h, tx)
+	return w, nil
 }
 
 // dialError says what a failure to connect means for the host.
@@ -126,11 +129,31 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 	if d.fleet.Site.Effective(h).HostSignatures == inventory.SignaturesDigest {
 		tx.VerifyLevel = "digest"
 	}
+	d.addFiles(&tx, set, d.plan.PackagesFor(set))
+	tx.OldPackage = len(set.Downgrade) > 0
+	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
+		tx.Removes = append(tx.Removes, m.From)
+	}
+	for _, r := range set.Remove {
+		switch r.Rule {
+		case planner.RuleObsoleted:
+			tx.Removes = append(tx.Removes, r.NEVRA)
+		case planner.RuleTargetFirst:
+			tx.First = append(tx.First, r.NEVRA)
+		default:
+			tx.Erase = append(tx.Erase, r.NEVRA)
+		}
+	}
+	return tx, nil
+}
+
+// addFiles adds the packages of a set to an order.
+func (d *Deployment) addFiles(tx *host.Transaction, set planner.Set, packages []planner.PlanPackage) {
 	beside := map[rpm.NEVRA]bool{}
 	for _, i := range set.Install {
 		beside[i.NEVRA] = i.InstallOnly
 	}
-	for _, p := range d.plan.PackagesFor(set) {
+	for _, p := range packages {
 		// A package that could not be proven has no digest: it can be verified on a host that has it and is never sent.
 		file, proven := d.files.files[fileKey(p)]
 		if !proven {
@@ -144,18 +167,6 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 			tx.Upgrade = append(tx.Upgrade, file.File)
 		}
 	}
-	tx.OldPackage = len(set.Downgrade) > 0
-	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
-		tx.Removes = append(tx.Removes, m.From)
-	}
-	for _, r := range set.Remove {
-		if r.Rule == planner.RuleObsoleted {
-			tx.Removes = append(tx.Removes, r.NEVRA)
-		} else {
-			tx.Erase = append(tx.Erase, r.NEVRA)
-		}
-	}
-	return tx, nil
 }
 
 // signers are the keys that the host must have for a transaction.
@@ -168,7 +179,7 @@ func (d *Deployment) signers(tx host.Transaction) []string {
 		byDigest[f.SHA256] = f.SignerKey
 	}
 	var out []string
-	for _, f := range append(slices.Clone(tx.Upgrade), tx.InstallOnly...) {
+	for _, f := range backFiles(tx) {
 		if key := byDigest[f.SHA256]; key != "" && !slices.Contains(out, key) {
 			out = append(out, key)
 		}

@@ -274,12 +274,13 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter, Weak: req.Request.Weak}}
 	sets := map[string]planner.Set{}
 	packages := map[string]planner.PlanPackage{}
+	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
 	usedRepos := map[string]bool{}
 	for _, g := range groups {
 		for _, r := range g.view {
 			usedRepos[r.ID] = true
 		}
-		rollback := g.rollback()
+		rollback, back := f.wayBack(g)
 		touched, err := f.impact(ctx, repos, g)
 		if err != nil {
 			return nil, err
@@ -297,6 +298,12 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		for _, u := range g.result.Packages {
 			packages[u.Source+"\x00"+u.Path] = planPackage(u)
 		}
+		if back != nil {
+			backs[back.Set.ID] = back.Set
+			for _, u := range back.Packages {
+				backPackages[u.Source+"\x00"+u.Path] = planPackage(u)
+			}
+		}
 	}
 	for _, c := range candidates {
 		p.Hosts = append(p.Hosts, c.entry)
@@ -306,6 +313,12 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	}
 	for _, one := range packages {
 		p.Packages = append(p.Packages, one)
+	}
+	for _, s := range backs {
+		p.Rollbacks = append(p.Rollbacks, s)
+	}
+	for _, one := range backPackages {
+		p.RollbackPackages = append(p.RollbackPackages, one)
 	}
 	if err := f.planRepos(ctx, repos, usedRepos, p); err != nil {
 		return nil, err
@@ -373,14 +386,6 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 		e.Bytes += u.Size
 	}
 	e.Impact = *touched
-}
-
-// rollback says whether every package that a set replaces or removes is in the view, so that a rollback plan could bring it back.
-func (g *group) rollback() planner.RollbackInfo {
-	if g.result == nil {
-		return planner.RollbackInfo{Complete: true}
-	}
-	return planner.RollbackPossible(g.result.Set, g.universe.Offers)
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {

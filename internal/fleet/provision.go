@@ -25,6 +25,7 @@ import (
 type Provisioned struct {
 	files    map[string]ProvenFile // by repository and path
 	Bytes    int64
+	NoBack   []string // NEVRAs of packages of ways back that could not be proven
 	Warnings []string // sorted: unsigned packages that are allowed, weak checksums
 }
 
@@ -84,9 +85,27 @@ func (f *Fleet) Provision(ctx context.Context, repos *Repos, p *planner.Plan) (*
 	if err := errors.Join(work.Wait(), ctx.Err()); err != nil {
 		return nil, err
 	}
+	f.provisionBack(ctx, repos, p, keys, out)
 	slices.Sort(out.Warnings)
 	slices.SortFunc(faults, func(a, b error) int { return compareText(a.Error(), b.Error()) })
 	return out, errors.Join(faults...)
+}
+
+// provisionBack proves the packages of the ways back. One that is not right takes the way back of its hosts away, and nothing else.
+func (f *Fleet) provisionBack(ctx context.Context, repos *Repos, p *planner.Plan, keys map[string]rpm.Keyring, out *Provisioned) {
+	for _, one := range p.RollbackPackages {
+		if _, known := out.files[fileKey(one)]; known {
+			continue
+		}
+		proven, warnings, err := f.prove(ctx, repos, one, keys[one.Repo])
+		if err != nil {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("no way back over this package: %v", &PackageError{one, err}))
+			out.NoBack = append(out.NoBack, one.NEVRA.String())
+			continue
+		}
+		out.files[fileKey(one)] = proven
+		out.Warnings = append(out.Warnings, warnings...)
+	}
 }
 
 func compareText(a, b string) int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,12 +22,14 @@ type worker struct {
 	host *inventory.Host
 	job  rollout.Job
 	tx   host.Transaction
+	back host.Transaction // the way back, where hasBack
 	conn *transport.Conn
 	s    *host.Session
 
-	before *host.Facts // read by Preflight
-	unmet  []string
-	sent   []string // digests that Stage sent
+	hasBack bool
+	before  *host.Facts // read by Preflight
+	unmet   []string
+	sent    []string // digests that Stage sent
 }
 
 // varTmpNeed is what rpm must find in /var/tmp for its scriptlets, in bytes; rpm --test does not look.
@@ -115,7 +118,15 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 
 // Stage implements rollout.Preparer.
 func (w *worker) Stage(ctx context.Context, progress func(done, total int64)) error {
-	files := append(append([]host.File{}, w.tx.Upgrade...), w.tx.InstallOnly...)
+	files := backFiles(w.tx)
+	if w.job.Arm > 0 {
+		// What a dead man's switch needs is there before it is armed.
+		for _, f := range backFiles(w.back) {
+			if !slices.ContainsFunc(files, func(o host.File) bool { return o.SHA256 == f.SHA256 }) {
+				files = append(files, f)
+			}
+		}
+	}
 	var mu sync.Mutex // files are sent side by side
 	var total, done int64
 	at := map[string]int64{}
@@ -229,9 +240,17 @@ func (w *worker) Start(ctx context.Context) error {
 	if err := w.d.fleet.Store.PutBefore(ctx, w.job.TxID, w.before, w.unmet); err != nil {
 		return rollout.Failed(rollout.ReasonInternal, err.Error())
 	}
-	err := w.s.Start(ctx, w.transaction())
-	if err == nil || errors.Is(err, host.ErrReplay) {
+	var err error
+	if w.job.Arm > 0 {
+		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm})
+	} else {
+		err = w.s.Start(ctx, w.transaction())
+	}
+	switch {
+	case err == nil || errors.Is(err, host.ErrReplay):
 		return nil
+	case errors.Is(err, host.ErrNoSwitch):
+		return rollout.Held(rollout.ReasonNoSwitch, err.Error())
 	}
 	return stepError(err, rollout.ReasonTransaction)
 }
@@ -309,12 +328,20 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 	if err != nil {
 		return rollout.Verification{}, stepError(err, rollout.ReasonTransaction)
 	}
+	if back, err := w.decided(ctx); err != nil || back {
+		return rollout.Verification{Outcome: rollout.VerifyBack}, err
+	}
 	erased := st.Mode == "erase" && (st.Phase == host.Done || st.Phase == host.Verified)
 	v, err := w.verify(ctx, erased)
 	if err != nil {
 		return rollout.Verification{}, err
 	}
-	return verification(v, st, len(w.tx.Erase) > 0 && !erased), nil
+	out := verification(v, st, len(w.tx.Erase) > 0 && !erased)
+	due, why := rebootDue(v, w.tx)
+	if out.Reboot = due; due {
+		out.Detail = strings.TrimPrefix(out.Detail+"; needs a reboot: "+why, "; ")
+	}
+	return out, nil
 }
 
 // verify compares the installed set with what the record of the start says it must be now.

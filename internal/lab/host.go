@@ -100,7 +100,8 @@ func randomHex(n int) string {
 	return hex.EncodeToString(buf)
 }
 
-const sshdConfig = `Port 22
+const sshdConfig = `Include /etc/ssh/sshd_config.d/*.conf
+Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
 PidFile /run/sshd.pid
 PermitRootLogin %s

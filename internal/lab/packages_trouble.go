@@ -75,6 +75,7 @@ fi
 	// the scriptlets leave a trail, so that a test can tell whether they ran to the end
 	add("lab-slow", "2.0", "1", "noarch", func(s *PackageSpec) { s.Post = slowScript("post", o.SlowSeconds) })
 	add("lab-slowpre", "2.0", "1", "noarch", func(s *PackageSpec) { s.Pre = slowScript("pre", o.SlowSeconds) })
+	list = append(list, in(repoTrouble, brokenSSH())...)
 	list = append(list, in(repoBase, pkg("lab-unsigned", "1.0", "1", "noarch"))...)
 	list = append(list, published{Repo: repoTrouble, Spec: pkg("lab-unsigned", "2.0", "1", "noarch"), Unsigned: true})
 	if o.Big > 0 {
@@ -96,6 +97,20 @@ rm -f /run/lab/hold-lock /run/lab/hold-lock.held
 exit 1
 `
 	return append(list, published{Repo: repoTrouble, Spec: holder, Extra: true})
+}
+
+// brokenSSH is a version of the SSH server that refuses to start: it brings a configuration it does not know, and restarts the daemon.
+func brokenSSH() PackageSpec {
+	return pkg("openssh-server", "9.9p1", "1", "x86_64").with(requires("openssh", "systemd")).with(func(s *PackageSpec) {
+		s.Files = append(s.Files, PackageFile{Path: "/etc/ssh/sshd_config.d", Dir: true},
+			file("/etc/ssh/sshd_config.d/50-labos.conf", "KexAlgorithms none-that-exists\n"))
+		s.Post = `if [ -d /run/systemd/system ]; then
+    systemctl restart sshd.service || :
+elif [ -e /run/sshd.pid ]; then
+    kill "$(cat /run/sshd.pid)"
+fi
+`
+	})
 }
 
 // lockHolder is the package whose installation holds rpm's lock.

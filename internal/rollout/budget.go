@@ -92,11 +92,15 @@ func (r *run) culprit(wave int) (HostRecord, bool) {
 // mu held.
 func (r *run) stopIn(c *Change, stop StopReason) {
 	switch r.ro.State {
-	case RolloutStopped, RolloutAborted:
+	case RolloutStopped, RolloutAborted, RolloutDone:
 		return
 	}
 	stop.Reason = stop.Reason.bounded()
 	stop.Output = boundText(stop.Output)
+	switch stop.Code {
+	case ReasonBudget, ReasonWorst, ReasonHealth, ReasonHealthUnknown:
+		stop.Back = r.backWaves(r.current)
+	}
 	ro := r.ro
 	if c.Rollout != nil {
 		ro = *c.Rollout

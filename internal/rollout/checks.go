@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"cpacman/inventory"
 )
 
 // runChecks runs checks once. What Health leaves out is unknown.
@@ -67,9 +69,14 @@ func (r *run) judge(host string, names []string, baseline []CheckResult) ([]Chec
 			if r.ctx.Err() != nil {
 				return nil, Reason{}
 			}
+			failed := false
 			for _, res := range results {
-				i := slices.Index(names, res.Check)
-				js[i].take(res, baseline, begin, r.cfg.Clock.Now())
+				j := js[slices.Index(names, res.Check)]
+				j.take(res, baseline, begin, r.cfg.Clock.Now())
+				failed = failed || j.failed()
+			}
+			if failed { // nothing that the others say can help
+				return conclude(js)
 			}
 			continue
 		}
@@ -81,6 +88,9 @@ func (r *run) judge(host string, names []string, baseline []CheckResult) ([]Chec
 		}
 	}
 }
+
+// failed tells whether the verdict is final and blames the update.
+func (j *judgement) failed() bool { return j.done && j.last.Verdict != Green && !j.last.RedBefore }
 
 // take adds one run of the check.
 func (j *judgement) take(res CheckResult, baseline []CheckResult, begin, now time.Time) {
@@ -113,13 +123,13 @@ func redIn(baseline []CheckResult, check string) bool {
 	return false
 }
 
-// conclude gives the results, and the first that is not green as the reason.
+// conclude gives the results, and the first whose verdict is final and not green as the reason.
 func conclude(js []*judgement) ([]CheckResult, Reason) {
 	var out []CheckResult
 	var why Reason
 	for _, j := range js {
 		out = append(out, j.last)
-		if j.last.Verdict == Green || j.last.RedBefore || why.Code != "" {
+		if !j.failed() || why.Code != "" {
 			continue
 		}
 		why = Reason{ReasonHealth, "check " + j.last.Check + " is red: " + j.last.Output}
@@ -138,6 +148,9 @@ func (r *run) soak(w int) {
 	}
 	rec := r.waves[w]
 	now := r.cfg.Clock.Now()
+	if r.tally.waves[w].ended < r.tally.waves[w].total {
+		return // a host goes back
+	}
 	if !rec.SoakUntil.IsZero() && !r.roundAt.Before(rec.SoakUntil) {
 		r.gate(w)
 		return
@@ -183,7 +196,19 @@ func (r *run) soakHost(host string) {
 	bad.Text = "during the soak: " + bad.Text
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hosts[host].State == StateOK {
-		_ = r.stepLocked(host, OnSoakRed, bad, func(rec *HostRecord) { rec.Checks = results })
+	if r.hosts[host].State != StateOK {
+		return
+	}
+	on := OnSoakRed
+	if r.sched.Rollback != inventory.RollbackNever && r.mayGoBack(*r.hosts[host]) {
+		on = OnRollBack
+	}
+	if r.stepLocked(host, on, bad, func(rec *HostRecord) {
+		rec.Checks = results
+		if on == OnRollBack {
+			rec.Back, rec.BackWhy = true, bad
+		}
+	}) == nil {
+		r.sendBack()
 	}
 }

@@ -33,6 +33,18 @@ func (r *run) floor(host string) string {
 	return ""
 }
 
+// missingNow names the members of a host's clusters that are unavailable by our own records: while it is the same, floor's answer is.
+func (r *run) missingNow(host string) string {
+	all := ""
+	for _, c := range r.sched.Clusters {
+		if in(r.sched.Host[host].Clusters, c.Name) {
+			missing, _ := r.missing(c, host)
+			all += c.Name + ": " + joined(missing) + "\n"
+		}
+	}
+	return all
+}
+
 // missing lists the members that are unavailable by our own records, and those of which we know nothing.
 func (r *run) missing(c ClusterPlan, host string) (missing, others []string) {
 	r.mu.Lock()

@@ -21,12 +21,20 @@ func (r *run) resume(user string) {
 	if r.ro.State != RolloutAborted {
 		r.reattachLost("")
 	}
+	r.oweHooks()
 }
 
 // release lets a rollout that rests go on, in one write. seq is that of the command, 0 for none. Called with mu held.
 func (r *run) release(user string, seq int64) bool {
 	var c Change
 	was := r.ro.State
+	if was == RolloutStopped && r.owesBack() {
+		// What a stop takes back is finished first; whoever wants to go on after that resumes again.
+		ro := r.ro
+		ro.CommandSeq = max(ro.CommandSeq, seq)
+		return r.commit(Change{Rollout: &ro, Events: []Event{{Kind: EventRollout, Wave: r.current, From: string(was), To: string(was), User: user,
+			Reason: Reason{ReasonRollback, "hosts are still on their way back"}}}}) == nil
+	}
 	open := map[int]bool{}
 	if was != RolloutAborted {
 		for i := range r.sched.Waves {
@@ -139,6 +147,8 @@ func (r *run) take(cmd Command) {
 		ok, text = r.approve(cmd, &c)
 	case CommandRetry, CommandSkip:
 		ok, text = r.redo(cmd, why, &c)
+	case CommandBack:
+		ok, text = r.backOn(cmd, why, &c)
 	default:
 		text = "unknown command"
 	}
@@ -151,9 +161,35 @@ func (r *run) take(cmd Command) {
 		c = Change{Rollout: &ro}
 	}
 	c.Events = append(c.Events, ev)
-	if r.commit(c) == nil && ok && cmd.Kind == CommandRetry {
-		r.reattachLost(cmd.Host)
+	if r.commit(c) != nil || !ok {
+		return
 	}
+	switch cmd.Kind {
+	case CommandRetry:
+		r.reattachLost(cmd.Host)
+	case CommandBack:
+		r.sendBack()
+	}
+}
+
+// backOn takes hosts back by command: one, or all that the rollout has changed. Nothing new starts with it.
+func (r *run) backOn(cmd Command, why Reason, c *Change) (bool, string) {
+	if rec, known := r.hosts[cmd.Host]; cmd.Host != "" && !known {
+		return false, fmt.Sprintf("host %q is no part of this rollout", cmd.Host)
+	} else if cmd.Host != "" && r.sched.Host[cmd.Host].Back == "" {
+		return false, fmt.Sprintf("host %s has no way back in this rollout (%s); plan --undo makes one", cmd.Host, r.sched.Host[cmd.Host].NoBack)
+	} else if cmd.Host != "" && r.atWork[cmd.Host] {
+		return false, fmt.Sprintf("host %s is %s; pause, and wait until it is at rest", cmd.Host, rec.State)
+	}
+	why.Code = ReasonRollback
+	n := r.takeBack(c, why, cmd.User, func(rec HostRecord) bool { return cmd.Host == "" || rec.Host == cmd.Host })
+	if n == 0 {
+		return false, "there is no host that was changed and has a way back; plan --undo makes one"
+	}
+	if cmd.Host == "" && c.Rollout.State != RolloutDone && c.Rollout.State != RolloutAborted {
+		c.Rollout.State, c.Rollout.Stop, c.Rollout.WaitingFor = RolloutStopped, StopReason{Scope: "rollout", Reason: why}, ""
+	}
+	return true, ""
 }
 
 // approve adds an approval to a change. It holds for one digest: a plan or settings that changed need a new one.
@@ -257,6 +293,7 @@ func again(rec HostRecord) HostRecord {
 	rec.Attempt++
 	rec.TxID, rec.TxAt, rec.Began, rec.Cut, rec.Deferred = "", time.Time{}, false, false, 0
 	rec.Erasing, rec.Checks, rec.Started = false, nil, time.Time{}
+	rec.Back, rec.BackWhy, rec.Boot = false, Reason{}, ""
 	return rec
 }
 
@@ -267,7 +304,11 @@ func (r *run) reattachLost(host string) {
 		if host != "" && h != host || r.hosts[h].State != StateLost || r.atWork[h] {
 			continue
 		}
-		if r.stepLocked(h, OnReattach, Reason{}, nil) != nil {
+		on := OnReattach
+		if r.hosts[h].Back {
+			on = OnReattachBack
+		}
+		if r.stepLocked(h, on, Reason{}, nil) != nil {
 			return
 		}
 		r.asking++

@@ -12,7 +12,7 @@ import (
 func TestResumeBelievesTheHost(t *testing.T) {
 	ends := func(d time.Duration) *fakeTx { return &fakeTx{ends: time.Now().Add(d)} }
 	for _, s := range []State{StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock,
-		StateTransacting, StateVerifying, StateChecking} {
+		StateDraining, StateTransacting, StateVerifying, StateConfirming, StateChecking} {
 		for _, onHost := range []string{"unknown", "running", "done"} {
 			sim(t, fmt.Sprintf("%s, %s on the host", s, onHost), func(t *testing.T) {
 				r := newRig(t)
@@ -51,12 +51,15 @@ func TestResumeBelievesTheHost(t *testing.T) {
 
 // TestAbortInEachState aborts while a host is in each state before its transaction.
 func TestAbortInEachState(t *testing.T) {
-	for _, s := range []State{StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock} {
+	for _, s := range []State{StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock, StateDraining} {
 		sim(t, string(s), func(t *testing.T) {
 			r := newRig(t)
 			r.hosts("broad", 3, plain)
+			if s == StateDraining {
+				r.hook("drain", inventory.BeforeHost)
+			}
 			r.build()
-			r.w.opTime = 5 * time.Second
+			r.w.opTime, r.w.hooks.takes = 5*time.Second, 5*time.Second
 			r.j.script = func(j *memJournal, ev Event) {
 				if ev.Kind == EventHost && ev.To == string(s) {
 					j.command(Command{Kind: CommandAbort})

@@ -44,15 +44,15 @@ func (r *run) advance() bool {
 	case RolloutAborted:
 		r.leave(OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, StatePending, StateDeferred, StateHeld, StateUnreachable)
 		r.shut()
-		return idle()
+		return idle() && !r.settleHooks(true)
 	case RolloutStopped:
 		r.leave(OnStopped, Reason{ReasonStopped, r.ro.Stop.Text}, StatePending, StateDeferred)
 		r.shut()
-		return idle()
+		return !r.stopBack() && idle() && !r.settleHooks(true)
 	case RolloutPaused:
 		return idle() && (!r.wait || draining)
 	case RolloutDone:
-		return idle()
+		return idle() && !r.settleHooks(true)
 	case RolloutCreated:
 		r.begin()
 		return false
@@ -68,10 +68,13 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 			return false
 		}
 		r.finish()
-		return r.ro.State == RolloutDone
+		return false
 	}
 	if r.current != w {
 		r.current, r.queueFor = w, -1
+	}
+	if r.settleHooks(false) {
+		return false
 	}
 	if stop := r.tripped(w, false); stop != nil {
 		r.stopAt(w, stop)
@@ -82,9 +85,11 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 		if !r.enter(w) {
 			return r.ro.State == RolloutWaiting && idle() && (!r.wait || draining)
 		}
-		r.admit(w)
+		fallthrough
 	case WaveRunning:
-		r.admit(w)
+		if r.prepare(w) {
+			r.admit(w)
+		}
 	case WaveSoaking:
 		r.soak(w)
 	}

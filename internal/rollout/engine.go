@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -15,6 +14,7 @@ type Config struct {
 	Fleet        Fleet
 	Rechecker    Rechecker
 	Health       Health
+	Hooks        Hooks // needed where the schedule has hooks
 	Availability Availability
 	Journal      Journal
 	Commands     Commands
@@ -64,8 +64,10 @@ type StartRequest struct {
 	DryRun     bool     // as far as the test on every host (ROLL-13)
 	KeepStaged bool     // a dry run leaves what it sent
 	Again      bool     // the plan may have been started before
-	Reason     string   // needed with Again
-	Wait       bool     // stay while paused or waiting for an approval, instead of returning
+	Reason     string   // needed with Again and WithoutSwitch
+	// WithoutSwitch lets hosts begin that should have a dead man's switch and can have none.
+	WithoutSwitch bool
+	Wait          bool // stay while paused or waiting for an approval, instead of returning
 }
 
 // ResumeRequest says how a rollout is taken up again.
@@ -164,12 +166,9 @@ func (e *Engine) settle(ctx context.Context) (context.Context, context.CancelFun
 // checkStart refuses what cannot be started.
 func checkStart(req StartRequest, now time.Time) error {
 	p, s := req.Plan, req.Schedule
-	ahead, removesFirst := p.RemovesFirst()
 	switch {
 	case p.Format < 1 || p.Format > planner.PlanFormat:
 		return &PlanError{fmt.Sprintf("plan %s has format %d, this cpacman reads %d", short(p.ID), p.Format, planner.PlanFormat)}
-	case removesFirst:
-		return &PlanError{fmt.Sprintf("plan %s removes %s ahead of the transaction, which is not supported yet", short(p.ID), ahead)}
 	case s.PlanID != p.ID:
 		return &PlanError{fmt.Sprintf("the schedule is of plan %s, not of %s", short(s.PlanID), short(p.ID))}
 	case !s.Valid():
@@ -184,8 +183,9 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{"a rollout needs an id"}
 	case req.Again && req.Reason == "":
 		return &PlanError{"--again needs a --reason"}
-	case s.Rollback != inventory.RollbackNever:
-		return &PlanError{fmt.Sprintf("rollback = %q is not supported yet", s.Rollback)}
+	case len(s.Unarmed) > 0 && !req.WithoutSwitch && !req.DryRun:
+		return &PlanError{fmt.Sprintf("%s updates %s and can have no dead man's switch: %s (%d such %s); --without-switch starts all the same",
+			s.Unarmed[0].Host, s.Unarmed[0].Package, s.Unarmed[0].Why, len(s.Unarmed), hostsWord(len(s.Unarmed)))}
 	}
 	for _, set := range p.Sets {
 		// SEC-6: only plans of a type that says so may lower an EVR, and moves that a policy allows.
@@ -204,7 +204,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
 			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged,
-			Again: req.Again, Reason: req.Reason, User: owner.User, CreatedAt: now, UpdatedAt: now,
+			Again: req.Again, WithoutSwitch: req.WithoutSwitch, Reason: req.Reason, User: owner.User, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,
 	}

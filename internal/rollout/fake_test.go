@@ -74,6 +74,17 @@ const (
 	goneDone     kind = "gone after the transaction"
 	goneErase    kind = "gone before step (c)"
 	eraseFails   kind = "step (c) fails"
+	cutOff       kind = "cut off by its update"
+	backRefused  kind = "cannot go back"
+	backPartial  kind = "does not come back to what it had"
+	backCut      kind = "its way back is cut once"
+	goneBack     kind = "gone on its way back"
+	late         kind = "confirmed too late"
+	wantsBoot    kind = "wants a reboot"
+	noReturn     kind = "does not come back from its reboot"
+	noSwitch     kind = "cannot arm a switch"
+	goneConfirm  kind = "gone before it is confirmed"
+	forgetsLate  kind = "forgets the transaction before it is confirmed"
 )
 
 // fakeTx is a transaction on a fake host.
@@ -92,6 +103,29 @@ type fakeHost struct {
 	owner   string // of the lock
 	fixed   bool   // behaves as plain from now on
 	waits   string // what its transactions wait for
+	sw      *fakeSwitch
+	back    *fakeTx // its way back
+	backs   int
+	boots   int
+	bootEnd time.Time // when its reboot ends
+}
+
+// fakeSwitch is a dead man's switch on a fake host.
+type fakeSwitch struct {
+	fires    time.Time
+	decision SwitchVerdict
+}
+
+// tick lets the host do what it does by itself.
+func (h *fakeHost) tick() {
+	now := time.Now()
+	if h.sw != nil && h.sw.decision == "" && now.After(h.sw.fires) {
+		h.sw.decision = SwitchGoneBack
+		h.back = &fakeTx{ends: h.sw.fires.Add(10 * time.Second)}
+	}
+	if h.back != nil && now.After(h.back.ends) && h.kind != backPartial {
+		h.updated = false
+	}
 }
 
 // world is a fleet, its health, its recheck and its neighbours, with the promises checked as things happen. It outlives
@@ -110,6 +144,9 @@ type world struct {
 	slow     map[string]time.Duration // more time for each call to a host
 	dropIn   map[string]State         // where a host loses its connection
 	drops    int                      // how often it does
+	hooks    hookRuns
+	red      map[string]bool // hosts that are red once updated, whatever else is wrong with them
+	maxArmed int             // switches at once; 0: not looked at
 }
 
 func newWorld(kinds map[string]kind) *world {
@@ -169,6 +206,14 @@ func (w *world) Open(ctx context.Context, job Job) (Worker, error) {
 	defer w.mu.Unlock()
 	h := w.hosts[job.Host]
 	h.opens++
+	h.tick()
+	rec := w.journal.record(job.Host)
+	switch {
+	case w.is(job.Host, cutOff) && h.starts > 0 && (h.back == nil || time.Now().Before(h.back.ends)),
+		time.Now().Before(h.bootEnd),
+		w.is(job.Host, goneConfirm) && rec.State == StateConfirming, w.is(job.Host, noReturn) && h.boots > 0:
+		return nil, Unreachable(errors.New("no route to host"))
+	}
 	switch {
 	case w.is(job.Host, away), w.is(job.Host, awayOnce) && h.opens == 1, w.is(job.Host, gone) && h.starts > 0:
 		return nil, Unreachable(errors.New("no route to host"))
@@ -199,7 +244,7 @@ func (w *world) RunChecks(ctx context.Context, host string, checks []string, bas
 	defer w.mu.Unlock()
 	v, h := Green, w.hosts[host]
 	switch {
-	case w.is(host, redAlways), h.updated && w.is(host, red):
+	case w.is(host, redAlways), h.updated && (w.is(host, red) || w.red[host]):
 		v = Red
 	case h.updated && w.is(host, blind):
 		v = Unknown
@@ -347,6 +392,9 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 	defer unlock()
 	f.w.checkStart(f.job, f.h)
 	f.h.starts++
+	if f.is(noSwitch) && f.job.Arm > 0 {
+		return Held(ReasonNoSwitch, "neither systemd nor cron")
+	}
 	if f.is(noStart) {
 		return Failed(ReasonSpace, "ledger: no space left on device")
 	}
@@ -358,6 +406,14 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 		return nil
 	}
 	f.h.tx[f.job.TxID] = &fakeTx{ends: time.Now().Add(f.w.txTime)}
+	f.h.sw, f.h.back = nil, nil
+	if f.job.Arm > 0 {
+		f.h.sw = &fakeSwitch{fires: time.Now().Add(f.w.txTime + f.job.Arm)}
+		if f.is(late) {
+			f.h.sw.fires = time.Now().Add(f.w.txTime)
+		}
+		f.w.checkArmed()
+	}
 	if f.is(dropStarted) && f.h.starts == 1 || f.is(gone) {
 		return Disconnected(errors.New("reset"))
 	}
@@ -372,7 +428,7 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 	defer unlock()
 	t := f.h.tx[f.job.TxID]
 	switch {
-	case t == nil, f.is(forgets) && time.Now().After(t.ends):
+	case t == nil, f.is(forgets) && time.Now().After(t.ends), f.is(forgetsLate) && f.w.journal.record(f.job.Host).State == StateConfirming:
 		return TxStatus{Phase: TxUnknown}, nil
 	case f.is(retestFails):
 		t.ends = time.Now()
@@ -385,7 +441,7 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 	case f.is(powerCut), f.is(powerCutHalf):
 		return TxStatus{Phase: TxInterrupted}, nil
 	}
-	if !f.is(nothingDone) && !f.is(partial) {
+	if !f.is(nothingDone) && !f.is(partial) && f.h.back == nil {
 		f.h.updated = true
 	}
 	return TxStatus{Phase: TxDone}, nil
@@ -398,7 +454,12 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 	}
 	defer unlock()
 	v := Verification{Outcome: VerifyExpected}
+	if f.h.tick(); f.h.sw != nil && f.h.sw.decision == SwitchGoneBack {
+		return Verification{Outcome: VerifyBack}, nil
+	}
 	switch {
+	case (f.is(wantsBoot) || f.is(noReturn)) && f.h.boots == 0:
+		v.Reboot = true
 	case f.is(nothingDone):
 		v.Outcome = VerifyOld
 	case f.is(partial), f.is(powerCutHalf):
@@ -477,7 +538,8 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 // missingState is written down here on its own, so that a mistake in the engine's list is seen.
 func missingState(s State) bool {
 	switch s {
-	case StateTransacting, StateVerifying, StateChecking, StateTxFailed, StateTxPartial, StateHealthFailed, StateLost,
+	case StateDraining, StateTransacting, StateVerifying, StateRebooting, StateConfirming, StateChecking, StateRollingBack, StateRolledBack,
+		StateRollbackFailed, StateTxFailed, StateTxPartial, StateHealthFailed, StateLost,
 		StateUnreconciled, StateHeld, StateUnreachable, StateDeferred:
 		return true
 	}

@@ -14,13 +14,14 @@ type hostRun struct {
 	plan     HostPlan
 	w        Worker // nil: not connected
 	locked   bool
-	slot     bool // holds one of the transactions
+	missing  string // by missingNow, when floor allowed the host to begin
+	slot     bool   // holds one of the transactions
 	progress time.Time
 }
 
 // begin is a whole attempt.
 func (h *hostRun) begin() {
-	defer h.giveBack()
+	defer h.finish()
 	if !h.connect() || !h.preflight() {
 		return
 	}
@@ -28,7 +29,7 @@ func (h *hostRun) begin() {
 		h.check()
 		return
 	}
-	if !h.stage() || !h.test() || !h.ready() || !h.lock() {
+	if !h.stage() || !h.test() || !h.ready() || !h.lock() || !h.mayArm() || !h.drain() {
 		return
 	}
 	if !h.start() || !h.await(false) || !h.verify() {
@@ -40,7 +41,11 @@ func (h *hostRun) begin() {
 
 func (h *hostRun) job() Job {
 	rec := h.r.record(h.host)
-	return Job{Rollout: h.r.id, PlanID: h.r.planID, Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
+	j := Job{Rollout: h.r.id, PlanID: h.r.planID, Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
+	if h.plan.Confirm {
+		j.Arm = h.r.sched.Confirm
+	}
+	return j
 }
 
 func (h *hostRun) ctx() context.Context { return h.r.ctx }
@@ -278,6 +283,7 @@ func (h *hostRun) lock() bool {
 			return h.failed(err, OnRefused, ReasonLocked)
 		}
 		h.locked = true
+		h.missing = h.r.missingNow(h.host)
 		why := h.r.floor(h.host)
 		if h.ctx().Err() != nil {
 			return false

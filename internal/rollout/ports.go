@@ -25,6 +25,8 @@ type Job struct {
 	Host    string
 	Attempt int
 	TxID    string // of this attempt
+	// Arm is the time of the dead man's switch that Start arms with the transaction; 0: none.
+	Arm time.Duration
 }
 
 // Worker is one connection to one host for one attempt. It is used by one goroutine at a time and may be replaced by a new
@@ -36,6 +38,8 @@ type Worker interface {
 	Preparer
 	Locker
 	Transactor
+	Reverter
+	Rebooter
 	// Close ends the connection. What runs on the host goes on. It may be called twice.
 	Close() error
 }
@@ -77,6 +81,58 @@ type Transactor interface {
 	Erase(ctx context.Context) error
 }
 
+// Reverter takes a host back to the packages it had before Job.TxID (ROLL-7, ROLL-8). The way back has an id of its own on the host,
+// and may begin anywhere: what is there already is not done again.
+type Reverter interface {
+	// Confirm tells the host, over this connection, that it can be reached and is to stay as it is. GoneBack: its switch decided
+	// otherwise before. The host's word is final: it is never inferred.
+	Confirm(ctx context.Context) (SwitchVerdict, error)
+	// StartBack sends what is missing and asks the host to go back, detached; the host's own switch may have begun it. It may be
+	// repeated. KindFailed: it cannot go back.
+	StartBack(ctx context.Context) error
+	// PollBack asks what became of the way back.
+	PollBack(ctx context.Context) (TxStatus, error)
+	// VerifyBack compares the installed set with the one before the transaction: VerifyExpected when it is that.
+	VerifyBack(ctx context.Context) (Verification, error)
+}
+
+// SwitchVerdict is what a host's dead man's switch came to.
+type SwitchVerdict string
+
+// The verdicts of a switch.
+const (
+	SwitchNone      SwitchVerdict = "none" // none was armed
+	SwitchConfirmed SwitchVerdict = "confirmed"
+	SwitchGoneBack  SwitchVerdict = "back"
+)
+
+// Rebooter boots a host, with proof.
+type Rebooter interface {
+	// Boot names the boot the host is in: its boot id, or the time of its boot where it has none.
+	Boot(ctx context.Context) (string, error)
+	// Reboot asks the host to boot, unless it is in another boot than the given one by now. The connection may break in it.
+	Reboot(ctx context.Context, from string) error
+}
+
+// Hooks runs the programs of operators before and after steps (ROLL-9). An error means that the hook failed or could not be run.
+//
+// Called from many goroutines. A run may be repeated with the same id after the engine died in it.
+type Hooks interface {
+	RunHook(ctx context.Context, run HookRun) error
+}
+
+// HookRun is one run of one hook.
+type HookRun struct {
+	Hook    HookPlan
+	ID      string // the same again when it is run again
+	Rollout string
+	Host    string // "" for hooks of waves, levels and the rollout
+	Class   string
+	Level   string
+	Wave    int   // from 1
+	State   State // of the host, or "" ; after-hooks learn how it ended
+}
+
 // Preflight is what a host answered before anything is sent.
 type Preflight struct {
 	MachineID       string
@@ -114,6 +170,7 @@ const (
 	VerifyExpected VerifyOutcome = "expected"
 	VerifyOld      VerifyOutcome = "old"     // nothing was changed
 	VerifyPartial  VerifyOutcome = "partial" // neither
+	VerifyBack     VerifyOutcome = "back"    // the host's dead man's switch has decided to go back: nothing else counts
 )
 
 // Verification is the answer to Verify.
@@ -122,6 +179,7 @@ type Verification struct {
 	Flags   []Flag
 	Detail  string
 	Erase   bool // step (c) has something to do
+	Reboot  bool // what was updated becomes effective only after a boot
 }
 
 // Rechecker computes the set of a host that changed since the plan, from the plan's own snapshots (PLAN-10).

@@ -48,6 +48,10 @@ const (
 	ReasonTransaction    ReasonCode = "transaction"     //
 	ReasonUnreachable    ReasonCode = "unreachable"     //
 	ReasonAlreadyUpdated ReasonCode = "already_updated" //
+	ReasonRollback       ReasonCode = "rollback"        // taken back, and why
+	ReasonNoSwitch       ReasonCode = "no_switch"       // a dead man's switch is wanted and cannot be had
+	ReasonHook           ReasonCode = "hook"            // a before-hook failed
+	ReasonReboot         ReasonCode = "reboot"          // did not come back from its reboot
 )
 
 // MaxText bounds a reason's text, a check's output and a detail, in bytes: a journal row stays small whatever a host prints.
@@ -64,6 +68,8 @@ const (
 	FlagPreBroken       Flag = "pre_broken"       //
 	FlagRechecked       Flag = "rechecked"        // the host had changed, and its set computed again was the same
 	FlagRedBefore       Flag = "red_before"       // a check was red before the update and does not blame it
+	FlagRebootDue       Flag = "reboot_due"       // what was updated becomes effective only after a boot, and none was asked for
+	FlagHookFailed      Flag = "hook_failed"      // an after-hook failed
 )
 
 // Verdict is the result of a check. Unknown is never green.
@@ -102,6 +108,10 @@ type HostRecord struct {
 	Erasing  bool          `json:"erasing,omitempty"`   // step (c) was asked for
 	Deferred int           `json:"deferred,omitempty"`  // how often in this attempt
 	Remark   string        `json:"remark,omitempty"`    // what the last transaction left to know: failed scriptlets, configuration files
+	Back     bool          `json:"back,omitempty"`      // on the way back, or was
+	BackWhy  Reason        `json:"back_why,omitzero"`   // what took it back
+	Boot     string        `json:"boot,omitempty"`      // the boot it was in when its reboot was asked for
+	Owed     []string      `json:"owed,omitempty"`      // after-hooks that are still to be run
 	Baseline []CheckResult `json:"baseline,omitempty"`  // taken before the transaction
 	Checks   []CheckResult `json:"checks,omitempty"`    // the latest results
 	Started  time.Time     `json:"started,omitzero"`    // admitted, this attempt
@@ -135,6 +145,8 @@ type StopReason struct {
 	Host   string `json:"host,omitempty"`
 	Check  string `json:"check,omitempty"`
 	Output string `json:"output,omitempty"`
+	// Back lists the waves whose hosts go back with it, by index.
+	Back []int `json:"back,omitempty"`
 }
 
 // Rollout is the record of one execution of a plan.
@@ -150,13 +162,21 @@ type Rollout struct {
 	DryRun     bool         `json:"dry_run,omitempty"`
 	KeepStaged bool         `json:"keep_staged,omitempty"`
 	Again      bool         `json:"again,omitempty"` // the plan had been started before
-	Reason     string       `json:"reason,omitempty"`
-	User       string       `json:"user"`
-	QuorumMet  bool         `json:"quorum_met,omitempty"`
-	CommandSeq int64        `json:"command_seq"` // the last command taken
-	CreatedAt  time.Time    `json:"created_at"`
-	UpdatedAt  time.Time    `json:"updated_at"`
-	EndedAt    time.Time    `json:"ended_at,omitzero"`
+	// WithoutSwitch: started although hosts that should have a dead man's switch can have none.
+	WithoutSwitch bool   `json:"without_switch,omitempty"`
+	Reason        string `json:"reason,omitempty"`
+	User          string `json:"user"`
+	QuorumMet     bool   `json:"quorum_met,omitempty"`
+	CommandSeq    int64  `json:"command_seq"` // the last command taken
+	// Hooked: the before-hooks of the rollout have run, and Owed are its after-hooks; LevelHooked and OwedLevel are the same of the
+	// level of that number, from 1.
+	Hooked      bool      `json:"hooked,omitempty"`
+	Owed        []string  `json:"owed,omitempty"`
+	LevelHooked int       `json:"level_hooked,omitempty"`
+	OwedLevel   []string  `json:"owed_level,omitempty"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
 }
 
 // WaveState is what a wave is in.
@@ -178,6 +198,8 @@ type WaveRecord struct {
 	StartedAt time.Time     `json:"started_at,omitzero"`
 	SoakUntil time.Time     `json:"soak_until,omitzero"` // absolute, so that it survives a restart
 	SoakLeft  time.Duration `json:"soak_left,omitempty"` // while paused
+	Prepared  bool          `json:"prepared,omitempty"`  // its before-hooks have run
+	Owed      []string      `json:"owed,omitempty"`      // its after-hooks that are still to be run
 	PassedAt  time.Time     `json:"passed_at,omitzero"`  // the first time; a retry may run the wave again
 	Verdict   Reason        `json:"verdict,omitzero"`
 }
@@ -202,6 +224,7 @@ const (
 	CommandApprove CommandKind = "approve"
 	CommandRetry   CommandKind = "retry"
 	CommandSkip    CommandKind = "skip"
+	CommandBack    CommandKind = "rollback"
 )
 
 // Command is an operator's wish, written by any process and carried out by the engine that holds the lease.

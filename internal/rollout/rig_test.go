@@ -101,7 +101,7 @@ func (r *rig) build() {
 	r.j = &memJournal{w: r.w}
 	r.w.journal = r.j
 	r.cfg = Config{
-		Fleet: r.w, Rechecker: r.w, Health: r.w, Availability: r.w, Journal: r.j, Commands: r.j, Leases: r.j,
+		Fleet: r.w, Rechecker: r.w, Health: r.w, Hooks: r.w, Availability: r.w, Journal: r.j, Commands: r.j, Leases: r.j,
 		Clock: SystemClock{}, Owner: Owner{User: "ann", Host: "ops1", PID: 1}, Limits: r.s.Limits,
 	}
 	r.req = StartRequest{RolloutID: "r1", Plan: r.plan, Schedule: sched}

@@ -42,11 +42,12 @@ type run struct {
 	approvals  []Approval
 	tally      *tally
 	atWork     map[string]bool
-	background int      // quorum, round of checks
-	asking     int      // lost hosts that are being asked again
-	current    int      // the wave being worked on
-	queue      []string // of the current wave: pending hosts in order; rebuilt when queueFor is not current
-	blocked    []string // of the current wave: kept back by a cluster
+	armed      map[string]bool // hosts whose dead man's switch may be armed
+	background int             // quorum, round of checks
+	asking     int             // lost hosts that are being asked again
+	current    int             // the wave being worked on
+	queue      []string        // of the current wave: pending hosts in order; rebuilt when queueFor is not current
+	blocked    []string        // of the current wave: kept back by a cluster
 	queueFor   int
 	nextSoak   time.Time
 	roundAt    time.Time // when the last complete round of the current soak began
@@ -61,7 +62,7 @@ func newRun(e *Engine, s Snapshot, limits Limits, epoch int64) *run {
 		e: e, cfg: &e.cfg, epoch: epoch, sched: &s.Schedule, m: table, ro: s.Rollout,
 		id: s.Rollout.ID, planID: s.Rollout.PlanID, dryRun: s.Rollout.DryRun, keepStaged: s.Rollout.KeepStaged,
 		waves: slices.Clone(s.Waves), hosts: make(map[string]*HostRecord, len(s.Hosts)), approvals: slices.Clone(s.Approvals),
-		atWork: map[string]bool{}, queueFor: -1, room: max(limits.Connections, 1), lockWait: limits.LockWait,
+		atWork: map[string]bool{}, armed: map[string]bool{}, queueFor: -1, room: max(limits.Connections, 1), lockWait: limits.LockWait,
 	}
 	r.connections = semaphore.NewWeighted(int64(r.room))
 	r.transfers = semaphore.NewWeighted(int64(max(limits.Transfers, 1)))

@@ -35,6 +35,12 @@ type Schedule struct {
 	Rollback    inventory.RollbackMode    `json:"rollback"`
 	Scriptlets  inventory.ScriptletMode   `json:"scriptlet_errors,omitempty"` // fail: a failed scriptlet fails its host
 
+	Confirm       time.Duration        `json:"confirm,omitempty"` // of the dead man's switch, on hosts that have one
+	Unarmed       []Unarmed            `json:"unarmed,omitempty"` // hosts that should have a switch and can have none, by name
+	Reboot        inventory.RebootMode `json:"reboot,omitempty"`
+	RebootTimeout time.Duration        `json:"reboot_timeout,omitempty"`
+	Hooks         []HookPlan           `json:"hooks,omitempty"` // those in use, by name
+
 	Excluded []Excluded `json:"excluded,omitempty"` // hosts of the plan that are no part of the rollout, by name
 	Warnings []string   `json:"warnings,omitempty"`
 	Limits   Limits     `json:"-"` // not bound: how fast, not what
@@ -79,6 +85,26 @@ type HostPlan struct {
 	Checks          []string `json:"checks"`
 	Clusters        []string `json:"clusters,omitempty"`
 	PreBroken       bool     `json:"pre_broken,omitempty"`
+	Back            string   `json:"back,omitempty"`    // the set that takes it back by itself
+	NoBack          string   `json:"no_back,omitempty"` // why there is none, where one would be of use
+	Confirm         bool     `json:"confirm,omitempty"` // a dead man's switch is armed with its transaction
+	Before          []string `json:"before,omitempty"`  // hooks
+	After           []string `json:"after,omitempty"`
+}
+
+// HookPlan is a hook that the rollout uses.
+type HookPlan struct {
+	Name       string             `json:"name"`
+	When       inventory.HookWhen `json:"when"`
+	Definition json.RawMessage    `json:"definition"`
+	Digest     string             `json:"digest,omitempty"`
+}
+
+// Unarmed is a host whose update can cut it off, and that can have no dead man's switch.
+type Unarmed struct {
+	Host    string `json:"host"`
+	Package string `json:"package"` // what can cut it off
+	Why     string `json:"why"`     // why there is no switch
 }
 
 // ClusterPlan is a cluster with its floor as an integer.
@@ -112,6 +138,7 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 		PlanID: plan.ID, Host: map[string]HostPlan{}, Limits: s.Limits,
 		MinSample: s.Rollout.MinSample, Unreachable: s.Rollout.Unreachable, Strict: s.Rollout.Strict,
 		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback, Scriptlets: s.Rollout.Scriptlets,
+		Confirm: s.Rollout.Confirm, Reboot: s.Rollout.Reboot, RebootTimeout: s.Rollout.RebootTimeout,
 	}
 	if err := r.hosts(); err != nil {
 		return Schedule{}, err
@@ -135,8 +162,10 @@ func budgetOf(a inventory.Amount, n int) Budget {
 }
 
 func checkSettings(s Settings) error {
-	if s.Rollout.Rollback != inventory.RollbackNever {
-		return &PlanError{fmt.Sprintf("rollback = %q is not supported yet; only \"never\" is", s.Rollout.Rollback)}
+	switch s.Rollout.Rollback {
+	case inventory.RollbackNever, inventory.RollbackHost, inventory.RollbackWave, inventory.RollbackLevel:
+	default:
+		return &PlanError{fmt.Sprintf("rollback = %q is not never, host, wave or level", s.Rollout.Rollback)}
 	}
 	for _, c := range s.Classes {
 		if c.Approve > 1 {
@@ -174,10 +203,9 @@ type resolver struct {
 
 // hosts sorts the hosts of the plan into levels and those that are no part of the rollout.
 func (r *resolver) hosts() error {
-	empty := map[string]bool{}
-	known := map[string]bool{}
+	sets := map[string]planner.Set{}
 	for _, set := range r.plan.Sets {
-		empty[set.ID], known[set.ID] = set.Empty(), true
+		sets[set.ID] = set
 	}
 	levelAt := map[string]int{}
 	for i, l := range r.s.Levels {
@@ -204,15 +232,18 @@ func (r *resolver) hosts() error {
 			return &PlanError{fmt.Sprintf("host %s: the plan has it in level %q, which the site does not define", h.Host, h.Level)}
 		case !classKnown[h.Class]:
 			return &PlanError{fmt.Sprintf("host %s: the plan has it in class %q, which the site does not define", h.Host, h.Class)}
-		case !known[h.Set]:
+		}
+		set, known := sets[h.Set]
+		if !known {
 			return &PlanError{fmt.Sprintf("host %s: the plan has no set %q", h.Host, h.Set)}
 		}
 		hs := r.s.Hosts[h.Host]
 		hp := HostPlan{
-			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: empty[h.Set],
+			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty(),
 			Checks: union(r.s.Levels[level].Checks, hs.Checks), Clusters: union(nil, hs.Clusters),
-			PreBroken: len(h.PreBroken) > 0,
+			PreBroken: len(h.PreBroken) > 0, Before: hs.Before, After: hs.After,
 		}
+		r.wayBack(h, set, &hp)
 		if err := r.use(h.Host, hp); err != nil {
 			return err
 		}
@@ -347,6 +378,8 @@ func (r *resolver) finish() {
 			r.out.Warnings = append(r.out.Warnings, fmt.Sprintf("cluster %s allows no member to be unavailable: its hosts will be held", name))
 		}
 	}
+	r.hooks()
+	r.warnBack()
 	var unchecked []string
 	for h, hp := range r.out.Host {
 		if len(hp.Checks) == 0 {

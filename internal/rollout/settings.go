@@ -16,6 +16,15 @@ type Settings struct {
 	Checks   map[string]Check
 	Hosts    map[string]HostSettings
 	Clusters map[string]ClusterSettings
+	Hooks    map[string]HookSettings
+	NoBack   []string // NEVRAs of packages of ways back that cannot be had
+}
+
+// HookSettings is a hook as the site defines it.
+type HookSettings struct {
+	When       inventory.HookWhen
+	Definition json.RawMessage // what it does, for the digest
+	Digest     string          // sha256 of a program on the control host, "" for a command on the host
 }
 
 // ClassSettings is a class and its gate.
@@ -45,12 +54,20 @@ type RolloutSettings struct {
 	Order          inventory.OrderMode
 	Rollback       inventory.RollbackMode
 	Scriptlets     inventory.ScriptletMode
+	NoRollback     []string // globs of names: a set with one never goes back by itself
+	Confirm        time.Duration
+	ConfirmFor     []string // globs of names that can cut a host off
+	WithoutSwitch  inventory.SwitchMode
+	Reboot         inventory.RebootMode
+	RebootTimeout  time.Duration
 }
 
 // HostSettings is what the inventory says of one host.
 type HostSettings struct {
 	Checks   []string // beside those of its level
 	Clusters []string
+	Before   []string // hooks
+	After    []string
 }
 
 // ClusterSettings is a cluster with all its members, in the plan or not.

@@ -16,7 +16,7 @@ import (
 )
 
 // simulations is how many seeded rollouts TestSimulation runs.
-const simulations = 200
+const simulations = 1000
 
 // TestSimulation drives the real engine over random fleets with random faults: connections that drop in any call, slow and
 // dead hosts, lying checks, operators, and engines that die at random writes. The promises are checked by the journal and the
@@ -35,9 +35,9 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	for seed := range n {
-		synctest.Test(t, func(t *testing.T) { simulate(t, uint64(seed)) })
+		sim(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) { simulate(t, uint64(seed)) })
 		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+			return
 		}
 	}
 }
@@ -80,9 +80,13 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r := newRig(t)
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
-		noStart, erases, scriptlets}
+		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails}
 	faulty := rng.Float64() * 0.4
-	for i := range 1 + rng.IntN(50) {
+	size := 50
+	if rng.IntN(50) == 0 {
+		size = 500
+	}
+	for i := range 1 + rng.IntN(size) {
 		k := plain
 		if rng.Float64() < faulty {
 			k = all[rng.IntN(len(all))]
@@ -92,6 +96,21 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 			clusters = union(clusters, []string{fmt.Sprintf("c%d", rng.IntN(6))})
 		}
 		r.host([]string{"canary", "broad", "broad"}[rng.IntN(3)], fmt.Sprintf("h%02d", i), k, clusters...)
+	}
+	if rng.IntN(2) == 0 {
+		r.reversible([]inventory.RollbackMode{inventory.RollbackHost, inventory.RollbackWave, inventory.RollbackLevel}[rng.IntN(3)])
+	}
+	if rng.IntN(3) == 0 {
+		r.armed(time.Duration(1+rng.IntN(10)) * time.Minute)
+	}
+	r.s.Rollout.Reboot = []inventory.RebootMode{inventory.RebootNever, inventory.RebootNeeded}[rng.IntN(2)]
+	fails := map[string]bool{}
+	for _, when := range []inventory.HookWhen{inventory.BeforeHost, inventory.AfterHost, inventory.BeforeWave, inventory.AfterWave, inventory.BeforeLevel,
+		inventory.AfterLevel, inventory.BeforeRollout, inventory.AfterRollout} {
+		if rng.IntN(4) == 0 {
+			r.hook(string(when), when)
+			fails[fmt.Sprintf("%s h%02d", when, rng.IntN(50))] = true
+		}
 	}
 	pick := func(s ...string) inventory.Amount { return amount(t, s[rng.IntN(len(s))]) }
 	for name, c := range r.s.Clusters {
@@ -121,6 +140,7 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r.cfg.Timing.CommandPoll = 10 * time.Second
 	r.w.rng = rand.New(rand.NewPCG(rng.Uint64(), 1))
 	r.w.sleepOps, r.w.flaky = true, []float64{0, 0, 0.01, 0.05}[rng.IntN(4)]
+	r.w.hooks.fails = fails
 	r.w.txTime = time.Duration(rng.IntN(45)) * time.Minute
 	for name := range r.s.Clusters {
 		if rng.IntN(4) == 0 {
@@ -154,7 +174,7 @@ func (r *rig) disturb(rng *rand.Rand, e *Engine, run int) {
 	var cmds []Command
 	for range rng.IntN(4) {
 		h := hosts[rng.IntN(len(hosts))]
-		k := []CommandKind{CommandPause, CommandResume, CommandRetry, CommandRetry, CommandSkip, CommandAbort}[rng.IntN(6)]
+		k := []CommandKind{CommandPause, CommandResume, CommandRetry, CommandRetry, CommandSkip, CommandAbort, CommandBack}[rng.IntN(7)]
 		if k == CommandAbort && rng.IntN(4) > 0 || k == CommandPause && run > 6 {
 			continue
 		}
@@ -173,7 +193,7 @@ func (r *rig) disturb(rng *rand.Rand, e *Engine, run int) {
 func (r *rig) repair() {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
-	r.w.flaky = 0
+	r.w.flaky, r.w.hooks.fails = 0, nil
 	clear(r.w.outside)
 	for _, h := range r.w.hosts {
 		h.fixed = true
@@ -184,9 +204,27 @@ func (r *rig) repair() {
 func (r *rig) atTheEnd(out Outcome) {
 	r.t.Helper()
 	for h, s := range r.j.states() {
+		rec, real := r.j.record(h), r.w.hosts[h]
 		if !s.Final() {
 			r.t.Errorf("%s ends as %s", h, s)
 		}
+		if real.tick(); s == StateRolledBack && real.updated {
+			r.t.Errorf("%s is rolled back in the journal and updated in truth", h)
+		}
+		if s == StateOK && !real.updated && real.kind != upToDate {
+			r.t.Errorf("%s is ok in the journal and not updated in truth", h)
+		}
+		if len(rec.Owed) > 0 && s != StateLost {
+			r.t.Errorf("%s is %s and is owed %v", h, s, rec.Owed)
+		}
+	}
+	for _, w := range r.j.waves {
+		if len(w.Owed) > 0 {
+			r.t.Errorf("wave %d is owed %v", w.Index, w.Owed)
+		}
+	}
+	if len(r.j.ro.Owed)+len(r.j.ro.OwedLevel) > 0 {
+		r.t.Errorf("the rollout is owed %v %v", r.j.ro.Owed, r.j.ro.OwedLevel)
 	}
 	n := 0
 	for _, c := range out.Hosts {

@@ -10,7 +10,7 @@ import (
 // FromSite takes what a rollout needs out of a loaded site.
 func FromSite(site *inventory.Site) (Settings, error) {
 	s := Settings{
-		Checks: map[string]Check{}, Hosts: map[string]HostSettings{}, Clusters: map[string]ClusterSettings{},
+		Checks: map[string]Check{}, Hosts: map[string]HostSettings{}, Clusters: map[string]ClusterSettings{}, Hooks: map[string]HookSettings{},
 		Limits: Limits{
 			Connections: site.Limits.Connections, Transfers: site.Limits.Transfers,
 			Transactions: site.Limits.Transactions, LockWait: site.Limits.LockWait,
@@ -19,7 +19,9 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			MaxFailures: site.Rollout.MaxFailures, MaxUnreachable: site.Rollout.MaxUnreachable,
 			MinSample: site.Rollout.MinSample, Quorum: site.Rollout.Quorum, Unreachable: site.Rollout.Unreachable,
 			Strict: site.Rollout.Strict, Order: site.Rollout.Order, Rollback: site.Rollout.Rollback,
-			Scriptlets: site.Rollout.Scriptlets,
+			Scriptlets: site.Rollout.Scriptlets, NoRollback: site.Rollout.NoRollback,
+			Confirm: site.Rollout.Confirm, ConfirmFor: site.Rollout.ConfirmFor, WithoutSwitch: site.Rollout.WithoutSwitch,
+			Reboot: site.Rollout.Reboot, RebootTimeout: site.Rollout.RebootTimeout,
 		},
 	}
 	for _, c := range site.Classes {
@@ -38,7 +40,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		s.Checks[name] = Check{Name: name, Definition: def, Interval: c.Interval, Passes: c.Passes, Deadline: c.Deadline}
 	}
 	for _, h := range site.Hosts {
-		hs := HostSettings{Clusters: h.Clusters}
+		hs := HostSettings{Clusters: h.Clusters, Before: site.HooksFor(h, inventory.BeforeHost), After: site.HooksFor(h, inventory.AfterHost)}
 		for _, g := range h.Groups {
 			if group := site.Groups[g]; group != nil {
 				hs.Checks = union(hs.Checks, group.Health)
@@ -46,6 +48,18 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		}
 		hs.Checks = union(hs.Checks, h.Health)
 		s.Hosts[h.Name] = hs
+	}
+	for name, h := range site.Hooks {
+		def, err := json.Marshal(struct {
+			Program []string `json:"program,omitempty"`
+			Command []string `json:"command,omitempty"`
+			Timeout string   `json:"timeout"`
+			Hosts   string   `json:"hosts,omitempty"`
+		}{h.Program, h.Command, h.Timeout.String(), h.Hosts.String()})
+		if err != nil {
+			return Settings{}, fmt.Errorf("hook %s: %w", name, err)
+		}
+		s.Hooks[name] = HookSettings{When: h.When, Definition: def}
 	}
 	for name, c := range site.Clusters {
 		cs := ClusterSettings{MaxUnavailable: c.MaxUnavailable}

@@ -9,25 +9,25 @@ const (
 	StateDeferred    State = "deferred"     // could not be reached; is tried again at the end of its wave
 	StateConnecting  State = "connecting"   // admitted: it is being dialled
 	StatePreflight   State = "preflight"    // the host is read and compared with the plan
-	StateDraining    State = "draining"     // reserved: before-hooks
+	StateDraining    State = "draining"     // its before-hooks run
 	StateStaging     State = "staging"      // packages are sent
 	StateTesting     State = "testing"      // rpm's own test on the host
 	StateReady       State = "ready"        // tested, waits for a transaction slot
 	StateWaitingLock State = "waiting_lock" // waits for the host's locks and for its clusters
 	StateTransacting State = "transacting"  // the transaction was asked for; only the host knows more
 	StateVerifying   State = "verifying"    // the installed set is compared with the expected one
-	StateRebooting   State = "rebooting"    // reserved
-	StateConfirming  State = "confirming"   // reserved: dead man's switch
+	StateRebooting   State = "rebooting"    // it was told to boot; proof is another boot id
+	StateConfirming  State = "confirming"   // a new connection proves that it can be reached; disarms its dead man's switch
 	StateChecking    State = "checking"     // health checks, then what is to be erased when they are green
-	StateRollingBack State = "rolling_back" // reserved
+	StateRollingBack State = "rolling_back" // goes back to the packages it had
 )
 
 // The ends.
 const (
 	StateOK             State = "ok"
 	StateNoop           State = "noop"            // nothing was to be changed, or a dry run passed
-	StateRolledBack     State = "rolled_back"     // reserved
-	StateRollbackFailed State = "rollback_failed" // reserved
+	StateRolledBack     State = "rolled_back"     // has the packages it had
+	StateRollbackFailed State = "rollback_failed" // it could not go back, or not all the way
 	StateStageFailed    State = "stage_failed"    // untouched: packages could not be sent or proven
 	StateTestFailed     State = "test_failed"     // untouched: the test on the host failed
 	StateTxFailed       State = "tx_failed"       // the transaction ended and the installed set is what it was
@@ -66,14 +66,13 @@ const (
 
 // StateInfo is one line of the list of states.
 type StateInfo struct {
-	State    State
-	Phase    Phase
-	Counts   Counts
-	Touched  bool // a transaction of this attempt may have changed the host
-	Stops    bool // one such host stops the rollout whatever the budget (the worst class)
-	Reserved bool // named by the design, not entered yet
-	OnHost   string
-	Means    string
+	State   State
+	Phase   Phase
+	Counts  Counts
+	Touched bool // a transaction of this attempt may have changed the host
+	Stops   bool // one such host stops the rollout whatever the budget (the worst class)
+	OnHost  string
+	Means   string
 }
 
 // Trigger is what moves a host from one state to another.
@@ -95,6 +94,7 @@ const (
 	OnTestFailed    Trigger = "test_failed"    //
 	OnDryRunPassed  Trigger = "dry_run_passed" // the test passed and a dry run goes no further
 	OnSlot          Trigger = "slot"           // a transaction slot is free and the baseline is taken
+	OnDrain         Trigger = "drain"          // locks held, clusters allow it: its before-hooks run next
 	OnStart         Trigger = "start"          // locks held, clusters allow it: the transaction is asked for next
 	OnLockExpired   Trigger = "lock_expired"   // the host's lock stayed with somebody else
 	OnRetestFailed  Trigger = "retest_failed"  // the test under the lock failed; nothing was changed
@@ -108,6 +108,15 @@ const (
 	OnVerified      Trigger = "verified"       // the installed set is the expected one
 	OnVerifyOld     Trigger = "verify_old"     // the installed set is what it was before
 	OnVerifyPartial Trigger = "verify_partial" // neither; or complete after an interruption
+	OnVerifiedArmed Trigger = "verified_armed" // the same, and a dead man's switch waits to be disarmed
+	OnReboot        Trigger = "reboot"         // the same, and what was updated becomes effective only after a boot
+	OnRebooted      Trigger = "rebooted"       // the host says another boot id
+	OnConfirmed     Trigger = "confirmed"      // reached over a new connection; its switch, if any, is disarmed
+	OnRollBack      Trigger = "roll_back"      // policy or an operator takes it back
+	OnWentBack      Trigger = "went_back"      // the host's switch had decided to go back
+	OnRolledBack    Trigger = "rolled_back"    // the installed set is what it was before
+	OnBackFailed    Trigger = "back_failed"    // it is not
+	OnReattachBack  Trigger = "reattach_back"  // a host that was lost on its way back is asked again
 	OnErase         Trigger = "erase"          // checks are green; step (c) follows
 	OnEraseFailed   Trigger = "erase_failed"   // step (c) did not do what it should
 	OnHealthy       Trigger = "healthy"        // checks green (and step (c) done)

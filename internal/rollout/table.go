@@ -9,40 +9,40 @@ import (
 func States() []StateInfo {
 	const none, spool, tx, done = "nothing", "spool", "spool, lock, transaction record", "transaction record, log"
 	return []StateInfo{
-		{StatePending, PhaseWay, CountsNeither, false, false, false, none, "not begun"},
-		{StateDeferred, PhaseWay, CountsNeither, false, false, false, none, "not reachable; tried again at the end of its wave"},
-		{StateConnecting, PhaseWay, CountsNeither, false, false, false, none, "admitted, is being dialled"},
-		{StatePreflight, PhaseWay, CountsNeither, false, false, false, none, "is read and compared with the plan"},
-		{StateDraining, PhaseWay, CountsNeither, false, false, true, none, "before-hooks run"},
-		{StateStaging, PhaseWay, CountsNeither, false, false, false, spool, "packages are sent and proven"},
-		{StateTesting, PhaseWay, CountsNeither, false, false, false, spool, "rpm's test with the real files"},
-		{StateReady, PhaseWay, CountsNeither, false, false, false, spool, "tested, waits for a transaction slot"},
-		{StateWaitingLock, PhaseWay, CountsNeither, false, false, false, "spool, perhaps the lock", "waits for the host's locks and its clusters"},
-		{StateTransacting, PhaseWay, CountsNeither, true, false, false, tx, "the transaction was asked for; the host knows more"},
-		{StateVerifying, PhaseWay, CountsNeither, true, false, false, tx, "the installed set is compared"},
-		{StateRebooting, PhaseWay, CountsNeither, true, false, true, tx, "reboots"},
-		{StateConfirming, PhaseWay, CountsNeither, true, false, true, tx, "the dead man's switch waits for a confirmation"},
-		{StateChecking, PhaseWay, CountsNeither, true, false, false, tx, "health checks, then step (c)"},
-		{StateRollingBack, PhaseWay, CountsNeither, true, false, true, tx, "goes back to the set before"},
-		{StateOK, PhaseEnd, CountsNeither, true, false, false, done, "updated and healthy"},
-		{StateNoop, PhaseEnd, CountsNeither, false, false, false, none, "nothing was to be changed, or a dry run passed"},
-		{StateRolledBack, PhaseEnd, CountsFailure, true, false, true, done, "back at the set before"},
-		{StateRollbackFailed, PhaseEnd, CountsFailure, true, true, true, done, "could not go back"},
-		{StateStageFailed, PhaseEnd, CountsFailure, false, false, false, spool, "untouched: packages could not be sent or proven"},
-		{StateTestFailed, PhaseEnd, CountsFailure, false, false, false, spool, "untouched: the test on the host failed"},
-		{StateTxFailed, PhaseEnd, CountsFailure, true, false, false, done, "the transaction ended, the installed set is what it was"},
-		{StateTxPartial, PhaseEnd, CountsFailure, true, false, false, done, "neither the old nor the new set, or scriptlets were cut"},
-		{StateHealthFailed, PhaseEnd, CountsFailure, true, false, false, done, "updated, and a check is not green"},
-		{StateSkipped, PhaseEnd, CountsNeither, false, false, false, "perhaps spool", "left out by an operator, or not begun at an abort"},
-		{StateHeld, PhaseResting, CountsNeither, false, false, false, "perhaps spool", "untouched by this attempt; the reason says why"},
-		{StateUnreachable, PhaseResting, CountsUnreachable, false, false, false, "perhaps spool", "untouched by this attempt, could not be reached"},
-		{StateLost, PhaseResting, CountsFailure, true, true, false, tx, "a transaction may have begun and the host does not answer"},
-		{StateUnreconciled, PhaseResting, CountsFailure, true, true, false, "unknown", "the host does not know a transaction that had begun"},
+		{StatePending, PhaseWay, CountsNeither, false, false, none, "not begun"},
+		{StateDeferred, PhaseWay, CountsNeither, false, false, none, "not reachable; tried again at the end of its wave"},
+		{StateConnecting, PhaseWay, CountsNeither, false, false, none, "admitted, is being dialled"},
+		{StatePreflight, PhaseWay, CountsNeither, false, false, none, "is read and compared with the plan"},
+		{StateDraining, PhaseWay, CountsNeither, false, false, none, "before-hooks run"},
+		{StateStaging, PhaseWay, CountsNeither, false, false, spool, "packages are sent and proven"},
+		{StateTesting, PhaseWay, CountsNeither, false, false, spool, "rpm's test with the real files"},
+		{StateReady, PhaseWay, CountsNeither, false, false, spool, "tested, waits for a transaction slot"},
+		{StateWaitingLock, PhaseWay, CountsNeither, false, false, "spool, perhaps the lock", "waits for the host's locks and its clusters"},
+		{StateTransacting, PhaseWay, CountsNeither, true, false, tx, "the transaction was asked for; the host knows more"},
+		{StateVerifying, PhaseWay, CountsNeither, true, false, tx, "the installed set is compared"},
+		{StateRebooting, PhaseWay, CountsNeither, true, false, tx, "boots; proof is another boot id"},
+		{StateConfirming, PhaseWay, CountsNeither, true, false, tx, "is reached over a new connection, which disarms its dead man's switch"},
+		{StateChecking, PhaseWay, CountsNeither, true, false, tx, "health checks, then step (c)"},
+		{StateRollingBack, PhaseWay, CountsNeither, true, false, tx, "goes back to the set before"},
+		{StateOK, PhaseEnd, CountsNeither, true, false, done, "updated and healthy"},
+		{StateNoop, PhaseEnd, CountsNeither, false, false, none, "nothing was to be changed, or a dry run passed"},
+		{StateRolledBack, PhaseEnd, CountsFailure, true, false, done, "back at the set before"},
+		{StateRollbackFailed, PhaseEnd, CountsFailure, true, true, done, "could not go back"},
+		{StateStageFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: packages could not be sent or proven"},
+		{StateTestFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: the test on the host failed"},
+		{StateTxFailed, PhaseEnd, CountsFailure, true, false, done, "the transaction ended, the installed set is what it was"},
+		{StateTxPartial, PhaseEnd, CountsFailure, true, false, done, "neither the old nor the new set, or scriptlets were cut"},
+		{StateHealthFailed, PhaseEnd, CountsFailure, true, false, done, "updated, and a check is not green"},
+		{StateSkipped, PhaseEnd, CountsNeither, false, false, "perhaps spool", "left out by an operator, or not begun at an abort"},
+		{StateHeld, PhaseResting, CountsNeither, false, false, "perhaps spool", "untouched by this attempt; the reason says why"},
+		{StateUnreachable, PhaseResting, CountsUnreachable, false, false, "perhaps spool", "untouched by this attempt, could not be reached"},
+		{StateLost, PhaseResting, CountsFailure, true, true, tx, "a transaction may have begun and the host does not answer"},
+		{StateUnreconciled, PhaseResting, CountsFailure, true, true, "unknown", "the host does not know a transaction that had begun"},
 	}
 }
 
 // beforeTx are the states in which a host has been admitted and no transaction was asked for.
-var beforeTx = [...]State{StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock}
+var beforeTx = [...]State{StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock, StateDraining}
 
 // Transitions is the table: every step a host can make. What is not here cannot happen.
 func Transitions() []Transition {
@@ -67,6 +67,10 @@ func Transitions() []Transition {
 		{StateWaitingLock, OnRefused, StateHeld, ByEngine},
 		{StateWaitingLock, OnLockExpired, StateHeld, ByHost},
 		{StateWaitingLock, OnStart, StateTransacting, ByEngine},
+		{StateWaitingLock, OnDrain, StateDraining, ByEngine},
+		{StateDraining, OnRefused, StateHeld, ByHost},
+		{StateDraining, OnStart, StateTransacting, ByEngine},
+		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed
 		{StateTransacting, OnTxDone, StateVerifying, ByHost},
 		{StateTransacting, OnTxInterrupted, StateVerifying, ByHost},
 		{StateTransacting, OnRetestFailed, StateTestFailed, ByHost},
@@ -80,6 +84,24 @@ func Transitions() []Transition {
 		{StateVerifying, OnVerifyPartial, StateTxPartial, ByHost},
 		{StateVerifying, OnTxUnknown, StateUnreconciled, ByHost},
 		{StateVerifying, OnLost, StateLost, ByNetwork},
+		{StateVerifying, OnVerifiedArmed, StateConfirming, ByHost},
+		{StateVerifying, OnReboot, StateRebooting, ByHost},
+		{StateVerifying, OnRollBack, StateRollingBack, ByEngine},
+		{StateVerifying, OnWentBack, StateRollingBack, ByHost},
+		{StateRebooting, OnRebooted, StateConfirming, ByHost},
+		{StateRebooting, OnLost, StateLost, ByNetwork},
+		{StateConfirming, OnConfirmed, StateChecking, ByHost},
+		{StateConfirming, OnWentBack, StateRollingBack, ByHost},
+		{StateConfirming, OnTxUnknown, StateUnreconciled, ByHost},
+		{StateConfirming, OnLost, StateLost, ByNetwork},
+		{StateChecking, OnRollBack, StateRollingBack, ByEngine},
+		{StateOK, OnRollBack, StateRollingBack, ByEngine},
+		{StateHealthFailed, OnRollBack, StateRollingBack, ByEngine},
+		{StateTxPartial, OnRollBack, StateRollingBack, ByEngine},
+		{StateRollingBack, OnRolledBack, StateRolledBack, ByHost},
+		{StateRollingBack, OnBackFailed, StateRollbackFailed, ByHost},
+		{StateRollingBack, OnLost, StateLost, ByNetwork},
+		{StateLost, OnReattachBack, StateRollingBack, ByOperator},
 		{StateChecking, OnErase, StateChecking, ByHealth},
 		{StateChecking, OnHealthy, StateOK, ByHealth},
 		{StateChecking, OnUnhealthy, StateHealthFailed, ByHealth},
@@ -92,7 +114,7 @@ func Transitions() []Transition {
 		{StateUnreachable, OnReleased, StatePending, ByOperator},
 	}
 	for _, s := range beforeTx {
-		if s != StateReady { // a host in ready only waits: nothing is asked of it
+		if s != StateReady && s != StateDraining { // nothing is asked of the host itself in these
 			t = append(t, Transition{s, OnDeferred, StateDeferred, ByNetwork}, Transition{s, OnGaveUp, StateUnreachable, ByNetwork})
 		}
 		t = append(t,
@@ -111,7 +133,7 @@ func Transitions() []Transition {
 		t = append(t, Transition{s, OnAborted, StateSkipped, ByOperator}, Transition{s, OnSkip, StateSkipped, ByOperator})
 	}
 	for _, s := range [...]State{StateStageFailed, StateTestFailed, StateTxFailed, StateTxPartial, StateHealthFailed,
-		StateSkipped, StateHeld, StateUnreachable, StateUnreconciled} {
+		StateRolledBack, StateRollbackFailed, StateSkipped, StateHeld, StateUnreachable, StateUnreconciled} {
 		t = append(t, Transition{s, OnRetry, StatePending, ByOperator})
 	}
 	return t
@@ -167,9 +189,6 @@ func Markdown() string {
 	b.WriteString("| state | phase | counts as | stops at once | touched by the attempt | on the host | means |\n|---|---|---|---|---|---|---|\n")
 	for _, i := range States() {
 		name := "`" + string(i.State) + "`"
-		if i.Reserved {
-			name += " (reserved)"
-		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, i.Phase, i.Counts, yesNo(i.Stops), yesNo(i.Touched), i.OnHost, i.Means)
 	}
 	b.WriteString("\n| in state | on | goes to | decided by |\n|---|---|---|---|\n")

@@ -68,6 +68,12 @@ func reasonWith(err error, code ReasonCode) Reason {
 // start journals the transaction. From here on only the host knows what happened.
 func (h *hostRun) start() bool {
 	id, now := h.job().TxID, h.r.cfg.Clock.Now()
+	if h.r.missingNow(h.host) != h.missing {
+		// Since the lock was taken another member has begun to go back, or was found red.
+		if why := h.r.floor(h.host); why != "" {
+			return h.ctx().Err() == nil && h.end(OnRefused, Reason{ReasonClusterFloor, why})
+		}
+	}
 	return h.advance(OnStart, func(rec *HostRecord) {
 		rec.TxID, rec.TxAt, rec.Began, rec.Cut = id, now, false, false
 	})
@@ -101,7 +107,10 @@ func (h *hostRun) await(reattached bool) bool {
 			if reattached || h.r.halted() {
 				return h.end(OnNeverStarted, Reason{})
 			}
-			if starts == maxStarts || startErr == nil || kindOf(startErr) == KindFailed || kindOf(startErr) == KindHeld {
+			if kindOf(startErr) == KindHeld {
+				return h.end(OnRefused, reasonOf(startErr, ReasonTransaction))
+			}
+			if starts == maxStarts || startErr == nil || kindOf(startErr) == KindFailed {
 				return h.end(OnStartFailed, startReason(startErr, st))
 			}
 			if h.r.sleep(h.r.jittered(h.r.cfg.Timing.ReconnectMin)) != nil {
@@ -209,29 +218,47 @@ func (h *hostRun) verify() bool {
 	if err != nil {
 		return h.unanswered(err)
 	}
+	if v.Outcome == VerifyBack {
+		return h.wentBack()
+	}
+	return h.judgeSet(v)
+}
+
+// judgeSet takes the step that a comparison of the installed set leads to.
+func (h *hostRun) judgeSet(v Verification) bool {
 	cut := h.r.record(h.host).Cut
 	note := func(rec *HostRecord) {
 		rec.Flags, rec.EraseDue, rec.Remark = addFlags(rec.Flags, v.Flags...), v.Erase, boundText(v.Detail)
 	}
 	switch {
 	case v.Outcome == VerifyOld:
-		_ = h.r.step(h.host, OnVerifyOld, Reason{ReasonTransaction, "nothing was changed: " + v.Detail}, note)
+		return h.unchanged(Reason{ReasonTransaction, "nothing was changed: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected && cut:
 		// Every package is there, and a scriptlet may have been cut in the middle: nothing on the host can tell.
-		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
+		return h.fails(OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
 	case v.Outcome == VerifyExpected && h.r.sched.Scriptlets == inventory.ScriptletFail && slices.Contains(v.Flags, FlagScriptletErrors):
-		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and scriptlet_errors is fail: " + v.Detail}, note)
+		return h.fails(OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and scriptlet_errors is fail: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected:
 		why := Reason{}
 		if len(v.Flags) > 0 {
 			why = Reason{ReasonTransaction, v.Detail}
 		}
-		return h.r.step(h.host, OnVerified, why, note) == nil
+		return h.verified(v, why, note)
 	case cut:
-		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonInterrupted, "the transaction was cut, by a reboot or because its process was killed: " + v.Detail}, note)
-	default:
-		_ = h.r.step(h.host, OnVerifyPartial, Reason{ReasonTransaction, v.Detail}, note)
+		return h.fails(OnVerifyPartial, Reason{ReasonInterrupted, "the transaction was cut, by a reboot or because its process was killed: " + v.Detail}, note)
 	}
+	return h.fails(OnVerifyPartial, Reason{ReasonTransaction, v.Detail}, note)
+}
+
+// unchanged ends a transaction that changed nothing. A switch that was armed with it has nothing to take back. Always false.
+func (h *hostRun) unchanged(why Reason, note func(*HostRecord)) bool {
+	if h.plan.Confirm {
+		_ = h.ask(func(w Worker) error { // should it fail, the switch finds everything as it was
+			_, err := w.Confirm(h.ctx())
+			return err
+		})
+	}
+	_ = h.r.step(h.host, OnVerifyOld, why, note)
 	return false
 }
 
@@ -244,19 +271,20 @@ func (h *hostRun) check() {
 			return
 		}
 		on := OnHealthy
-		switch {
-		case bad.Code != "":
-			on = OnUnhealthy
-		case rec.EraseDue:
+		if rec.EraseDue {
 			on = OnErase
 		}
-		err := h.r.step(h.host, on, bad, func(rec *HostRecord) {
-			rec.Checks, rec.Erasing = results, on == OnErase
+		note := func(rec *HostRecord) {
+			rec.Checks, rec.Erasing = results, on == OnErase && bad.Code == ""
 			if anyRedBefore(results) {
 				rec.Flags = addFlags(rec.Flags, FlagRedBefore)
 			}
-		})
-		if err != nil || on != OnErase {
+		}
+		if bad.Code != "" {
+			h.fails(OnUnhealthy, bad, note)
+			return
+		}
+		if h.r.step(h.host, on, bad, note) != nil || on != OnErase {
 			return
 		}
 	}
@@ -301,7 +329,7 @@ func (h *hostRun) erase() {
 
 // reattach takes a host up again after the engine was gone: the host is asked first and believed over the journal.
 func (h *hostRun) reattach() {
-	defer h.giveBack()
+	defer h.finish()
 	h.slot = h.r.transactions.TryAcquire(1)
 	rec := h.r.record(h.host)
 	switch {
@@ -315,6 +343,17 @@ func (h *hostRun) reattach() {
 	}
 	h.locked = true
 	switch h.r.record(h.host).State {
+	case StateRollingBack:
+		h.back()
+		return
+	case StateRebooting:
+		if !h.awaitBoot() || !h.confirm() {
+			return
+		}
+	case StateConfirming:
+		if !h.known() || !h.confirm() {
+			return
+		}
 	case StateTransacting:
 		if !h.await(true) || !h.verify() {
 			return

@@ -36,7 +36,6 @@ arm() {
 		printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
 	cmd="/bin/sh $w/watch.sh - $dir $back"
 	if [ -d /run/systemd/system ]; then
-		systemctl list-units --type=service --state=active --no-legend --plain </dev/null >"$w/units" 2>/dev/null
 		{
 			printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
 			printf 'ExecStart=%s\n' "$cmd"

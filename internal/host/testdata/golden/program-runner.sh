@@ -391,14 +391,15 @@ done
 units() {
 if [ -d /run/systemd/system ]; then
 systemctl daemon-reload </dev/null >/dev/null 2>&1
-[ ! -f units ] || while read -r u rest; do
+f=$dir/ledger/${id%-back}/units
+[ ! -f "$f" ] || while read -r u rest; do
 case $u in cpacman-* | *@*) continue ;; esac
 systemctl is-active --quiet "$u" </dev/null || {
 systemctl reset-failed "$u"
 systemctl start "$u"
 } </dev/null >/dev/null 2>&1
 case $u in sshd.service | ssh.service) systemctl restart "$u" </dev/null >/dev/null 2>&1 ;; esac
-done <units
+done <"$f"
 else
 for u in sshd ssh; do
 [ ! -x "/etc/init.d/$u" ] || "/etc/init.d/$u" restart </dev/null >/dev/null 2>&1
@@ -447,6 +448,7 @@ phase running
 units
 finish done
 fi
+[ ! -d /run/systemd/system ] || systemctl list-units --type=service --state=active --no-legend --plain </dev/null >units 2>/dev/null
 while :; do
 waitlock
 detail=

@@ -1,0 +1,191 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+func (f *fakeWorker) Confirm(ctx context.Context) (SwitchVerdict, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	f.h.tick()
+	if f.h.sw == nil {
+		return SwitchNone, nil
+	}
+	if f.h.sw.decision == "" {
+		f.h.sw.decision = SwitchConfirmed
+	}
+	return f.h.sw.decision, nil
+}
+
+func (f *fakeWorker) StartBack(ctx context.Context) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if rec := f.w.journal.record(f.job.Host); rec.State != StateRollingBack || rec.TxID != f.job.TxID {
+		f.w.break_("%s: sent back while the journal has %s", f.job.Host, rec.State)
+	}
+	if f.is(goneBack) {
+		return Disconnected(errors.New("reset"))
+	}
+	if f.is(backRefused) {
+		return Failed(ReasonStage, "the old package is gone")
+	}
+	f.h.owner = f.job.Rollout
+	if f.h.sw != nil && f.h.sw.decision == "" {
+		f.h.sw.decision = SwitchGoneBack
+	}
+	if f.h.back == nil {
+		f.h.back = &fakeTx{ends: time.Now().Add(10 * time.Second)}
+		f.h.backs++
+	}
+	return nil
+}
+
+func (f *fakeWorker) PollBack(ctx context.Context) (TxStatus, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return TxStatus{}, err
+	}
+	defer unlock()
+	f.h.tick()
+	switch {
+	case f.h.back == nil:
+		return TxStatus{Phase: TxUnknown}, nil
+	case f.is(backCut) && f.h.backs == 1:
+		f.h.back = nil
+		return TxStatus{Phase: TxInterrupted}, nil
+	case time.Now().Before(f.h.back.ends):
+		return TxStatus{Phase: TxRunning}, nil
+	}
+	return TxStatus{Phase: TxDone}, nil
+}
+
+func (f *fakeWorker) VerifyBack(ctx context.Context) (Verification, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return Verification{}, err
+	}
+	defer unlock()
+	if f.h.tick(); f.h.updated || f.is(backPartial) {
+		return Verification{Outcome: VerifyPartial, Detail: "foo-1 is missing"}, nil
+	}
+	return Verification{Outcome: VerifyExpected}, nil
+}
+
+func (f *fakeWorker) Boot(ctx context.Context) (string, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return fmt.Sprintf("boot-%d", f.h.boots), nil
+}
+
+func (f *fakeWorker) Reboot(ctx context.Context, from string) error {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if from != fmt.Sprintf("boot-%d", f.h.boots) {
+		return nil
+	}
+	if rec := f.w.journal.record(f.job.Host); rec.State != StateRebooting {
+		f.w.break_("%s: booted while the journal has %s", f.job.Host, rec.State)
+	}
+	f.h.boots++
+	f.h.bootEnd = time.Now().Add(40 * time.Second)
+	return Disconnected(errors.New("connection closed"))
+}
+
+// checkArmed: no more switches wait at once than hosts may fail, and never less than one may. Called with the world's lock held.
+func (w *world) checkArmed() {
+	n := 0
+	for _, h := range w.hosts {
+		if h.tick(); h.sw != nil && h.sw.decision == "" {
+			n++
+		}
+	}
+	if n > w.maxArmed && w.maxArmed > 0 {
+		w.break_("%d dead man's switches are armed at once, at most %d may be", n, w.maxArmed)
+	}
+}
+
+// hookRuns are the runs of hooks in a world, in order.
+type hookRuns struct {
+	runs  []string // "NAME HOST|wave N STATE"
+	fails map[string]bool
+	takes time.Duration
+}
+
+func (w *world) RunHook(ctx context.Context, run HookRun) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(w.hooks.takes):
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	who := run.Host
+	if who == "" {
+		who = fmt.Sprintf("wave %d", run.Wave)
+	}
+	w.hooks.runs = append(w.hooks.runs, run.Hook.Name+" "+who)
+	if w.hooks.fails[run.Hook.Name] || w.hooks.fails[run.Hook.Name+" "+who] {
+		return errors.New("exit status 1")
+	}
+	return nil
+}
+
+// record gives what the journal has of a host.
+func (j *memJournal) record(host string) HostRecord {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.hosts[host]
+}
+
+// reversible gives the plan a way back, and the site a policy.
+func (r *rig) reversible(mode inventory.RollbackMode) {
+	r.s.Rollout.Rollback = mode
+	r.plan.Rollbacks = []planner.Set{{ID: "b1"}}
+	for i := range r.plan.Hosts {
+		r.plan.Hosts[i].Rollback = planner.RollbackInfo{Complete: true, Set: "b1"}
+	}
+}
+
+// armed makes the plan one that can cut hosts off.
+func (r *rig) armed(after time.Duration) {
+	r.reversible(r.s.Rollout.Rollback)
+	r.s.Rollout.Confirm, r.s.Rollout.ConfirmFor = after, []string{"sshd"}
+	r.plan.Sets[0].Upgrade = []planner.Move{{From: rpm.NEVRA{Name: "sshd"}, To: rpm.NEVRA{Name: "sshd"}}}
+}
+
+// hook adds a hook, to all hosts when it is one of hosts.
+func (r *rig) hook(name string, when inventory.HookWhen) {
+	if r.s.Hooks == nil {
+		r.s.Hooks = map[string]HookSettings{}
+	}
+	r.s.Hooks[name] = HookSettings{When: when, Definition: []byte(`{}`)}
+	for h, hs := range r.s.Hosts {
+		switch when {
+		case inventory.BeforeHost:
+			hs.Before = append(slices.Clone(hs.Before), name)
+		case inventory.AfterHost:
+			hs.After = append(slices.Clone(hs.After), name)
+		}
+		r.s.Hosts[h] = hs
+	}
+}
