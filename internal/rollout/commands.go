@@ -13,6 +13,10 @@ func (r *run) resume(user string) {
 	if !r.release(user, 0) {
 		return
 	}
+	if r.ro.Unreconciled {
+		r.reconcile()
+		return
+	}
 	for _, h := range sortedKeys(r.hosts) {
 		if atWork(r.m.info[r.hosts[h].State]) {
 			r.put(h, (*hostRun).reattach)

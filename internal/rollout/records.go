@@ -48,6 +48,7 @@ const (
 	ReasonTransaction    ReasonCode = "transaction"     //
 	ReasonUnreachable    ReasonCode = "unreachable"     //
 	ReasonAlreadyUpdated ReasonCode = "already_updated" //
+	ReasonRestored       ReasonCode = "restored"        // the journal came out of a backup
 )
 
 // MaxText bounds a reason's text, a check's output and a detail, in bytes: a journal row stays small whatever a host prints.
@@ -101,6 +102,7 @@ type HostRecord struct {
 	EraseDue bool          `json:"erase_due,omitempty"` // step (c) has something to do once checks are green
 	Erasing  bool          `json:"erasing,omitempty"`   // step (c) was asked for
 	Deferred int           `json:"deferred,omitempty"`  // how often in this attempt
+	Unasked  int           `json:"unasked,omitempty"`   // after a restore, until the host was asked: the first attempt that the journal cannot vouch for
 	Remark   string        `json:"remark,omitempty"`    // what the last transaction left to know: failed scriptlets, configuration files
 	Baseline []CheckResult `json:"baseline,omitempty"`  // taken before the transaction
 	Checks   []CheckResult `json:"checks,omitempty"`    // the latest results
@@ -153,10 +155,12 @@ type Rollout struct {
 	Reason     string       `json:"reason,omitempty"`
 	User       string       `json:"user"`
 	QuorumMet  bool         `json:"quorum_met,omitempty"`
-	CommandSeq int64        `json:"command_seq"` // the last command taken
-	CreatedAt  time.Time    `json:"created_at"`
-	UpdatedAt  time.Time    `json:"updated_at"`
-	EndedAt    time.Time    `json:"ended_at,omitzero"`
+	// Unreconciled: the journal was restored from a backup and the hosts have not been asked since (OPS-1).
+	Unreconciled bool      `json:"unreconciled,omitempty"`
+	CommandSeq   int64     `json:"command_seq"` // the last command taken
+	CreatedAt    time.Time `json:"created_at"`
+	UpdatedAt    time.Time `json:"updated_at"`
+	EndedAt      time.Time `json:"ended_at,omitzero"`
 }
 
 // WaveState is what a wave is in.
