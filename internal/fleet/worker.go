@@ -10,7 +10,6 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/rollout"
-	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/transport"
 )
@@ -310,7 +309,7 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 		return rollout.Verification{}, stepError(err, rollout.ReasonTransaction)
 	}
 	erased := st.Mode == "erase" && (st.Phase == host.Done || st.Phase == host.Verified)
-	v, err := w.verify(ctx, erased)
+	v, err := w.verify(ctx, st, erased)
 	if err != nil {
 		return rollout.Verification{}, err
 	}
@@ -318,18 +317,18 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 }
 
 // verify compares the installed set with what the record of the start says it must be now.
-func (w *worker) verify(ctx context.Context, erased bool) (host.Verification, error) {
-	before, err := w.d.fleet.Store.Before(ctx, w.job.TxID)
-	if errors.Is(err, store.ErrNotFound) {
-		return host.Verification{}, rollout.Failed(rollout.ReasonForgotten, "the record of what the host had before is not in the state database")
-	}
+func (w *worker) verify(ctx context.Context, st host.Status, erased bool) (host.Verification, error) {
+	before, recorded, err := w.beforeTx(ctx, st)
 	if err != nil {
-		return host.Verification{}, rollout.Failed(rollout.ReasonInternal, err.Error())
+		return host.Verification{}, err
 	}
 	facts := &host.Facts{Host: w.host.Name, Packages: before.Packages, InstalledDigest: before.Digest}
 	v, err := w.s.Verify(ctx, w.tx, facts, before.Unmet, erased)
 	if err != nil {
 		return v, stepError(err, rollout.ReasonTransaction)
+	}
+	if !recorded {
+		v.NewUnmet = nil // nothing tells which of them are new
 	}
 	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
 		return v, rollout.Failed(rollout.ReasonInternal, err.Error())
@@ -419,7 +418,7 @@ func (w *worker) Erase(ctx context.Context) error {
 
 // eraseVerdict judges step (c) by what is installed.
 func (w *worker) eraseVerdict(ctx context.Context, st host.Status) error {
-	v, err := w.verify(ctx, true)
+	v, err := w.verify(ctx, st, true)
 	if err != nil {
 		return err
 	}

@@ -61,20 +61,30 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("open the state database: %w", err)
 	}
-	// Writers of other processes are waited for; a reader never blocks a writer in WAL mode (sqlite.org/wal.html).
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate"
-	db, err := sql.Open("sqlite", dsn)
+	db, err := connect(path, pragmas)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	db.SetMaxOpenConns(4)
 	s := &Store{db: db, path: path, now: time.Now}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, true); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// pragmas of a database in use. Writers of other processes are waited for; a reader never blocks a writer in WAL mode
+// (sqlite.org/wal.html).
+const pragmas = "_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)&_txlock=immediate"
+
+// connect opens a database file; options are those of the driver.
+func connect(path, options string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
 }
 
 // private refuses a state directory that others may write: they could swap plans and journals.
@@ -95,8 +105,9 @@ func (s *Store) Close() error { return s.db.Close() }
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
 
-// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction.
-func (s *Store) migrate(ctx context.Context) error {
+// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction. keep
+// leaves a copy of existing data beside the file before.
+func (s *Store) migrate(ctx context.Context, keep bool) error {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return fmt.Errorf("list migrations: %w", err)
@@ -112,7 +123,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if have == len(names) {
 		return nil
 	}
-	if have > 0 {
+	if have > 0 && keep {
 		if err := s.backup(ctx, fmt.Sprintf("%s.before-format-%d", s.path, len(names))); err != nil {
 			return err
 		}
@@ -152,10 +163,18 @@ func (s *Store) backup(ctx context.Context, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("back up %s: %w", s.path, err)
 	}
+	// SQLite would make it readable for others until it is changed.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("back up %s: %w", s.path, err)
+	}
 	if _, err := s.db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return fmt.Errorf("back up %s to %s: %w", s.path, path, err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := syncFile(path); err != nil {
 		return fmt.Errorf("back up %s: %w", s.path, err)
 	}
 	return nil
