@@ -296,9 +296,12 @@ func TestRestoreRefuses(t *testing.T) {
 		spoil func(t *testing.T, dir, file string)
 		want  string
 	}{
-		"another content":    {func(t *testing.T, _, f string) { exec(t, f, "DELETE FROM contacts; DELETE FROM rollout_hosts") }, "not what was backed up"},
-		"another schema":     {func(t *testing.T, _, f string) { unsigned(t, f); exec(t, f, "CREATE TABLE more (x)") }, "its schema has"},
-		"a trigger":          {func(t *testing.T, _, f string) { unsigned(t, f); exec(t, f, "CREATE TRIGGER t AFTER INSERT ON facts BEGIN SELECT 1; END") }, "its schema has"},
+		"another content": {func(t *testing.T, _, f string) { exec(t, f, "DELETE FROM contacts; DELETE FROM rollout_hosts") }, "not what was backed up"},
+		"another schema":  {func(t *testing.T, _, f string) { unsigned(t, f); exec(t, f, "CREATE TABLE more (x)") }, "its schema has"},
+		"a trigger": {func(t *testing.T, _, f string) {
+			unsigned(t, f)
+			exec(t, f, "CREATE TRIGGER t AFTER INSERT ON facts BEGIN SELECT 1; END")
+		}, "its schema has"},
 		"a table is missing": {func(t *testing.T, _, f string) { unsigned(t, f); exec(t, f, "DROP TABLE transactions") }, "its schema"},
 		"no cpacman database": {func(t *testing.T, _, f string) {
 			unsigned(t, f)
