@@ -23,7 +23,6 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "window.NAME", Key: "zone", Type: "string", Doc: "time zone"},
 		{Table: "group.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
 		{Table: "host.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
-		{Table: "host.NAME", Key: "state", Type: "string", Doc: "new, active, maintenance or retired"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {
 		for _, k := range rows[4:6] {
@@ -47,6 +46,10 @@ func unsupportedValue(table, key string, v any) string {
 	case "rollout rollback":
 		if s, ok := v.(string); ok && (s == "host" || s == "wave" || s == "level") {
 			return fmt.Sprintf("rollback = %q", s)
+		}
+	case "host.NAME state":
+		if v == "new" {
+			return `state = "new" (enrolment)`
 		}
 	case "[class] approve", "[level] approve":
 		if n, ok := v.(int64); ok && n > 1 {

@@ -28,6 +28,7 @@ func (ld *loading) finish() {
 	ld.memberships()
 	ld.mergeMeta()
 	ld.repoSelectors()
+	ld.retire()
 	ld.policySelectors()
 }
 

@@ -103,6 +103,7 @@ func (s *session) schedule(p *planner.Plan) (rollout.Schedule, error) {
 	if err != nil {
 		return rollout.Schedule{}, inputError{err: err}
 	}
+	settings.Left = s.fleet.LeftOut()
 	schedule, err := rollout.Resolve(p, settings)
 	if err != nil {
 		return schedule, inputError{err: err}

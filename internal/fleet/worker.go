@@ -96,6 +96,9 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	add := func(code rollout.ReasonCode, format string, args ...any) {
 		out = append(out, rollout.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
 	}
+	if left, ok := w.d.fleet.leftOut(w.host); ok {
+		add(rollout.ReasonMaintenance, "%s", left.Detail)
+	}
 	if len(p.MissingKeys) > 0 {
 		add(rollout.ReasonKeyMissing, "the host's rpm does not have the signing key %s: import it there (rpm --import), or set host_signatures = \"digest\" for class %s",
 			strings.Join(p.MissingKeys, ", "), w.host.Class)

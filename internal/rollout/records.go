@@ -48,6 +48,7 @@ const (
 	ReasonTransaction    ReasonCode = "transaction"     //
 	ReasonUnreachable    ReasonCode = "unreachable"     //
 	ReasonAlreadyUpdated ReasonCode = "already_updated" //
+	ReasonMaintenance    ReasonCode = "maintenance"     // the inventory has it in maintenance, or retired, by now
 	ReasonRestored       ReasonCode = "restored"        // the journal came out of a backup
 )
 

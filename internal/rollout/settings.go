@@ -16,6 +16,7 @@ type Settings struct {
 	Checks   map[string]Check
 	Hosts    map[string]HostSettings
 	Clusters map[string]ClusterSettings
+	Left     map[string]Excluded // hosts that are left out whatever the plan says: in maintenance or retired since
 }
 
 // ClassSettings is a class and its gate.
