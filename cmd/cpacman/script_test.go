@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -21,6 +22,11 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the command line end to end: the scripts are its specification.
 func TestScript(t *testing.T) {
+	top, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := stateCommands(top)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -36,6 +42,9 @@ func TestScript(t *testing.T) {
 			"status": cmdStatus,
 			"repomd": cmdRepomd,
 			"tight":  cmdTight,
+
+			"goldenstate": more["goldenstate"],
+			"sqlite":      more["sqlite"],
 		},
 	})
 }

@@ -49,6 +49,7 @@ type candidate struct {
 	host  *inventory.Host
 	facts *host.Facts // without packages; nil: none
 	entry planner.PlanHost
+	note  string // of its identity; it stays, whatever the solver says
 	group *group // nil: not to be solved
 }
 
@@ -110,6 +111,9 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 		}
 		contact, asked := contacts[h.Name]
 		c.entry.Status, c.entry.Detail = f.Status(ids, h, c.facts, contact, asked, req.Live)
+		if c.entry.Status == planner.StatusPlanned {
+			c.note, c.entry.Detail = c.entry.Detail, ""
+		}
 		out = append(out, c)
 	}
 	return out, nil
@@ -308,6 +312,9 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		}
 	}
 	for _, c := range candidates {
+		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
+			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
+		}
 		p.Hosts = append(p.Hosts, c.entry)
 	}
 	for _, s := range sets {
