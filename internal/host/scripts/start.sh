@@ -29,7 +29,7 @@ else
 fi
 printf '%s\n' "$6" >"$w/runner.sh" || fail space "writing the runner failed"
 first /proc/sys/kernel/random/boot_id
-printf 'phase accepted\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$mode" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+printf 'protocol 1\nphase accepted\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$mode" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
 	mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 rmdir "$dir/mutex"
