@@ -216,7 +216,11 @@ func rolloutError(err error, id string) error {
 	var plan *rollout.PlanError
 	var started *rollout.PlanStartedError
 	var held *rollout.LeaseHeldError
+	var noRoom *store.FullError
 	switch {
+	case errors.As(err, &noRoom):
+		return &statusError{status: statusInterrupted, err: err,
+			hint: "nothing new starts, hosts at work go on; free space in " + noRoom.Dir + ", then: cpacman rollout resume " + id + " (or start again, where it was not recorded yet)"}
 	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrNotFound):
 		return inputError{err: err}
 	case errors.As(err, &held):

@@ -56,9 +56,13 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the state database: %w", err)
+		return nil, fmt.Errorf("open the state database: %w", full(path, err))
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 { // a copy that somebody put there; SQLite's logs get the same mode
+		err = f.Chmod(0o600)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("open the state database: %w", err)
 	}
 	db, err := connect(path, pragmas)
@@ -87,7 +91,8 @@ func connect(path, options string) (*sql.DB, error) {
 	return db, nil
 }
 
-// private refuses a state directory that others may write: they could swap plans and journals.
+// private refuses a state directory that others may write: they could swap plans and journals. One that others may only read is
+// closed to them (SEC-3).
 func private(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -95,6 +100,11 @@ func private(dir string) error {
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("state directory %s may be written by others (mode %04o); run: chmod go-w %s", dir, info.Mode().Perm(), dir)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("close the state directory to others: %w", err)
+		}
 	}
 	return nil
 }
@@ -115,6 +125,10 @@ func (s *Store) migrate(ctx context.Context, keep bool) error {
 	sort.Strings(names)
 	var have int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		var noRoom *FullError
+		if err = full(s.path, err); errors.As(err, &noRoom) {
+			return fmt.Errorf("open %s: %w", s.path, err)
+		}
 		return fmt.Errorf("open %s: %w (is it a cpacman state file?)", s.path, err)
 	}
 	if have > len(names) {
@@ -184,14 +198,14 @@ func (s *Store) backup(ctx context.Context, path string) error {
 func (s *Store) write(ctx context.Context, what string, fn func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	if err := fn(tx); err != nil {
 		tx.Rollback() //nolint:errcheck // the first error is the one to tell
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	return nil
 }
