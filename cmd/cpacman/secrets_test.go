@@ -59,17 +59,8 @@ PATH=$d:$PATH exec /bin/sh "$@"
 func newSecretSite(t *testing.T) *secretSite {
 	t.Helper()
 	s := &secretSite{t: t, dir: filepath.Join(t.TempDir(), "site"), record: t.TempDir()}
-	write := func(path, text string, mode os.FileMode) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(filepath.Join(s.record, "sudo"), fakeSudo, 0o755)
-	write(filepath.Join(s.record, "shell"), fakeShell, 0o755)
+	s.write(filepath.Join(s.record, "sudo"), fakeSudo, 0o755)
+	s.write(filepath.Join(s.record, "shell"), fakeShell, 0o755)
 	key, err := sshtest.WriteIdentity(filepath.Join(s.record, "id"))
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +74,7 @@ func newSecretSite(t *testing.T) *secretSite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(filepath.Join(s.dir, "cpacman.toml"), fmt.Sprintf(`
+	s.write(filepath.Join(s.dir, "cpacman.toml"), fmt.Sprintf(`
 [ssh]
 user = "tester"
 identity = [%q]
@@ -101,7 +92,7 @@ id = "main"
 path = "repo"
 signed = "optional"
 `, filepath.Join(s.record, "id"), known, filepath.Join(s.dir, "password")), 0o600)
-	write(filepath.Join(s.dir, "inventory/hosts.toml"), fmt.Sprintf(`
+	s.write(filepath.Join(s.dir, "inventory/hosts.toml"), fmt.Sprintf(`
 [host.web01]
 address = "127.0.0.1"
 class = "prod"
@@ -115,6 +106,25 @@ owner = "ann"
 reason = "test"
 remove = ["gone"]
 `, server.Port()), 0o600)
+	s.repo()
+	s.write(filepath.Join(s.dir, "listing"), "gone-0:1.0-1.noarch\nkept-0:1.0-1.noarch\n", 0o600)
+	s.passwordCommand("printf '%s\\n' '" + secret + "'")
+	return s
+}
+
+func (s *secretSite) write(path, text string, mode os.FileMode) {
+	s.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// repo is a repository that has what the host has, so that a removal can be planned.
+func (s *secretSite) repo() {
+	s.t.Helper()
 	primary := `<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="2">`
 	for _, name := range []string{"gone", "kept"} {
 		primary += `<package type="rpm"><name>` + name + `</name><arch>noarch</arch><version epoch="0" ver="1.0" rel="1"/>` +
@@ -122,13 +132,10 @@ remove = ["gone"]
 			`<location href="` + name + `.rpm"/><format><rpm:header-range start="1" end="2"/><rpm:provides>` +
 			`<rpm:entry name="` + name + `" flags="EQ" epoch="0" ver="1.0" rel="1"/></rpm:provides></format></package>`
 	}
-	write(filepath.Join(s.dir, "repo/repodata/primary.xml"), primary+"</metadata>", 0o600)
+	s.write(filepath.Join(s.dir, "repo/repodata/primary.xml"), primary+"</metadata>", 0o600)
 	if err := writeRepomd(filepath.Join(s.dir, "repo")); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	write(filepath.Join(s.dir, "listing"), "gone-0:1.0-1.noarch\nkept-0:1.0-1.noarch\n", 0o600)
-	s.passwordCommand("printf '%s\\n' '" + secret + "'")
-	return s
 }
 
 func (s *secretSite) passwordCommand(body string) {
@@ -205,8 +212,7 @@ func (s *secretSite) search() {
 		s.t.Fatal(err)
 	}
 	sinks := map[string][]byte{"output, logs and errors": s.out.Bytes(), "words and environment of commands": argv, "tables": s.tables()}
-	marks := map[string]string{"output, logs and errors": "web01", "words and environment of commands": "/bin/sh", "tables": "wrong_password", "files": "SQLite format 3"}
-	marks["tables"] = "incorrect password attempt"
+	marks := map[string]string{"output, logs and errors": "web01", "words and environment of commands": "/bin/sh", "tables": "incorrect password attempt", "files": "SQLite format 3"}
 	var files bytes.Buffer
 	err = filepath.WalkDir(filepath.Join(s.dir, "state"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

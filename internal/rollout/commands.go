@@ -106,10 +106,15 @@ func (r *run) takeCommands() {
 	}
 	for _, c := range cmds {
 		r.mu.Lock()
-		if c.Seq > r.ro.CommandSeq {
+		// What is to become of single hosts is decided once they were asked what became of them.
+		later := r.unasked > 0 && (c.Kind == CommandRetry || c.Kind == CommandSkip)
+		if !later && c.Seq > r.ro.CommandSeq {
 			r.take(c)
 		}
 		r.mu.Unlock()
+		if later {
+			return
+		}
 	}
 }
 

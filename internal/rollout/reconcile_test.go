@@ -298,6 +298,49 @@ func TestNewStartAfterRestore(t *testing.T) {
 	})
 }
 
+// TestRestoredCommandsWait: a skip that was given before the hosts were asked is carried out after it.
+func TestRestoredCommandsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.hosts("canary", 2, plain)
+		r.build()
+		s := newSnapshot(r.req, r.cfg.Owner, time.Now())
+		if err := r.j.Create(context.Background(), s, true); err != nil {
+			t.Fatal(err)
+		}
+		r.restore(s)
+		r.j.command(Command{Kind: CommandSkip, Host: "canary01"})
+		r.mustResume(ExitDone)
+		r.is(map[string]State{"canary00": StateOK, "canary01": StateSkipped})
+	})
+}
+
+// TestRestoredFleet: many more hosts than connections are asked, and no more of them at once than those.
+func TestRestoredFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.hosts("broad", 500, plain)
+		r.s.Levels[1].Waves = amounts(t, "100%")
+		r.build()
+		s := newSnapshot(r.req, r.cfg.Owner, time.Now())
+		s.Rollout.State, s.Rollout.QuorumMet = RolloutRunning, true
+		if err := r.j.Create(context.Background(), s, true); err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < 500; i += 2 {
+			h := s.Hosts[i].Host
+			r.w.hosts[h].tx[TxID("r1", h, 1)] = &fakeTx{ends: time.Now().Add(time.Minute)}
+		}
+		r.restore(s)
+		r.mustResume(ExitDone)
+		for name, h := range r.w.hosts {
+			if len(h.tx) != 1 {
+				t.Errorf("%s had %d transactions", name, len(h.tx))
+			}
+		}
+	})
+}
+
 func TestAttemptOf(t *testing.T) {
 	for id, want := range map[string]int{
 		"r1/web01/1": 1, "r1/web01/12": 12, "r1/web01/0": 0, "r1/web01/01": 0, "r1/web01/-1": 0, "r1/web01/": 0, "r1/web01": 0,

@@ -383,6 +383,29 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("where only a log is left, it is put aside", func(t *testing.T) {
+		dir, file, s := site(t)
+		if err := s.PutFacts(ctx, sample("later", "d", 1)); err != nil {
+			t.Fatal(err)
+		}
+		log, err := os.ReadFile(s.path + "-wal")
+		if err != nil || len(log) == 0 {
+			t.Fatal("there is no log", err)
+		}
+		s.Close()
+		os.Remove(s.path)
+		os.WriteFile(s.path+"-wal", log, 0o600)
+		if _, err := Restore(ctx, dir, file, RestoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(ctx, dir); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.Facts(ctx, "later"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("the stray log was taken for the new database's: %v", err)
+		}
+	})
 	t.Run("into an empty directory", func(t *testing.T) {
 		_, file, s := site(t)
 		s.Close()

@@ -77,7 +77,7 @@ func Restore(ctx context.Context, dir, file string, opt RestoreOptions) (Restore
 	if err := out.prepare(ctx, tmp, file, now()); err != nil {
 		return out, err
 	}
-	there := true
+	aside, there := path+".before-restore-"+now().UTC().Format("20060102-150405"), true
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		there = false
 	}
@@ -91,9 +91,9 @@ func Restore(ctx context.Context, dir, file string, opt RestoreOptions) (Restore
 		if err := retire(ctx, path, opt, now(), &out); err != nil {
 			return out, err
 		}
-		out.Kept = path + ".before-restore-" + now().UTC().Format("20060102-150405")
+		out.Kept = aside
 	}
-	return out, swap(tmp, path, out.Kept)
+	return out, swap(tmp, path, aside, there)
 }
 
 // copyBackup copies the file into the state directory and compares it with its manifest. The name is "" when no copy was made.
@@ -415,22 +415,23 @@ func liveLease(ctx context.Context, q interface {
 	return nil
 }
 
-// swap gives the new database the name of the old, which is kept. At no moment is there none of that name.
-func swap(tmp, path, kept string) error {
+// swap gives the new database the name of the old, which is kept aside where it is there. At no moment is there none of that name.
+func swap(tmp, path, aside string, there bool) error {
 	fail := func(err error) error { return fmt.Errorf("replace %s: %w", path, err) }
-	if kept != "" {
-		if err := os.Link(path, kept); err != nil {
+	if there {
+		if err := os.Link(path, aside); err != nil {
 			return fail(err)
 		}
-		// The log of the old database must not stand beside the new one. It is there only where retire could not fold it in.
-		for _, suffix := range [...]string{"-wal", "-journal"} {
-			if err := os.Rename(path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fail(err)
-			}
-		}
-		if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	}
+	// The log of the old database must not stand beside the new one, which would take it for its own. It is there only where retire
+	// could not fold it in, or where somebody removed the database and left the log.
+	for _, suffix := range [...]string{"-wal", "-journal"} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fail(err)
 		}
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fail(err)
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		return fail(err)
