@@ -391,21 +391,6 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 	return TxStatus{Phase: TxDone}, nil
 }
 
-func (f *fakeWorker) Known(ctx context.Context) ([]int, error) {
-	unlock, err := f.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	var out []int
-	for id := range f.h.tx {
-		if n, ok := AttemptOf(id, f.job.Rollout, f.job.Host); ok {
-			out = append(out, n)
-		}
-	}
-	return out, nil
-}
-
 func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 	unlock, err := f.lock(ctx)
 	if err != nil {

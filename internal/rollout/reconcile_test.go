@@ -12,6 +12,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Known implements Transactor.
+func (f *fakeWorker) Known(ctx context.Context) ([]int, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var out []int
+	for id := range f.h.tx {
+		if n, ok := AttemptOf(id, f.job.Rollout, f.job.Host); ok {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
 // backingUp is a journal that makes a backup after one of its writes.
 type backingUp struct {
 	*memJournal
