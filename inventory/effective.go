@@ -114,7 +114,11 @@ func (r *resolver) identity() {
 		{"address", h.Address}, {"class", h.Class}, {"level", h.Level},
 		{"groups", list(h.Groups)}, {"clusters", list(h.Clusters)},
 		{"location", h.Location}, {"os", h.OS}, {"arch", h.Arch},
+		{"state", string(h.State)}, {"until", h.Until.String()}, {"reason", h.Reason},
 	} {
+		if p.value == "" && (p.key == "state" || p.key == "until" || p.key == "reason") {
+			continue // an active host needs no word about it
+		}
 		origin := h.Origin(p.key)
 		if p.key == "groups" {
 			origin = r.groupsOrigin()

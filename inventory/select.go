@@ -155,6 +155,11 @@ func (s *Site) SelectBy(sel Selector, extra ExtraFunc) ([]*Host, error) {
 	if len(s.Hosts) == 0 {
 		return nil, fmt.Errorf("%w: the site %q has no hosts; they stand in files under %s/", ErrEmptySelection, s.Dir, InventoryDir)
 	}
+	for _, h := range s.Retired {
+		if s.match(sel, h, extra) == yes && sel.root != nil {
+			return nil, fmt.Errorf("%w %q among %d hosts; host %q does and is retired: only inventory list shows it", ErrEmptySelection, clip(sel.String()), len(s.Hosts), h.Name)
+		}
+	}
 	if undecided > 0 {
 		return nil, fmt.Errorf("%w %q: of %d of %d hosts it is not known; collect their facts first", ErrEmptySelection, clip(sel.String()), undecided, len(s.Hosts))
 	}
@@ -240,6 +245,9 @@ func (s *Site) namesOf(key string) (names []string, kind string) {
 	switch key {
 	case "host":
 		for _, h := range s.Hosts {
+			names = append(names, h.Name)
+		}
+		for _, h := range s.Retired {
 			names = append(names, h.Name)
 		}
 	case "class":

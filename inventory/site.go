@@ -22,7 +22,8 @@ type Site struct {
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
-	Hosts     []*Host // sorted by name
+	Hosts     []*Host // sorted by name, without those that are retired
+	Retired   []*Host // sorted by name; Host finds them too
 
 	state   string // as written
 	top     Source // of cpacman.toml
@@ -216,6 +217,9 @@ type Host struct {
 	Exclude  []string          `toml:"exclude"`
 	Meta     map[string]string `toml:"meta"`
 	SSH      *SSHOverride      `toml:"ssh"`
+	State    HostState         `toml:"state"` // "" is active
+	Until    Expiry            `toml:"until"` // end of a maintenance
+	Reason   string            `toml:"reason"`
 
 	distance []int // of Groups: 1 for those it names; see nesting.go
 }

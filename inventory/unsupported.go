@@ -18,7 +18,6 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "window.NAME", Key: "zone", Type: "string", Doc: "time zone"},
 		{Table: "group.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
 		{Table: "host.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
-		{Table: "host.NAME", Key: "state", Type: "string", Doc: "new, active, maintenance or retired"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {
 		for _, k := range rows[2:4] {
@@ -39,6 +38,10 @@ func unsupportedKeys() []KeyDoc {
 // or "".
 func unsupportedValue(table, key string, v any) string {
 	switch table + " " + key {
+	case "host.NAME state":
+		if v == "new" {
+			return `state = "new" (enrolment)`
+		}
 	case "[class] approve", "[level] approve":
 		if n, ok := v.(int64); ok && n > 1 {
 			return fmt.Sprintf("approve = %d (approval by several people)", n)

@@ -30,6 +30,7 @@ func (ld *loading) finish() {
 	ld.mergeMeta()
 	ld.repoSelectors()
 	ld.hookSelectors()
+	ld.retire()
 	ld.policySelectors()
 }
 

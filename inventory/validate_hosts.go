@@ -56,6 +56,7 @@ func (ld *loading) checkHost(h *Host) {
 	}
 	ld.globs(&h.Source, "exclude", h.Exclude)
 	ld.checkFree(&h.Source, h.Meta)
+	ld.checkState(h)
 	if h.SSH != nil {
 		ld.checkSSH(&h.SSH.SSH, "host."+clip(h.Name)+".ssh", true)
 	}

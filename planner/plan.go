@@ -174,6 +174,9 @@ const (
 	StatusNoHeaders   HostStatus = "no_headers"  // dependencies of installed packages are not known
 	StatusPolicy      HostStatus = "policy"      // policies of equal priority disagree about it (INV-4)
 	StatusNoTarget    HostStatus = "no_target"   // a plan that goes back, and nothing to go back to is known
+	StatusMaintenance HostStatus = "maintenance" // by the inventory: in no plan, no rollout and no quorum (INV-9)
+	StatusRetired     HostStatus = "retired"     // since the plan was made
+	StatusDuplicate   HostStatus = "duplicate"   // its machine-id is that of another host of the inventory
 	StatusUnsolved    HostStatus = "unsolved"    // the checker refused the result: a defect, reported as such
 )
 

@@ -92,6 +92,7 @@ type execution struct {
 	mu       sync.Mutex    // guards the rest
 	sent     bool          // the password was sent
 	askedErr error         // SudoPassword failed
+	secret   []byte        // the password that was sent; never changed, and never told
 }
 
 // prepare turns a Command into the line to send.
@@ -301,12 +302,15 @@ func (e *execution) neverBegan(exit exitInfo) error {
 	said := strings.ReplaceAll(e.err.noise.String(), e.marks.right+e.marks.left, "")
 	if e.sudo != SudoNever {
 		e.mu.Lock()
-		sent, askedErr := e.sent, e.askedErr
+		sent, askedErr, secret := e.sent, e.askedErr, e.secret
 		e.mu.Unlock()
 		if askedErr != nil {
 			return e.conn.fail(context.Background(), "sudo", KindSudo, &SudoError{Reason: SudoNoAnswer, Err: askedErr})
 		}
 		se := classifySudo(exit.status, said, sent)
+		if len(secret) > 0 { // SEC-3: a host that repeats the password does not get it into logs and journals
+			se.Text = classifySudo(exit.status, strings.ReplaceAll(said, string(secret), "[password]"), sent).Text
+		}
 		if se.Reason == SudoWrongPassword {
 			e.gate.refuse()
 		}
@@ -349,7 +353,7 @@ func (e *execution) sendPassword(ctx context.Context, ch *channel) {
 		err = errors.New("the password contains a line end or NUL")
 	}
 	e.mu.Lock()
-	e.askedErr, e.sent = err, err == nil
+	e.askedErr, e.sent, e.secret = err, err == nil, pw
 	e.mu.Unlock()
 	if err != nil {
 		return

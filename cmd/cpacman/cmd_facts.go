@@ -75,8 +75,9 @@ func (s *session) collectFacts() error {
 	}
 	failed, unreachable := 0, 0
 	for _, r := range results {
+		_, away := r.Host.Maintenance(s.now())
 		switch {
-		case r.Err == nil:
+		case r.Err == nil, away: // a host in maintenance may be anything
 		case fleet.ErrorKind(r.Err) == "unreachable":
 			unreachable++
 		default:
@@ -85,6 +86,9 @@ func (s *session) collectFacts() error {
 	}
 	s.facts = nil
 	if err := s.printFacts(hosts, true); err != nil {
+		return err
+	}
+	if err := s.twins(); err != nil {
 		return err
 	}
 	switch {
@@ -102,7 +106,10 @@ func (s *session) showStoredFacts() error {
 	if err != nil {
 		return err
 	}
-	return s.printFacts(hosts, false)
+	if err := s.printFacts(hosts, false); err != nil {
+		return err
+	}
+	return s.twins()
 }
 
 // factsRow is one host of the JSON output.
@@ -123,13 +130,17 @@ func (s *session) printFacts(hosts []*inventory.Host, live bool) error {
 	if err != nil {
 		return err
 	}
+	ids, err := s.fleet.Identities(s.ctx)
+	if err != nil {
+		return err
+	}
 	whole := s.c.String("output") == "json"
 	d := data{columns: []string{"host", "state", "age", "os", "arch", "kernel", "packages", "failed_units", "reboot", "lock", "detail"}}
 	list := make([]factsRow, 0, len(hosts))
 	for _, h := range hosts {
 		contact, asked := contacts[h.Name]
 		f := stored[h.Name]
-		status, detail := s.fleet.FactsStatus(h, f, contact, asked, live || asked && !contact.OK)
+		status, detail := s.fleet.Status(ids, h, f, contact, asked, live || asked && !contact.OK)
 		if status == planner.StatusPlanned {
 			status = "ok"
 		}

@@ -73,7 +73,7 @@ func (e *env) inventoryList(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
-	hosts, _, err := s.selected(c.Args().Slice(), false)
+	hosts, err := s.listed(c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -88,12 +88,16 @@ func (e *env) inventoryList(c *cli.Context) error {
 		OS       string            `json:"os"`
 		Arch     string            `json:"arch"`
 		Meta     map[string]string `json:"meta"`
+		State    string            `json:"state"`
+		Until    string            `json:"until"`
+		Reason   string            `json:"reason"`
 	}
 	list := make([]row, 0, len(hosts))
-	d := data{columns: []string{"host", "address", "class", "level", "groups", "clusters", "location", "os", "arch"}}
+	d := data{columns: []string{"host", "address", "class", "level", "groups", "clusters", "location", "os", "arch", "state"}}
 	for _, h := range hosts {
-		list = append(list, row{h.Name, h.Address, h.Class, h.Level, notNil(h.Groups), notNil(h.Clusters), h.Location, h.OS, h.Arch, h.Meta})
-		d.rows = append(d.rows, []string{h.Name, h.Address, h.Class, h.Level, strings.Join(h.Groups, ","), strings.Join(h.Clusters, ","), h.Location, h.OS, h.Arch})
+		state := h.StateAt(s.now())
+		list = append(list, row{h.Name, h.Address, h.Class, h.Level, notNil(h.Groups), notNil(h.Clusters), h.Location, h.OS, h.Arch, h.Meta, string(state), h.Until.String(), h.Reason})
+		d.rows = append(d.rows, []string{h.Name, h.Address, h.Class, h.Level, strings.Join(h.Groups, ","), strings.Join(h.Clusters, ","), h.Location, h.OS, h.Arch, string(state)})
 	}
 	d.value = list
 	return s.emit(c, d)
@@ -135,6 +139,11 @@ func (e *env) inventoryShow(c *cli.Context) error {
 		origin = "inventory and stored facts"
 	}
 	settings = append(settings, inventory.Setting{Key: "view", Value: strings.Join(ids, ", "), Origin: origin})
+	identity, err := s.identitySettings(h)
+	if err != nil {
+		return err
+	}
+	settings = append(settings, identity...)
 	d := data{columns: []string{"setting", "value", "from"}, value: settings}
 	for _, one := range settings {
 		d.rows = append(d.rows, []string{one.Key, one.Value, one.Origin})
@@ -162,7 +171,7 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	problems := append(inventory.Problems(site.Check()), site.CheckPolicies(nil, e.now())...)
+	problems := append(inventory.Problems(site.Check()), append(site.CheckPolicies(nil, e.now()), site.CheckStates(e.now())...)...)
 	d := data{columns: []string{"severity", "file", "line", "message", "hint"}, value: notNil(problems)}
 	for _, p := range problems {
 		line := ""

@@ -15,6 +15,7 @@ func commands(e *env) []*cli.Command {
 		auditCommand(e),
 		healthCommand(e),
 		cleanCommand(e),
+		stateCommand(e),
 		evrCommand(e),
 		versionCommand(e),
 		completionCommand(e),

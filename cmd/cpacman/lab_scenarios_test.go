@@ -46,6 +46,9 @@ func TestLabScenarios(t *testing.T) {
 		{"Scriptlets", 3, scenarioScriptlets},
 		{"StagedBytes", 1, scenarioStagedBytes},
 		{"Approval", 2, scenarioApproval},
+		{"Restore", 3, scenarioRestore},
+		{"ForgottenRollout", 2, scenarioForgottenRollout},
+		{"Maintenance", 2, scenarioMaintenance},
 	}
 	total := 0
 	for _, s := range list {

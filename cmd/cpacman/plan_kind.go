@@ -68,7 +68,7 @@ func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 		r.Request.Type = planner.TypeDowngrade
 	case "--undo":
 		r.Request.Type = planner.TypeRollback
-		r.Targets, err = s.undo(c.String("undo"))
+		r.Targets, r.Void, err = s.undo(c.String("undo"))
 	case "--like":
 		r.Request.Type = planner.TypeLock
 		r.Request.Target, err = s.like(c.String("like"))
@@ -80,15 +80,15 @@ func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 }
 
 // undo finds what the hosts had before a rollout.
-func (s *session) undo(id string) (map[string][]rpm.NEVRA, error) {
+func (s *session) undo(id string) (map[string][]rpm.NEVRA, map[string]string, error) {
 	targets, err := s.fleet.TargetsBefore(s.ctx, id)
 	if err != nil {
-		return nil, rolloutError(err, id)
+		return nil, nil, rolloutError(err, id)
 	}
-	if len(targets) == 0 {
-		return nil, inputf("rollout %s began no transaction: there is nothing to undo", id)
+	if len(targets.Sets)+len(targets.Void) == 0 {
+		return nil, nil, inputf("rollout %s began no transaction: there is nothing to undo", id)
 	}
-	return targets, nil
+	return targets.Sets, targets.Void, nil
 }
 
 // like finds what a host has.

@@ -113,6 +113,7 @@ func (s *session) schedule(p *planner.Plan, noBack []string) (rollout.Schedule, 
 		return rollout.Schedule{}, inputError{err: err}
 	}
 	settings.NoBack = noBack
+	settings.Left = s.fleet.LeftOut()
 	schedule, err := rollout.Resolve(p, settings)
 	if err != nil {
 		return schedule, inputError{err: err}
@@ -225,7 +226,11 @@ func rolloutError(err error, id string) error {
 	var plan *rollout.PlanError
 	var started *rollout.PlanStartedError
 	var held *rollout.LeaseHeldError
+	var noRoom *store.FullError
 	switch {
+	case errors.As(err, &noRoom):
+		return &statusError{status: statusInterrupted, err: err,
+			hint: "nothing new starts, hosts at work go on; free space in " + noRoom.Dir + ", then: cpacman rollout resume " + id + " (or start again, where it was not recorded yet)"}
 	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrNotFound):
 		return inputError{err: err}
 	case errors.As(err, &held):

@@ -31,7 +31,7 @@ func (e *env) rolloutList(c *cli.Context) error {
 		if lease.Live(s.now()) {
 			engine = fmt.Sprintf("%s:%d", lease.Owner.Host, lease.Owner.PID)
 		}
-		d.rows = append(d.rows, []string{r.ID, string(r.State), shortDigest(r.PlanID), r.User, r.CreatedAt.Local().Format("2006-01-02 15:04"),
+		d.rows = append(d.rows, []string{r.ID, rolloutWord(r), shortDigest(r.PlanID), r.User, r.CreatedAt.Local().Format("2006-01-02 15:04"),
 			strconv.FormatBool(r.DryRun), engine, r.Reason})
 	}
 	return s.emit(c, d)
@@ -85,7 +85,7 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 // statusHead says where the rollout stands.
 func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 	r := snap.Rollout
-	s.say("rollout %s: %s, plan %.12s, started by %s at %s", r.ID, r.State, r.PlanID, r.User, r.CreatedAt.Local().Format("2006-01-02 15:04:05"))
+	s.say("rollout %s: %s, plan %.12s, started by %s at %s", r.ID, rolloutWord(r), r.PlanID, r.User, r.CreatedAt.Local().Format("2006-01-02 15:04:05"))
 	if engine != nil {
 		s.say("engine: %s on %s, process %d", engine.User, engine.Host, engine.PID)
 	} else if r.State == rollout.RolloutRunning || r.State == rollout.RolloutCreated {
@@ -96,7 +96,8 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 		count := map[rollout.State]int{}
 		for _, h := range snap.Hosts {
 			if h.Wave == w.Index {
-				count[h.State]++
+				shown, _ := h.Shown(r)
+				count[shown]++
 			}
 		}
 		line := fmt.Sprintf("wave %d (class %s, level %s): %s: %s", w.Index+1, l.Class, l.Level, w.State, stateCounts(count))
@@ -117,7 +118,8 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 	d := data{columns: []string{"host", "wave", "state", "since", "attempt", "flags", "reason", "checks"}}
 	for _, h := range snap.Hosts {
-		quiet := h.State == rollout.StateOK || h.State == rollout.StateNoop || h.State == rollout.StatePending
+		state, reason := h.Shown(snap.Rollout)
+		quiet := state == rollout.StateOK || state == rollout.StateNoop || state == rollout.StatePending
 		if quiet && len(h.Flags) == 0 && !all {
 			continue
 		}
@@ -125,11 +127,11 @@ func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 		for i, f := range h.Flags {
 			flags[i] = string(f)
 		}
-		why := h.Reason.Text
+		why := reason.Text
 		if why == "" {
 			why = h.Remark
 		}
-		d.rows = append(d.rows, []string{h.Host, strconv.Itoa(h.Wave + 1), string(h.State), age(now.Sub(h.Updated)), strconv.Itoa(h.Attempt),
+		d.rows = append(d.rows, []string{h.Host, strconv.Itoa(h.Wave + 1), string(state), age(now.Sub(h.Updated)), strconv.Itoa(h.Attempt),
 			strings.Join(flags, " "), why, checkWords(h.Checks)})
 	}
 	if len(d.rows) == 0 {
@@ -152,6 +154,12 @@ func checkWords(checks []rollout.CheckResult) string {
 // statusNext ends with what a person can do.
 func (s *session) statusNext(snap rollout.Snapshot, engine *rollout.Owner) {
 	id := snap.Rollout.ID
+	if snap.Rollout.Unreconciled {
+		if engine == nil {
+			s.say("the journal was restored from a backup; next: cpacman rollout resume %s asks every host that is not at an end, before anything is done", id)
+		}
+		return
+	}
 	switch snap.Rollout.State {
 	case rollout.RolloutWaiting:
 		s.say("waits for approval of %s; next: cpacman rollout approve %s", snap.Rollout.WaitingFor, id)

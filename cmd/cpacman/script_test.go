@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -21,6 +22,11 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the command line end to end: the scripts are its specification.
 func TestScript(t *testing.T) {
+	top, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := stateCommands(top)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
@@ -36,6 +42,9 @@ func TestScript(t *testing.T) {
 			"status": cmdStatus,
 			"repomd": cmdRepomd,
 			"tight":  cmdTight,
+
+			"goldenstate": more["goldenstate"],
+			"sqlite":      more["sqlite"],
 		},
 	})
 }
@@ -63,20 +72,26 @@ func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 // cmdRepomd writes the repomd.xml of the primary.xml and updateinfo.xml that a script wrote: repomd DIR…
 func cmdRepomd(ts *testscript.TestScript, neg bool, args []string) {
 	for _, dir := range args {
-		text := `<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>`
-		for _, kind := range []string{"primary", "updateinfo", "filelists"} {
-			path := ts.MkAbs(dir + "/repodata/" + kind + ".xml")
-			b, err := os.ReadFile(path)
-			if errors.Is(err, os.ErrNotExist) {
-				continue
-			}
-			ts.Check(err)
-			sum := sha256.Sum256(b)
-			text += fmt.Sprintf(`<data type="%s"><checksum type="sha256">%x</checksum><open-checksum type="sha256">%x</open-checksum>`+
-				`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size></data>`, kind, sum, sum, kind, len(b), len(b))
-		}
-		ts.Check(os.WriteFile(ts.MkAbs(dir+"/repodata/repomd.xml"), []byte(text+"</repomd>\n"), 0o600))
+		ts.Check(writeRepomd(ts.MkAbs(dir)))
 	}
+}
+
+// writeRepomd writes the repomd.xml of a directory's metadata.
+func writeRepomd(dir string) error {
+	text := `<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>`
+	for _, kind := range []string{"primary", "updateinfo", "filelists"} {
+		b, err := os.ReadFile(filepath.Join(dir, "repodata", kind+".xml"))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(b)
+		text += fmt.Sprintf(`<data type="%s"><checksum type="sha256">%x</checksum><open-checksum type="sha256">%x</open-checksum>`+
+			`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size></data>`, kind, sum, sum, kind, len(b), len(b))
+	}
+	return os.WriteFile(filepath.Join(dir, "repodata", "repomd.xml"), []byte(text+"</repomd>\n"), 0o600)
 }
 
 // cmdTight takes the write permission of others off files that the script's archive made: tight DIR…

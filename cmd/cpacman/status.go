@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"cpacman/internal/store"
 	"cpacman/transport"
 )
 
@@ -87,7 +88,11 @@ func exitStatus(err error) int {
 func printError(w io.Writer, err error) {
 	fmt.Fprintf(w, "cpacman: %s\n", transport.Sanitize(err.Error()))
 	var hinter interface{ Hint() string }
-	if errors.As(err, &hinter) && hinter.Hint() != "" {
+	var noRoom *store.FullError
+	switch {
+	case errors.As(err, &hinter) && hinter.Hint() != "":
 		fmt.Fprintf(w, "hint: %s\n", transport.Sanitize(hinter.Hint()))
+	case errors.As(err, &noRoom):
+		fmt.Fprintf(w, "hint: nothing was started; free space in %s, then try again\n", transport.Sanitize(noRoom.Dir))
 	}
 }

@@ -284,6 +284,9 @@ func (d *Deployment) Unavailable(ctx context.Context, name string) (string, erro
 	if h == nil {
 		return "not in the inventory", nil
 	}
+	if why, ok := h.Maintenance(d.fleet.now()); ok {
+		return why, nil
+	}
 	conn, err := d.fleet.Dial(ctx, h)
 	if err != nil {
 		return "cannot be reached: " + err.Error(), nil

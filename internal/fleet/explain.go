@@ -66,6 +66,7 @@ func (f *Fleet) NewInputs(ctx context.Context, repos *Repos) (*Inputs, error) {
 func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*Input, error) {
 	f, facts := i.fleet, i.facts[h.Name]
 	contact, asked := i.contacts[h.Name]
+	// A host in maintenance is in no plan and stays in reports, so its facts are all that counts here.
 	if status, detail := f.FactsStatus(h, facts, contact, asked, current); status != planner.StatusPlanned {
 		return nil, &CannotPlan{h.Name, status, detail}
 	}

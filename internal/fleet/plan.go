@@ -27,7 +27,9 @@ type PlanRequest struct {
 	Request  planner.Request
 	// Targets are what each host is to go back to, for TypeRollback; for other types Request.Target holds for all of them.
 	Targets map[string][]rpm.NEVRA
-	Expiry  time.Duration // 0: the planner's default
+	// Void says of hosts without a target why what is recorded does not serve.
+	Void   map[string]string
+	Expiry time.Duration // 0: the planner's default
 	// Facts are the stored facts of all hosts where the caller has read them; nil: they are read.
 	Facts map[string]*host.Facts
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
@@ -47,6 +49,7 @@ type candidate struct {
 	host  *inventory.Host
 	facts *host.Facts // without packages; nil: none
 	entry planner.PlanHost
+	note  string // of its identity; it stays, whatever the solver says
 	group *group // nil: not to be solved
 }
 
@@ -95,6 +98,10 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	if err != nil {
 		return nil, err
 	}
+	ids, err := f.Identities(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*candidate, 0, len(req.Hosts))
 	for _, h := range req.Hosts {
 		c := &candidate{host: h, facts: facts[h.Name]}
@@ -103,7 +110,10 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
 		}
 		contact, asked := contacts[h.Name]
-		c.entry.Status, c.entry.Detail = f.FactsStatus(h, c.facts, contact, asked, req.Live)
+		c.entry.Status, c.entry.Detail = f.Status(ids, h, c.facts, contact, asked, req.Live)
+		if c.entry.Status == planner.StatusPlanned {
+			c.note, c.entry.Detail = c.entry.Detail, ""
+		}
 		out = append(out, c)
 	}
 	return out, nil
@@ -210,6 +220,9 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 		request, ok := f.requestFor(c.host, req)
 		if !ok {
 			c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
+			if why := req.Void[c.host.Name]; why != "" {
+				c.entry.Detail = why
+			}
 			continue
 		}
 		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), request)
@@ -306,6 +319,9 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		}
 	}
 	for _, c := range candidates {
+		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
+			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
+		}
 		p.Hosts = append(p.Hosts, c.entry)
 	}
 	for _, s := range sets {

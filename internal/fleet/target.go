@@ -15,24 +15,42 @@ import (
 	"cpacman/internal/store"
 )
 
+// Targets are what hosts had before a rollout, by the names they have now.
+type Targets struct {
+	Sets map[string][]rpm.NEVRA
+	Void map[string]string // hosts whose record does not serve, with the reason: another machine has their name now (INV-9)
+}
+
 // TargetsBefore gives what each host had before a rollout changed it (PLAN-12): the record that was written ahead of its first
-// transaction. Hosts that the rollout did not start on are left out.
-func (f *Fleet) TargetsBefore(ctx context.Context, id string) (map[string][]rpm.NEVRA, error) {
+// transaction. Hosts that the rollout did not start on are left out. The record belongs to the machine: a renamed host has it under
+// its new name, and for a rebuilt one it is void.
+func (f *Fleet) TargetsBefore(ctx context.Context, id string) (Targets, error) {
+	out := Targets{Sets: map[string][]rpm.NEVRA{}, Void: map[string]string{}}
 	snap, err := f.Store.Load(ctx, id)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	out := map[string][]rpm.NEVRA{}
+	ids, err := f.Identities(ctx)
+	if err != nil {
+		return out, err
+	}
 	for _, rec := range snap.Hosts {
-		for attempt := 1; attempt <= rec.Attempt && out[rec.Host] == nil; attempt++ {
+		for attempt := 1; attempt <= rec.Attempt; attempt++ {
 			before, err := f.Store.Before(ctx, rollout.TxID(id, rec.Host, attempt))
 			if errors.Is(err, store.ErrNotFound) {
 				continue // that attempt did not get to its transaction
 			}
 			if err != nil {
-				return nil, err
+				return out, err
 			}
-			out[rec.Host] = nevras(before.Packages)
+			name, void := ids.holder(f.Site, rec.Host, before.MachineID)
+			if void != "" {
+				out.Void[rec.Host] = void
+			}
+			if name != "" {
+				out.Sets[name] = nevras(before.Packages)
+			}
+			break
 		}
 	}
 	return out, nil

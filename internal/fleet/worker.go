@@ -11,7 +11,6 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/rollout"
-	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/transport"
 )
@@ -99,6 +98,9 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	var out []rollout.Reason
 	add := func(code rollout.ReasonCode, format string, args ...any) {
 		out = append(out, rollout.Reason{Code: code, Text: fmt.Sprintf(format, args...)})
+	}
+	if left, ok := w.d.fleet.leftOut(w.host); ok {
+		add(rollout.ReasonMaintenance, "%s", left.Detail)
 	}
 	if len(p.MissingKeys) > 0 {
 		add(rollout.ReasonKeyMissing, "the host's rpm does not have the signing key %s: import it there (rpm --import), or set host_signatures = \"digest\" for class %s",
@@ -332,7 +334,7 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 		return rollout.Verification{Outcome: rollout.VerifyBack}, err
 	}
 	erased := st.Mode == "erase" && (st.Phase == host.Done || st.Phase == host.Verified)
-	v, err := w.verify(ctx, erased)
+	v, err := w.verify(ctx, st, erased)
 	if err != nil {
 		return rollout.Verification{}, err
 	}
@@ -345,18 +347,18 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 }
 
 // verify compares the installed set with what the record of the start says it must be now.
-func (w *worker) verify(ctx context.Context, erased bool) (host.Verification, error) {
-	before, err := w.d.fleet.Store.Before(ctx, w.job.TxID)
-	if errors.Is(err, store.ErrNotFound) {
-		return host.Verification{}, rollout.Failed(rollout.ReasonForgotten, "the record of what the host had before is not in the state database")
-	}
+func (w *worker) verify(ctx context.Context, st host.Status, erased bool) (host.Verification, error) {
+	before, recorded, err := w.beforeTx(ctx, st)
 	if err != nil {
-		return host.Verification{}, rollout.Failed(rollout.ReasonInternal, err.Error())
+		return host.Verification{}, err
 	}
 	facts := &host.Facts{Host: w.host.Name, Packages: before.Packages, InstalledDigest: before.Digest}
 	v, err := w.s.Verify(ctx, w.tx, facts, before.Unmet, erased)
 	if err != nil {
 		return v, stepError(err, rollout.ReasonTransaction)
+	}
+	if !recorded {
+		v.NewUnmet = nil // nothing tells which of them are new
 	}
 	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
 		return v, rollout.Failed(rollout.ReasonInternal, err.Error())
@@ -446,7 +448,7 @@ func (w *worker) Erase(ctx context.Context) error {
 
 // eraseVerdict judges step (c) by what is installed.
 func (w *worker) eraseVerdict(ctx context.Context, st host.Status) error {
-	v, err := w.verify(ctx, true)
+	v, err := w.verify(ctx, st, true)
 	if err != nil {
 		return err
 	}

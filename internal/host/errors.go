@@ -28,6 +28,8 @@ var (
 	ErrUnsafe = errors.New("directory on the host is not safe")
 	// ErrNoSpace: a file system on the host is full. A *SpaceError is one too.
 	ErrNoSpace = errors.New("no space on the host")
+	// ErrVersion: a cpacman of another runner protocol wrote what is in the host's ledger (OPS-2).
+	ErrVersion = errors.New("the host's ledger is of another runner protocol")
 	// ErrUnknownTransaction: the ledger does not have the id.
 	ErrUnknownTransaction = errors.New("transaction is not in the host's ledger")
 )
@@ -102,6 +104,8 @@ func (e *RemoteError) Unwrap() error {
 		return ErrNoSpace
 	case "unsafe":
 		return ErrUnsafe
+	case "version":
+		return ErrVersion
 	case "unknown":
 		return ErrUnknownTransaction
 	}

@@ -77,6 +77,7 @@ type Status struct {
 	Began      time.Time      // first rpm call, by the host's clock; zero before
 	Changed    time.Time      // when Phase was set, by the host's clock
 	HostNow    time.Time
+	Before     string  // InstalledDigest of the set that the transaction was to begin from; "" when its order did not say
 	Percent    float64 // of packages done, while running
 	LockHolder string  // "PID COMMAND" while waiting and when refused for it
 	RunnerLost bool    // the runner is gone but its rpm still works: Phase is Running
@@ -168,6 +169,9 @@ func readStatus(id string, a *answer) Status {
 		default:
 			st.Phase = Interrupted
 		}
+	}
+	if w := strings.Fields(a.get("expect")); len(w) == 2 && isDigest(w[1]) {
+		st.Before = w[1]
 	}
 	n, _ := strconv.ParseFloat(a.get("ended"), 64)
 	if total, err := strconv.ParseFloat(a.get("elements"), 64); err == nil && total > 0 {

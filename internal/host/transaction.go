@@ -125,6 +125,9 @@ func label(n rpm.NEVRA) string {
 	return s
 }
 
+// LedgerID is an id, or the beginning of one, as the host's ledger spells it.
+func LedgerID(id string) string { return hostID(id) }
+
 // hostID is the id as a directory's name: '/' and ':' are not for directories and units.
 func hostID(id string) string { return strings.NewReplacer("/", "_", ":", "-").Replace(id) }
 

@@ -23,9 +23,10 @@ func (r *run) wouldTrip(rec HostRecord) *StopReason {
 }
 
 // tripped tells which budget is exceeded, from the worst class and the smallest scope up. At a gate every integer counts
-// whatever the sample. A dry run has no budgets: it is to see every host. Called with mu held.
+// whatever the sample. A dry run has no budgets: it is to see every host. While a restored rollout is reconciled nothing starts
+// anyway, and what the journal has of a host may be about to be corrected. Called with mu held.
 func (r *run) tripped(wave int, gate bool) *StopReason {
-	if r.dryRun {
+	if r.dryRun || r.unasked > 0 {
 		return nil
 	}
 	w, t := r.sched.Waves[wave], r.tally

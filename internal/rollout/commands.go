@@ -13,6 +13,10 @@ func (r *run) resume(user string) {
 	if !r.release(user, 0) {
 		return
 	}
+	if r.ro.Unreconciled {
+		r.reconcile()
+		return
+	}
 	for _, h := range sortedKeys(r.hosts) {
 		if atWork(r.m.info[r.hosts[h].State]) {
 			r.put(h, (*hostRun).reattach)
@@ -110,10 +114,15 @@ func (r *run) takeCommands() {
 	}
 	for _, c := range cmds {
 		r.mu.Lock()
-		if c.Seq > r.ro.CommandSeq {
+		// What is to become of single hosts is decided once they were asked what became of them.
+		later := r.unasked > 0 && (c.Kind == CommandRetry || c.Kind == CommandSkip)
+		if !later && c.Seq > r.ro.CommandSeq {
 			r.take(c)
 		}
 		r.mu.Unlock()
+		if later {
+			return
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func (r *run) advance() bool {
 
 // progress works on the first wave that has not passed.
 func (r *run) progress(idle func() bool, draining bool) bool {
+	if r.unasked > 0 {
+		return false // no gate opens on the word of a restored journal
+	}
 	w, ok := r.nextWave()
 	if !ok {
 		if !idle() {

@@ -22,7 +22,7 @@ type hostRun struct {
 // begin is a whole attempt.
 func (h *hostRun) begin() {
 	defer h.finish()
-	if !h.connect() || !h.preflight() {
+	if !h.connect() || !h.recall() || !h.preflight() {
 		return
 	}
 	if h.r.record(h.host).State == StateChecking {

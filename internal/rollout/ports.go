@@ -74,6 +74,8 @@ type Transactor interface {
 	Start(ctx context.Context) error
 	// Poll asks the host over this connection what became of the id. It may be called at any time, by any number of engines.
 	Poll(ctx context.Context) (TxStatus, error)
+	// Known asks the host which attempts of this rollout its ledger has for it, whatever Job.Attempt is, in any order.
+	Known(ctx context.Context) ([]int, error)
 	// Verify compares the installed set with the expected one, before or after step (c). It may be repeated.
 	Verify(ctx context.Context) (Verification, error)
 	// Erase runs step (c) and returns when it ended: removals by keep-N and remove policies, if the set has any. It does

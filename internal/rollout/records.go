@@ -52,6 +52,8 @@ const (
 	ReasonNoSwitch       ReasonCode = "no_switch"       // a dead man's switch is wanted and cannot be had
 	ReasonHook           ReasonCode = "hook"            // a before-hook failed
 	ReasonReboot         ReasonCode = "reboot"          // did not come back from its reboot
+	ReasonMaintenance    ReasonCode = "maintenance"     // the inventory has it in maintenance, or retired, by now
+	ReasonRestored       ReasonCode = "restored"        // the journal came out of a backup
 )
 
 // MaxText bounds a reason's text, a check's output and a detail, in bytes: a journal row stays small whatever a host prints.
@@ -107,6 +109,7 @@ type HostRecord struct {
 	EraseDue bool          `json:"erase_due,omitempty"` // step (c) has something to do once checks are green
 	Erasing  bool          `json:"erasing,omitempty"`   // step (c) was asked for
 	Deferred int           `json:"deferred,omitempty"`  // how often in this attempt
+	Unasked  int           `json:"unasked,omitempty"`   // after a restore, until the host was asked: the first attempt that the journal cannot vouch for
 	Remark   string        `json:"remark,omitempty"`    // what the last transaction left to know: failed scriptlets, configuration files
 	Back     bool          `json:"back,omitempty"`      // on the way back, or was
 	BackWhy  Reason        `json:"back_why,omitzero"`   // what took it back
@@ -163,11 +166,13 @@ type Rollout struct {
 	KeepStaged bool         `json:"keep_staged,omitempty"`
 	Again      bool         `json:"again,omitempty"` // the plan had been started before
 	// WithoutSwitch: started although hosts that should have a dead man's switch can have none.
-	WithoutSwitch bool   `json:"without_switch,omitempty"`
-	Reason        string `json:"reason,omitempty"`
-	User          string `json:"user"`
-	QuorumMet     bool   `json:"quorum_met,omitempty"`
-	CommandSeq    int64  `json:"command_seq"` // the last command taken
+	WithoutSwitch bool `json:"without_switch,omitempty"`
+	// Unreconciled: the journal was restored from a backup and the hosts have not been asked since (OPS-1).
+	Unreconciled bool   `json:"unreconciled,omitempty"`
+	Reason       string `json:"reason,omitempty"`
+	User         string `json:"user"`
+	QuorumMet    bool   `json:"quorum_met,omitempty"`
+	CommandSeq   int64  `json:"command_seq"` // the last command taken
 	// Hooked: the before-hooks of the rollout have run, and Owed are its after-hooks; LevelHooked and OwedLevel are the same of the
 	// level of that number, from 1.
 	Hooked      bool      `json:"hooked,omitempty"`

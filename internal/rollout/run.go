@@ -44,7 +44,8 @@ type run struct {
 	atWork     map[string]bool
 	armed      map[string]bool // hosts whose dead man's switch may be armed
 	background int             // quorum, round of checks
-	asking     int             // lost hosts that are being asked again
+	asking     int             // lost hosts that are being asked again, and 1 while a restored rollout is reconciled
+	unasked    int             // hosts that a restored rollout has still to ask
 	current    int             // the wave being worked on
 	queue      []string        // of the current wave: pending hosts in order; rebuilt when queueFor is not current
 	blocked    []string        // of the current wave: kept back by a cluster

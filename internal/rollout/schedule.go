@@ -226,6 +226,10 @@ func (r *resolver) hosts() error {
 			r.out.Excluded = append(r.out.Excluded, Excluded{h.Host, h.Status, h.Detail})
 			continue
 		}
+		if left, ok := r.s.Left[h.Host]; ok {
+			r.out.Excluded = append(r.out.Excluded, left)
+			continue
+		}
 		level, ok := levelAt[h.Level]
 		switch {
 		case !ok:

@@ -17,7 +17,8 @@ type Settings struct {
 	Hosts    map[string]HostSettings
 	Clusters map[string]ClusterSettings
 	Hooks    map[string]HookSettings
-	NoBack   []string // NEVRAs of packages of ways back that cannot be had
+	Left     map[string]Excluded // hosts that are left out whatever the plan says: in maintenance or retired since
+	NoBack   []string            // NEVRAs of packages of ways back that cannot be had
 }
 
 // HookSettings is a hook as the site defines it.

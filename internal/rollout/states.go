@@ -104,7 +104,7 @@ const (
 	OnTxUnknown     Trigger = "tx_unknown"     // the host does not know the id, and it had begun
 	OnNeverStarted  Trigger = "never_started"  // after a resume: the host does not know the id, and it had not begun
 	OnLost          Trigger = "lost"           // no answer past the limit after the start
-	OnReattach      Trigger = "reattach"       // a lost host is asked again
+	OnReattach      Trigger = "reattach"       // a lost host is asked again; after a restore: the host knows a transaction that the journal does not
 	OnVerified      Trigger = "verified"       // the installed set is the expected one
 	OnVerifyOld     Trigger = "verify_old"     // the installed set is what it was before
 	OnVerifyPartial Trigger = "verify_partial" // neither; or complete after an interruption

@@ -129,6 +129,11 @@ func Transitions() []Transition {
 		Transition{StateDeferred, OnStopped, StateHeld, ByEngine},
 		Transition{StateDeferred, OnRefused, StateHeld, ByEngine}, // a cluster at its floor
 	)
+	// After a restore the host may know a transaction that the journal does not, whatever that has.
+	for _, s := range [...]State{StatePending, StateDeferred, StateHeld, StateUnreachable, StateUnreconciled, StateTransacting, StateVerifying,
+		StateRebooting, StateConfirming, StateRollingBack, StateChecking} {
+		t = append(t, Transition{s, OnReattach, StateTransacting, ByHost})
+	}
 	for _, s := range [...]State{StatePending, StateDeferred, StateHeld, StateUnreachable} {
 		t = append(t, Transition{s, OnAborted, StateSkipped, ByOperator}, Transition{s, OnSkip, StateSkipped, ByOperator})
 	}

@@ -309,12 +309,11 @@ func (h *hostRun) erase() {
 		h.slot = true
 	}
 	err := h.persist(func(w Worker) error {
-		if !h.locked {
-			if err := w.Lock(h.ctx(), h.r.lockWait); err != nil {
-				return err
-			}
-			h.locked = true
+		// It is ours already, except after a restore: then the rollout may have given it back after the backup was made.
+		if err := w.Lock(h.ctx(), h.r.lockWait); err != nil {
+			return err
 		}
+		h.locked = true
 		return w.Erase(h.ctx())
 	})
 	switch {

@@ -41,6 +41,9 @@ func (s *Store) PutFacts(ctx context.Context, f *host.Facts) error {
 			f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, times); err != nil {
 			return err
 		}
+		if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
+			return err
+		}
 		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
 	})
 }
@@ -59,6 +62,9 @@ func (s *Store) PutUnchanged(ctx context.Context, f *host.Facts) error {
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
 			return errors.Join(ErrNotFound, err)
+		}
+		if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
+			return err
 		}
 		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
 	})

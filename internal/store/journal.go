@@ -66,27 +66,32 @@ func (s *Store) Append(ctx context.Context, id string, epoch int64, c rollout.Ch
 		if err := checkLease(ctx, tx, id, epoch); err != nil {
 			return err
 		}
-		if c.Rollout != nil {
-			body, err := json.Marshal(c.Rollout)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, "UPDATE rollouts SET state = ?, body = ? WHERE id = ?", string(c.Rollout.State), body, id); err != nil {
-				return err
-			}
-		}
-		if c.Approval != nil {
-			if err := appendRow(ctx, tx, "rollout_approvals", id, c.Approval); err != nil {
-				return err
-			}
-		}
-		for _, e := range c.Events {
-			if err := appendRow(ctx, tx, "rollout_events", id, e); err != nil {
-				return err
-			}
-		}
-		return putRecords(ctx, tx, id, c.Waves, c.Hosts)
+		return put(ctx, tx, id, c)
 	})
+}
+
+// put writes a change, whoever holds the lease.
+func put(ctx context.Context, tx *sql.Tx, id string, c rollout.Change) error {
+	if c.Rollout != nil {
+		body, err := json.Marshal(c.Rollout)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE rollouts SET state = ?, body = ? WHERE id = ?", string(c.Rollout.State), body, id); err != nil {
+			return err
+		}
+	}
+	if c.Approval != nil {
+		if err := appendRow(ctx, tx, "rollout_approvals", id, c.Approval); err != nil {
+			return err
+		}
+	}
+	for _, e := range c.Events {
+		if err := appendRow(ctx, tx, "rollout_events", id, e); err != nil {
+			return err
+		}
+	}
+	return putRecords(ctx, tx, id, c.Waves, c.Hosts)
 }
 
 // checkLease refuses the writes of an engine that lost its lease.

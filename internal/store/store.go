@@ -56,28 +56,43 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	path := filepath.Join(dir, FileName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
+		return nil, fmt.Errorf("open the state database: %w", full(path, err))
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 { // a copy that somebody put there; SQLite's logs get the same mode
+		err = f.Chmod(0o600)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("open the state database: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("open the state database: %w", err)
-	}
-	// Writers of other processes are waited for; a reader never blocks a writer in WAL mode (sqlite.org/wal.html).
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_txlock=immediate"
-	db, err := sql.Open("sqlite", dsn)
+	db, err := connect(path, pragmas)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, err
 	}
 	db.SetMaxOpenConns(4)
 	s := &Store{db: db, path: path, now: time.Now}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, true); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// private refuses a state directory that others may write: they could swap plans and journals.
+// pragmas of a database in use. Writers of other processes are waited for; a reader never blocks a writer in WAL mode
+// (sqlite.org/wal.html).
+const pragmas = "_pragma=busy_timeout(30000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=trusted_schema(0)&_txlock=immediate"
+
+// connect opens a database file; options are those of the driver.
+func connect(path, options string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+options)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// private refuses a state directory that others may write: they could swap plans and journals. One that others may only read is
+// closed to them (SEC-3).
 func private(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -85,6 +100,11 @@ func private(dir string) error {
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("state directory %s may be written by others (mode %04o); run: chmod go-w %s", dir, info.Mode().Perm(), dir)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("close the state directory to others: %w", err)
+		}
 	}
 	return nil
 }
@@ -95,8 +115,9 @@ func (s *Store) Close() error { return s.db.Close() }
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
 
-// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction.
-func (s *Store) migrate(ctx context.Context) error {
+// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction. keep
+// leaves a copy of existing data beside the file before.
+func (s *Store) migrate(ctx context.Context, keep bool) error {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return fmt.Errorf("list migrations: %w", err)
@@ -104,6 +125,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	sort.Strings(names)
 	var have int
 	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		var noRoom *FullError
+		if err = full(s.path, err); errors.As(err, &noRoom) {
+			return fmt.Errorf("open %s: %w", s.path, err)
+		}
 		return fmt.Errorf("open %s: %w (is it a cpacman state file?)", s.path, err)
 	}
 	if have > len(names) {
@@ -112,7 +137,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if have == len(names) {
 		return nil
 	}
-	if have > 0 {
+	if have > 0 && keep {
 		if err := s.backup(ctx, fmt.Sprintf("%s.before-format-%d", s.path, len(names))); err != nil {
 			return err
 		}
@@ -152,10 +177,18 @@ func (s *Store) backup(ctx context.Context, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("back up %s: %w", s.path, err)
 	}
+	// SQLite would make it readable for others until it is changed.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("back up %s: %w", s.path, err)
+	}
 	if _, err := s.db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return fmt.Errorf("back up %s to %s: %w", s.path, path, err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := syncFile(path); err != nil {
 		return fmt.Errorf("back up %s: %w", s.path, err)
 	}
 	return nil
@@ -165,14 +198,14 @@ func (s *Store) backup(ctx context.Context, path string) error {
 func (s *Store) write(ctx context.Context, what string, fn func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	if err := fn(tx); err != nil {
 		tx.Rollback() //nolint:errcheck // the first error is the one to tell
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, full(s.path, err))
 	}
 	return nil
 }

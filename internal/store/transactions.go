@@ -12,9 +12,11 @@ import (
 
 // Before is what a host had right before a transaction.
 type Before struct {
-	Digest   string
-	Packages []host.Package // without install times
-	Unmet    []string       // unmet dependencies, as rpm -Va prints them
+	Host      string
+	MachineID string // of the machine that had it: it is void for another one; "" when nothing tells
+	Digest    string
+	Packages  []host.Package // without install times
+	Unmet     []string       // unmet dependencies, as rpm -Va prints them
 }
 
 // PutBefore records what a host has before the transaction id is started. The first record of an id stays: a second start of the same
@@ -28,8 +30,8 @@ func (s *Store) PutBefore(ctx context.Context, id string, f *host.Facts, unmet [
 		if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO transactions VALUES (?,?,?,?,?) ON CONFLICT DO NOTHING",
-			id, f.Host, f.InstalledDigest, body, stamp(s.now()))
+		_, err := tx.ExecContext(ctx, `INSERT INTO transactions (id, host, digest, unmet, put_at, machine_id) VALUES (?,?,?,?,?,?)
+			ON CONFLICT DO NOTHING`, id, f.Host, f.InstalledDigest, body, stamp(s.now()), f.MachineID)
 		return err
 	})
 }
@@ -38,7 +40,8 @@ func (s *Store) PutBefore(ctx context.Context, id string, f *host.Facts, unmet [
 func (s *Store) Before(ctx context.Context, id string) (Before, error) {
 	var b Before
 	var unmet []byte
-	err := s.db.QueryRowContext(ctx, "SELECT digest, unmet FROM transactions WHERE id = ?", id).Scan(&b.Digest, &unmet)
+	err := s.db.QueryRowContext(ctx, "SELECT host, digest, unmet, "+machineOf+" FROM transactions t WHERE id = ?", id).
+		Scan(&b.Host, &b.Digest, &unmet, &b.MachineID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return b, fmt.Errorf("the state before %s: %w", id, ErrNotFound)
 	}

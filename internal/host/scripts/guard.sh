@@ -57,11 +57,14 @@ running() {
 		return
 	done
 }
+# version ENTRY NUMBER: refuses what a cpacman of another runner protocol wrote; to misread it could start a transaction twice.
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 # entry DIR: sets s_phase, s_pid, s_start, s_boot, s_time from its state.
 entry() {
 	s_phase= s_pid=0 s_start= s_boot= s_time=0
 	while read -r k v; do
 		case $k in
+		protocol) version "$1" "$v" ;;
 		phase) s_phase=$v ;;
 		pid) s_pid=$v ;;
 		start) s_start=$v ;;

@@ -16,7 +16,7 @@ for f in x u i e; do
 	n=$f
 done
 [ ! -f "$w/order" ] || while read -r k v; do
-	case $k in elements) say elements "$v" ;; esac
+	case $k in cpacman-order) version "$id" "$v" ;; elements | expect) say "$k" "$v" ;; esac
 done <"$w/order"
 if [ -n "$n" ]; then
 	say ended "$(cat "$w/u.out" "$w/i.out" 2>/dev/null | grep -c '^%% 100\.')"

@@ -19,7 +19,7 @@ detail=
 phase() {
 	now=$(date +%s)
 	{
-		printf 'phase %s\nmode %s\ntoken %s\npid %s\nstart %s\nboot %s\ntime %s\n' "$1" "$mode" "$token" "$$" "$me" "$boot" "$now"
+		printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid %s\nstart %s\nboot %s\ntime %s\n' "$1" "$mode" "$token" "$$" "$me" "$boot" "$now"
 		[ -z "$began" ] || printf 'began %s\n' "$began"
 		[ -z "$detail" ] || printf 'detail %s\n' "$detail"
 	} >state.new

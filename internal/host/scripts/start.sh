@@ -26,7 +26,7 @@ accept() {
 # state PHASE MODE: the first state of $w.
 state() {
 	first /proc/sys/kernel/random/boot_id
-	printf 'phase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+	printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
 		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 	sync "$w/state" "$w" 2>/dev/null || sync
 }

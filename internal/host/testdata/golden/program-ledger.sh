@@ -152,10 +152,12 @@ r=${e##*/}
 return
 done
 }
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
 s_phase= s_pid=0 s_start= s_boot= s_time=0
 while read -r k v; do
 case $k in
+protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
 pid) s_pid=$v ;;
 start) s_start=$v ;;

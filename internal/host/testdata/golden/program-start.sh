@@ -152,10 +152,12 @@ r=${e##*/}
 return
 done
 }
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
 s_phase= s_pid=0 s_start= s_boot= s_time=0
 while read -r k v; do
 case $k in
+protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
 pid) s_pid=$v ;;
 start) s_start=$v ;;
@@ -432,7 +434,7 @@ printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed
 }
 state() {
 first /proc/sys/kernel/random/boot_id
-printf 'phase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
 mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 }

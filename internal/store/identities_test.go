@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestIdentities(t *testing.T) {
+	s, ctx := open(t), context.Background()
+	day := 0
+	seen := func(host, machine string) {
+		t.Helper()
+		day++
+		f := sample(host, "d", 1)
+		f.MachineID, f.CollectedAt = machine, time.Date(2026, 3, day, 0, 0, 0, 0, time.UTC)
+		if err := s.PutFacts(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(day int) time.Time { return time.Date(2026, 3, day, 0, 0, 0, 0, time.UTC) }
+	seen("web01", "one")           // 1
+	seen("web01", "one")           // 2
+	seen("web01", "")              // 3: imported facts say nothing
+	seen("web01", "uninitialized") // 4
+	seen("db01", "two")            // 5
+	seen("web01", "three")         // 6: rebuilt
+	seen("web01", "one")           // 7: and the first one again
+	got, err := s.Identities(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Identity{{"db01", "two", at(5), at(5), true}, {"web01", "three", at(6), at(6), false}, {"web01", "one", at(7), at(7), true}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+
+	// What a host had before belongs to the machine.
+	s.now = func() time.Time { return at(8) }
+	f := sample("web01", "d", 1)
+	f.MachineID = "one"
+	if err := s.PutBefore(ctx, "r1/web01/1", f, nil); err != nil {
+		t.Fatal(err)
+	}
+	// As a version without that column recorded it: the time tells.
+	for id, when := range map[string]time.Time{"r0/web01/1": at(6).Add(time.Hour), "r0/db01/1": at(1)} {
+		host := id[3 : len(id)-2]
+		if _, err := s.db.Exec("INSERT INTO transactions (id, host, digest, unmet, put_at) VALUES (?,?,'d',CAST('null' AS BLOB),?)", id, host, stamp(when)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, want := range map[string]string{"r1/web01/1": "one", "r0/web01/1": "three", "r0/db01/1": "two"} {
+		if b, err := s.Before(ctx, id); err != nil || b.MachineID != want || b.Host != id[3:len(id)-2] {
+			t.Errorf("%s: %+v, %v, want machine %s", id, b, err, want)
+		}
+	}
+	last, err := s.LastMachines(ctx)
+	if err != nil || last["web01"] != "one" || last["db01"] != "two" || len(last) != 2 {
+		t.Errorf("last %v, %v", last, err)
+	}
+}
