@@ -331,7 +331,7 @@ func (w *worker) verify(ctx context.Context, erased bool) (host.Verification, er
 	if err != nil {
 		return v, stepError(err, rollout.ReasonTransaction)
 	}
-	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
+	if err := w.d.fleet.Store.PutAfter(ctx, w.job.TxID, v.After); err != nil {
 		return v, rollout.Failed(rollout.ReasonInternal, err.Error())
 	}
 	return v, nil

@@ -247,6 +247,7 @@ type Event struct {
 	Done    int64     `json:"done,omitempty"`  // bytes, of a progress event
 	Total   int64     `json:"total,omitempty"` // bytes
 	User    string    `json:"user,omitempty"`
+	Refused bool      `json:"refused,omitempty"` // a command that was not carried out
 }
 
 // Owner is who runs the engine of a rollout.
