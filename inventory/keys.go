@@ -120,6 +120,7 @@ func mainSections() []section {
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
 			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},
 		}},
+		{"trail", whereMain, trailRows()},
 		{"health.NAME", whereMain, healthRows()},
 	}
 }
