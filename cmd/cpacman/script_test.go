@@ -36,6 +36,9 @@ func TestScript(t *testing.T) {
 			"status": cmdStatus,
 			"repomd": cmdRepomd,
 			"tight":  cmdTight,
+
+			"rollouts": cmdRollouts,
+			"sql":      cmdSQL,
 		},
 	})
 }
