@@ -46,6 +46,7 @@ func TestLabScenarios(t *testing.T) {
 		{"Scriptlets", 3, scenarioScriptlets},
 		{"StagedBytes", 1, scenarioStagedBytes},
 		{"Approval", 2, scenarioApproval},
+		{"Trail", 2, scenarioTrail},
 	}
 	total := 0
 	for _, s := range list {
