@@ -123,7 +123,7 @@ func TestCheck(t *testing.T) {
 		{"program missing", MainFile, `identity`, "sudo_password_command = [\"/nonexistent/pw\"]\nidentity", []string{
 			`cpacman.toml:2: program "/nonexistent/pw": no such file or directory`}},
 		{"trail program missing", MainFile, "[[class]]", "[trail]\ncommand = [\"/nonexistent/mail\"]\n[[class]]", []string{
-			`cpacman.toml:7: program "/nonexistent/mail": no such file or directory`}},
+			`cpacman.toml:8: program "/nonexistent/mail": no such file or directory`}},
 		{"health program missing", MainFile, "name = \"canary\"", "name = \"canary\"\nhealth = [\"x\"]\n[health.x]\nprogram = [\"/nonexistent/lb\"]", []string{
 			`cpacman.toml:13: program "/nonexistent/lb": no such file or directory`}},
 	} {
