@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -83,11 +82,9 @@ func (c *collection) plan() error {
 
 // records adds what the journal has of the rollout and its hosts.
 func (c *collection) records() error {
-	s := c.snap.Schedule
-	s.Checks = slices.Clone(s.Checks)
-	for i, check := range s.Checks {
-		// What a check does is configuration, and its arguments may say more than they should.
-		s.Checks[i].Definition = json.RawMessage(fmt.Sprintf(`{"sha256":"%s"}`, trail.DigestOf(check.Definition)))
+	s, err := withoutDefinitions(c.snap.Schedule)
+	if err != nil {
+		return err
 	}
 	return errors.Join(
 		c.json("rollout.json", c.snap.Rollout),
@@ -103,6 +100,43 @@ func (c *collection) records() error {
 			return nil
 		}),
 	)
+}
+
+// withoutDefinitions is a value as JSON with every "definition" replaced by its sha256: what a check or a hook does is configuration, and
+// its arguments may say more than they should.
+func withoutDefinitions(v any) (any, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	in := json.NewDecoder(bytes.NewReader(b))
+	in.UseNumber()
+	var out any
+	if err := in.Decode(&out); err != nil {
+		return nil, err
+	}
+	return out, hideDefinitions(out)
+}
+
+func hideDefinitions(v any) error {
+	var err error
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			err = errors.Join(err, hideDefinitions(e))
+		}
+	case map[string]any:
+		for key, e := range v {
+			if key != "definition" {
+				err = errors.Join(err, hideDefinitions(e))
+				continue
+			}
+			b, failed := json.Marshal(e)
+			err = errors.Join(err, failed)
+			v[key] = map[string]any{"sha256": trail.DigestOf(b)}
+		}
+	}
+	return err
 }
 
 func notNil[T any](list []T) []T {

@@ -39,7 +39,8 @@ MANIFEST.sha256     the sha256 of each other file: sha256sum -c MANIFEST.sha256
 plan.json           the plan that was started: sets of packages, hosts, digests of the repositories. Every package has its sha256,
                     which was proven, with its signature, before anything was sent
 rollout.json        the record of the rollout: who, when, why, state, why it stopped
-schedule.json       every host in its wave, every percentage as an integer. What a health check does is left out but for its sha256
+schedule.json       every host in its wave, every percentage as an integer. What a health check or a hook does is left out but for a
+                    sha256
 waves.json          state and verdict of each wave
 approvals.json      who said yes to which gate, when and why, and the digest of plan and settings that it was for
 commands.jsonl      what operators wanted, one command a line
