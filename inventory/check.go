@@ -377,6 +377,7 @@ func (c *checker) programs() {
 		overrides = append(overrides, h.SSH)
 	}
 	verify(&s.SSH.Source, "sudo_password_command", s.SSH.SudoPasswordCommand)
+	verify(&s.Trail.Source, "command", s.Trail.Command)
 	for _, o := range overrides {
 		if o != nil {
 			verify(&o.Source, "sudo_password_command", o.SudoPasswordCommand)

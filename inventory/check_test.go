@@ -122,6 +122,8 @@ func TestCheck(t *testing.T) {
 		{"health check unused", MainFile, "[[class]]", "[health.x]\ntcp = \"{address}:1\"\n[[class]]", []string{`cpacman.toml:7: warning: health check "x" is not used`}},
 		{"program missing", MainFile, `identity`, "sudo_password_command = [\"/nonexistent/pw\"]\nidentity", []string{
 			`cpacman.toml:2: program "/nonexistent/pw": no such file or directory`}},
+		{"trail program missing", MainFile, "[[class]]", "[trail]\ncommand = [\"/nonexistent/mail\"]\n[[class]]", []string{
+			`cpacman.toml:8: program "/nonexistent/mail": no such file or directory`}},
 		{"health program missing", MainFile, "name = \"canary\"", "name = \"canary\"\nhealth = [\"x\"]\n[health.x]\nprogram = [\"/nonexistent/lb\"]", []string{
 			`cpacman.toml:13: program "/nonexistent/lb": no such file or directory`}},
 	} {

@@ -126,6 +126,7 @@ func mainSections() []section {
 			{Key: "reboot", Type: "never | needed", Default: `"never"`, Doc: "whether a host is rebooted where what was updated becomes effective only so"},
 			{Key: "reboot_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"15m"`, Doc: "for a host to come back; then it is `lost`"},
 		}},
+		{"trail", whereMain, trailRows()},
 		{"health.NAME", whereMain, healthRows()},
 		{"hook.NAME", whereMain, []KeyDoc{
 			{Key: "when", Type: "before- or after- host, wave, level or rollout", Doc: "required. A before-hook of a host that fails holds the host untouched, of a wave, level or rollout it stops the rollout; after-hooks are owed: they run on success, failure and abort, at least once"},

@@ -57,6 +57,7 @@ type mainFile struct {
 	Rollout Rollout                 `toml:"rollout"`
 	Health  map[string]*HealthCheck `toml:"health"`
 	Hook    map[string]*Hook        `toml:"hook"`
+	Trail   Trail                   `toml:"trail"`
 }
 
 // inventoryFile is a file below inventory/.
@@ -181,6 +182,7 @@ func (ld *loading) take(m *mainFile) {
 	s := ld.site
 	s.state, s.top, s.SSH, s.Limits, s.Facts, s.Rollout = m.State, m.Source, m.SSH, m.Limits, m.Facts, m.Rollout
 	s.Repos, s.Classes, s.Levels, s.Health, s.Hooks = m.Repo, m.Class, m.Level, m.Health, m.Hook
+	s.Trail = m.Trail
 	for i := range s.Repos {
 		s.Repos[i].Place = i
 	}

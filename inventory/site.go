@@ -13,6 +13,7 @@ type Site struct {
 	Limits   Limits
 	Facts    FactsSettings
 	Rollout  Rollout
+	Trail    Trail
 	Repos    []Repo  // in the order of the file
 	Classes  []Class // in the order of the file, which is their order
 	Levels   []Level // in the order of the file, which is their order

@@ -18,6 +18,7 @@ func (ld *loading) finish() {
 	ld.checkClasses()
 	ld.checkLevels()
 	ld.checkRollout()
+	ld.checkTrail()
 	ld.checkHealth()
 	ld.checkHooks()
 	ld.checkInventory()

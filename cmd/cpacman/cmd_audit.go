@@ -13,7 +13,7 @@ import (
 func auditCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "audit",
-		Usage: "how far hosts have drifted",
+		Usage: "how far hosts have drifted; who did what",
 		Subcommands: []*cli.Command{
 			{
 				Name:      "drift",
@@ -28,6 +28,7 @@ func auditCommand(e *env) *cli.Command {
 				),
 				Action: e.auditDrift,
 			},
+			trailCommand(e),
 		},
 	}
 }

@@ -57,6 +57,13 @@ func rolloutCommand(e *env) *cli.Command {
 					"Without hosts: all that it has changed, and nothing new starts. Packages only: data and configuration stay. Else: plan --undo.",
 				Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutRollback},
 			{Name: "skip", Usage: "leave a host out", ArgsUsage: "[ROLLOUT] HOST…", Flags: []cli.Flag{reason}, Action: e.rolloutSkip},
+			{
+				Name: "export", Usage: "write the evidence of a rollout: plan, approvals, verdicts, package sets, trail", ArgsUsage: "ROLLOUT FILE.tar.gz",
+				Description: "One archive with a manifest and a README that says what is what. The same rollout gives the same bytes. Settings of the site\n" +
+					"and secrets are not in it.",
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "output", Value: "table", Usage: "`FORMAT` of what is said about it: table, json or csv"}},
+				Action: e.rolloutExport,
+			},
 		},
 	}
 }

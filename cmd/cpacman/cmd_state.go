@@ -89,7 +89,7 @@ func (e *env) stateRestore(c *cli.Context) error {
 		return err
 	}
 	file := c.Args().First()
-	opt := store.RestoreOptions{Force: c.Bool("force"), DryRun: true, Now: e.now}
+	opt := store.RestoreOptions{Force: c.Bool("force"), DryRun: true, User: currentUser(), Now: e.now}
 	out, err := store.Restore(e.ctx, site.StateDir, file, opt)
 	if err == nil && !c.Bool("dry-run") {
 		e.tellRestore(file, out)

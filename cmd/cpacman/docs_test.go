@@ -146,11 +146,11 @@ func leaves(prefix string, commands []*cli.Command) []leaf {
 		if c.Hidden {
 			continue
 		}
-		if len(c.Subcommands) > 0 {
-			out = append(out, leaves(path, c.Subcommands)...)
-			continue
+		// A verb that does something by itself has flags of its own beside its subverbs.
+		if len(c.Subcommands) == 0 || len(c.Flags) > 0 {
+			out = append(out, leaf{path, c})
 		}
-		out = append(out, leaf{path, c})
+		out = append(out, leaves(path, c.Subcommands)...)
 	}
 	return out
 }

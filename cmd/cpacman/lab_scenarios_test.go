@@ -49,6 +49,7 @@ func TestLabScenarios(t *testing.T) {
 		{"Restore", 3, scenarioRestore},
 		{"ForgottenRollout", 2, scenarioForgottenRollout},
 		{"Maintenance", 2, scenarioMaintenance},
+		{"Trail", 2, scenarioTrail},
 	}
 	total := 0
 	for _, s := range list {

@@ -27,10 +27,12 @@ var mayImport = map[string][]string{
 	"internal/health":   {"transport"},
 	"internal/rollout":  {"inventory", "planner"},
 	"internal/lab":      {"inventory"},
-	"internal/store":    {"internal/host", "internal/rollout", "planner", "inventory"},
+	"internal/trail":    {},
+	"internal/store":    {"internal/host", "internal/rollout", "internal/trail", "planner", "inventory"},
 	"internal/report":   {"inventory", "planner", "internal/repo", "internal/store", "internal/rollout", "internal/rpm"},
+	"internal/evidence": {"internal/host", "internal/rollout", "internal/store", "internal/trail", "transport"},
 	"internal/fleet": {"inventory", "transport", "planner", "internal/rpm", "internal/repo", "internal/host", "internal/health",
-		"internal/rollout", "internal/store", "internal/report"},
+		"internal/rollout", "internal/store", "internal/trail", "internal/report"},
 	"cmd/cpacman-lab": {"internal/lab", "inventory"},
 }
 

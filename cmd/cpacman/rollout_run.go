@@ -215,6 +215,7 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 	defer release()
 	outcome, err := run(s.ctx, engine)
 	watcher.close()
+	s.sendHead(id)
 	if err != nil {
 		return rolloutError(err, id)
 	}

@@ -45,6 +45,8 @@ func TestScript(t *testing.T) {
 
 			"goldenstate": more["goldenstate"],
 			"sqlite":      more["sqlite"],
+			"rollouts":    cmdRollouts,
+			"sql":         cmdSQL,
 		},
 	})
 }

@@ -105,7 +105,7 @@ func (w *worker) VerifyBack(ctx context.Context) (rollout.Verification, error) {
 	if err != nil {
 		return rollout.Verification{}, stepError(err, rollout.ReasonTransaction)
 	}
-	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
+	if err := w.d.fleet.Store.PutAfter(ctx, back.ID, w.job.TxID, v.After); err != nil {
 		return rollout.Verification{}, rollout.Failed(rollout.ReasonInternal, err.Error())
 	}
 	v.Missing = slices.DeleteFunc(v.Missing, func(n rpm.NEVRA) bool { return slices.Contains(w.tx.Erase, n) })

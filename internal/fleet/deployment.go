@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cpacman/internal/host"
@@ -27,7 +28,8 @@ type Deployment struct {
 
 	installed *Installed
 	shares    *shares
-	snapshots error // why hosts cannot be planned again from the plan's own repositories; nil: they can
+	keys      sync.Map // host and fingerprint that the audit trail has
+	snapshots error    // why hosts cannot be planned again from the plan's own repositories; nil: they can
 }
 
 // The engine's ports that a Deployment serves.
@@ -86,6 +88,7 @@ func (d *Deployment) Open(ctx context.Context, job rollout.Job) (rollout.Worker,
 	if err != nil {
 		return nil, dialError(err)
 	}
+	d.sawKey(ctx, h, conn)
 	w := &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}
 	w.back, w.hasBack = d.backOrder(h, tx)
 	return w, nil

@@ -357,10 +357,12 @@ func (w *worker) verify(ctx context.Context, st host.Status, erased bool) (host.
 	if err != nil {
 		return v, stepError(err, rollout.ReasonTransaction)
 	}
+	put := func() error { return w.d.fleet.Store.PutAfter(ctx, w.job.TxID, w.job.TxID, v.After) }
 	if !recorded {
-		v.NewUnmet = nil // nothing tells which of them are new
+		v.NewUnmet = nil // nothing tells which of them are new, nor what the transaction changed
+		put = func() error { return w.d.fleet.Store.PutFacts(ctx, v.After) }
 	}
-	if err := w.d.fleet.Store.PutFacts(ctx, v.After); err != nil {
+	if err := put(); err != nil {
 		return v, rollout.Failed(rollout.ReasonInternal, err.Error())
 	}
 	return v, nil

@@ -163,6 +163,7 @@ func (r *run) take(cmd Command) {
 	}
 	ev := Event{Kind: EventCommand, Wave: -1, Host: cmd.Host, User: cmd.User, From: string(r.ro.State), To: string(ro.State), Reason: why}
 	if !ok {
+		ev.Refused = true
 		ev.Reason.Text = fmt.Sprintf("refused %s by %s: not possible while the rollout is %s", cmd.Kind, cmd.User, r.ro.State)
 		if text != "" {
 			ev.Reason.Text = fmt.Sprintf("refused %s by %s: %s", cmd.Kind, cmd.User, text)

@@ -152,6 +152,9 @@ type StopReason struct {
 	Back []int `json:"back,omitempty"`
 }
 
+// IsZero tells that nothing stopped the rollout.
+func (s StopReason) IsZero() bool { return s.Code == "" && s.Text == "" && s.Scope == "" }
+
 // Rollout is the record of one execution of a plan.
 type Rollout struct {
 	ID         string       `json:"id"`
@@ -275,6 +278,7 @@ type Event struct {
 	Done    int64     `json:"done,omitempty"`  // bytes, of a progress event
 	Total   int64     `json:"total,omitempty"` // bytes
 	User    string    `json:"user,omitempty"`
+	Refused bool      `json:"refused,omitempty"` // a command that was not carried out
 }
 
 // Owner is who runs the engine of a rollout.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"cpacman/internal/rollout"
+	"cpacman/internal/trail"
 )
 
 // ManifestSuffix is added to a backup's name for the manifest that stands beside it.
@@ -30,8 +30,8 @@ type Manifest struct {
 	Program   string        `json:"program"` // version of the cpacman that made it
 	Bytes     int64         `json:"bytes"`
 	SHA256    string        `json:"sha256"`
-	TrailHead string        `json:"trail_head,omitempty"` // last hash of the audit trail, where there is one
-	Open      []OpenRollout `json:"open_rollouts"`        // neither done nor aborted
+	TrailHead trail.Head    `json:"trail_head"`    // of the audit trail; line 0 while it has none
+	Open      []OpenRollout `json:"open_rollouts"` // neither done nor aborted
 }
 
 // OpenRollout is a rollout that was not at its end when the backup was made.
@@ -106,26 +106,11 @@ func describe(ctx context.Context, path string) (Manifest, error) {
 			m.Open = append(m.Open, OpenRollout{r.ID, r.PlanID, r.State})
 		}
 	}
-	if m.TrailHead, err = trailHead(ctx, db); err != nil {
+	if m.TrailHead, err = readHead(ctx, db); err != nil {
 		return m, err
 	}
 	m.SHA256, m.Bytes, err = digestFile(path)
 	return m, err
-}
-
-// trailHead is the last hash of the audit trail, "" where the database has none.
-func trailHead(ctx context.Context, db *sql.DB) (string, error) {
-	var there int
-	err := db.QueryRowContext(ctx, "SELECT count(*) FROM pragma_table_info('trail') WHERE name IN ('seq', 'hash')").Scan(&there)
-	if err != nil || there != 2 {
-		return "", err
-	}
-	var head string
-	err = db.QueryRowContext(ctx, "SELECT hash FROM trail ORDER BY seq DESC LIMIT 1").Scan(&head)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return head, err
 }
 
 // digestFile is the SHA-256, in hex, and the size of a file.

@@ -32,20 +32,22 @@ func (s *Store) PutFacts(ctx context.Context, f *host.Facts) error {
 	if err != nil {
 		return fmt.Errorf("store facts of %s: %w", f.Host, err)
 	}
-	times := installTimes(f.Packages)
-	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
-		if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
-			f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, times); err != nil {
-			return err
-		}
-		if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
-			return err
-		}
-		return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
-	})
+	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error { return putFacts(ctx, tx, f, body) })
+}
+
+// putFacts stores facts, whose JSON without packages is body.
+func putFacts(ctx context.Context, tx *sql.Tx, f *host.Facts, body []byte) error {
+	if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
+		f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, installTimes(f.Packages)); err != nil {
+		return err
+	}
+	if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
+		return err
+	}
+	return putContact(ctx, tx, Contact{Host: f.Host, TriedAt: f.CollectedAt, OK: true})
 }
 
 // PutUnchanged stores facts without packages of a host whose package list is the one stored with its last facts.

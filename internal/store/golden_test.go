@@ -145,9 +145,12 @@ func dump(t *testing.T, db *sql.DB) string {
 		}
 		return out
 	}
-	for _, text := range column("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type = 'table' DESC, rootpage, name") {
-		b.WriteString(text + ";\n")
+	schema := func(which string) {
+		for _, text := range column("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND type " + which + " ORDER BY rootpage, name") {
+			b.WriteString(text + ";\n")
+		}
 	}
+	schema("= 'table'")
 	for _, table := range column("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rootpage") {
 		var quoted []string
 		for _, c := range column("SELECT name FROM pragma_table_info(?)", table) {
@@ -158,6 +161,7 @@ func dump(t *testing.T, db *sql.DB) string {
 			fmt.Fprintf(&b, "INSERT INTO %s VALUES (%s);\n", table, row)
 		}
 	}
+	schema("<> 'table'") // triggers last: they have a say about rows
 	return b.String()
 }
 

@@ -24,6 +24,10 @@ func (s *Store) Create(ctx context.Context, snap rollout.Snapshot, again bool) e
 	if err != nil {
 		return fmt.Errorf("record rollout %s: %w", r.ID, err)
 	}
+	plan, err := s.planFacts(ctx, r.PlanID)
+	if err != nil {
+		return fmt.Errorf("record rollout %s: %w", r.ID, err)
+	}
 	return s.write(ctx, "record rollout "+r.ID, func(tx *sql.Tx) error {
 		if !again && !r.DryRun {
 			if err := startedBefore(ctx, tx, r.PlanID); err != nil {
@@ -43,7 +47,10 @@ func (s *Store) Create(ctx context.Context, snap rollout.Snapshot, again bool) e
 				return err
 			}
 		}
-		return putRecords(ctx, tx, r.ID, snap.Waves, snap.Hosts)
+		if err := putRecords(ctx, tx, r.ID, snap.Waves, snap.Hosts); err != nil {
+			return err
+		}
+		return s.addLines(ctx, tx, createdEntries(snap, plan)...)
 	})
 }
 
@@ -66,12 +73,16 @@ func (s *Store) Append(ctx context.Context, id string, epoch int64, c rollout.Ch
 		if err := checkLease(ctx, tx, id, epoch); err != nil {
 			return err
 		}
-		return put(ctx, tx, id, c)
+		return s.put(ctx, tx, id, c)
 	})
 }
 
-// put writes a change, whoever holds the lease.
-func put(ctx context.Context, tx *sql.Tx, id string, c rollout.Change) error {
+// put writes a change and what the audit trail tells of it, whoever holds the lease.
+func (s *Store) put(ctx context.Context, tx *sql.Tx, id string, c rollout.Change) error {
+	lines, err := changeEntries(ctx, tx, id, c)
+	if err != nil {
+		return err
+	}
 	if c.Rollout != nil {
 		body, err := json.Marshal(c.Rollout)
 		if err != nil {
@@ -91,7 +102,10 @@ func put(ctx context.Context, tx *sql.Tx, id string, c rollout.Change) error {
 			return err
 		}
 	}
-	return putRecords(ctx, tx, id, c.Waves, c.Hosts)
+	if err := putRecords(ctx, tx, id, c.Waves, c.Hosts); err != nil {
+		return err
+	}
+	return s.addLines(ctx, tx, lines...)
 }
 
 // checkLease refuses the writes of an engine that lost its lease.
@@ -258,7 +272,10 @@ func (s *Store) PutCommand(ctx context.Context, id string, c rollout.Command) er
 		if err != nil {
 			return err
 		}
-		return appendRow(ctx, tx, "rollout_commands", id, c)
+		if err := appendRow(ctx, tx, "rollout_commands", id, c); err != nil {
+			return err
+		}
+		return s.addLines(ctx, tx, commandEntry(id, c))
 	})
 }
 

@@ -91,8 +91,10 @@ func (s *Store) Acquire(ctx context.Context, id string, owner rollout.Owner) (ep
 			return &rollout.LeaseHeldError{Rollout: id, Owner: l.Owner}
 		}
 		epoch = l.Epoch + 1
-		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO rollout_leases VALUES (?,?,?,?,0)", id, epoch, body, stamp(s.now()))
-		return err
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO rollout_leases VALUES (?,?,?,?,0)", id, epoch, body, stamp(s.now())); err != nil {
+			return err
+		}
+		return s.addLines(ctx, tx, engineEntry(id, owner, epoch))
 	})
 	return epoch, err
 }

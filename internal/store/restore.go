@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cpacman/internal/rollout"
+	"cpacman/internal/trail"
 )
 
 // BackupError says why a file cannot be restored.
@@ -33,8 +34,9 @@ var ErrInUse = errors.New("another process has the state database open")
 
 // RestoreOptions say how a backup is restored.
 type RestoreOptions struct {
-	Force  bool // although an engine seems to live, the database is in use, or it cannot be read any more
-	DryRun bool // only look
+	Force  bool   // although an engine seems to live, the database is in use, or it cannot be read any more
+	DryRun bool   // only look
+	User   string // who restores, for the audit trail
 	Now    func() time.Time
 }
 
@@ -74,7 +76,7 @@ func Restore(ctx context.Context, dir, file string, opt RestoreOptions) (Restore
 	if err != nil {
 		return out, err
 	}
-	if err := out.prepare(ctx, tmp, file, now()); err != nil {
+	if err := out.prepare(ctx, tmp, file, now(), restoredEntry(ctx, path, tmp, opt.User)); err != nil {
 		return out, err
 	}
 	aside, there := path+".before-restore-"+now().UTC().Format("20060102-150405"), true
@@ -94,6 +96,25 @@ func Restore(ctx context.Context, dir, file string, opt RestoreOptions) (Restore
 		out.Kept = aside
 	}
 	return out, swap(tmp, path, aside, there)
+}
+
+// restoredEntry tells of a restore: which bytes, and where the trail of the database that gives way had come to. Lines that are in
+// that one only are missing from the restored trail, and from here on its numbers are given again.
+func restoredEntry(ctx context.Context, path, file, user string) entry {
+	var body struct {
+		SHA256   string      `json:"sha256"`
+		Replaced *trail.Head `json:"replaced,omitempty"` // absent: there was no database, or none that can be read
+	}
+	body.SHA256, _, _ = digestFile(file)
+	if _, err := os.Lstat(path); err == nil {
+		if db, err := connect(path, "mode=ro"); err == nil {
+			if h, err := readHead(ctx, db); err == nil {
+				body.Replaced = &h
+			}
+			_ = db.Close()
+		}
+	}
+	return entry{actor: user, action: LineRestored, body: body}
 }
 
 // copyBackup copies the file into the state directory and compares it with its manifest. The name is "" when no copy was made.
@@ -155,7 +176,7 @@ func (i *interruptible) Read(p []byte) (int, error) {
 }
 
 // prepare checks the copy, migrates it and marks its rollouts.
-func (out *Restored) prepare(ctx context.Context, tmp, file string, now time.Time) error {
+func (out *Restored) prepare(ctx context.Context, tmp, file string, now time.Time, line entry) error {
 	bad := func(err error) error { return &BackupError{file, err} }
 	db, err := connect(tmp, pragmas)
 	if err != nil {
@@ -187,6 +208,10 @@ func (out *Restored) prepare(ctx context.Context, tmp, file string, now time.Tim
 	}
 	if err := sameSchema(ctx, db); err != nil {
 		return bad(err)
+	}
+	err = s.write(ctx, "tell of the restore", func(tx *sql.Tx) error { return s.addLines(ctx, tx, line) })
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", file, err)
 	}
 	if err := s.markRestored(ctx, now, out); err != nil {
 		return fmt.Errorf("restore %s: %w", file, err)
@@ -273,7 +298,7 @@ func (s *Store) markRestored(ctx context.Context, now time.Time, out *Restored) 
 			change.Events = []rollout.Event{{Kind: rollout.EventRollout, At: now.UTC(), Rollout: r.ID, Wave: -1, From: string(r.State), To: string(r.State),
 				Reason: rollout.Reason{Code: rollout.ReasonRestored, Text: "the journal was restored from a backup; its hosts are to be asked"}}}
 		}
-		if err := s.write(ctx, "mark rollout "+r.ID, func(tx *sql.Tx) error { return put(ctx, tx, r.ID, change) }); err != nil {
+		if err := s.write(ctx, "mark rollout "+r.ID, func(tx *sql.Tx) error { return s.put(ctx, tx, r.ID, change) }); err != nil {
 			return err
 		}
 	}

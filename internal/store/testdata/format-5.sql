@@ -1,4 +1,4 @@
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 CREATE TABLE installed (
   digest   TEXT PRIMARY KEY,     -- sha256 over the sorted lines "NEVRA header"
   packages BLOB NOT NULL         -- zstd of JSON, install times left out
@@ -89,11 +89,27 @@ CREATE TABLE identities (
   current    INTEGER NOT NULL, -- 1 for the one that answered last under this name
   PRIMARY KEY (host, machine_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX facts_machine ON facts(machine_id);
-CREATE INDEX rollouts_plan ON rollouts(plan_id);
-CREATE INDEX rollout_hosts_host ON rollout_hosts(host);
-CREATE INDEX identities_machine ON identities(machine_id);
-CREATE INDEX transactions_host ON transactions(host, put_at);
+CREATE TABLE trail (
+  seq     INTEGER PRIMARY KEY,
+  at      TEXT NOT NULL,
+  actor   TEXT NOT NULL,
+  action  TEXT NOT NULL,
+  rollout TEXT NOT NULL,
+  subject TEXT NOT NULL,         -- host, wave or scope
+  body    TEXT NOT NULL,         -- JSON
+  changes TEXT NOT NULL,         -- digest in trail_changes, or empty
+  prev    TEXT NOT NULL,
+  digest  TEXT NOT NULL
+) STRICT;
+CREATE TABLE trail_changes (
+  digest TEXT PRIMARY KEY,
+  body   BLOB NOT NULL           -- zstd of JSON
+) STRICT;
+CREATE TABLE trail_head (
+  id     INTEGER PRIMARY KEY CHECK (id = 1),
+  seq    INTEGER NOT NULL,
+  digest TEXT NOT NULL
+) STRICT;
 INSERT INTO installed VALUES ('old', X'28B52FFD040005030002C61217A0A52D00A6BD9EAA53A62F9734598BAAE3AA8B2A002C0681A10AC45E455A94482CCE2140E88E94E77A7B91383497E6B6297B980E11EEF5B09D7AD2E2E022B6296AE03531B6B1B89C000806000892D0034440DD90096EB008E9C8A61E7A55CF93');
 INSERT INTO facts VALUES ('web01', '2026-03-01T02:03:04.000000005Z', 'm-web01', 'old', CAST('{"host":"web01","collected_at":"2026-03-01T02:03:04.000000005Z","source":"","machine_id":"m-web01","os":{"id":"","version_id":""},"arch":"","kernel":"","boot_id":"","boot_time":0,"rpm_version":"","database":{"fingerprint":""},"installed_digest":"old","packages":null,"keys":null,"failed_units":[],"systemd":false,"reboot":null,"disk":null,"modules":null,"holds":null,"repositories":null,"updaters":null,"managers":null,"lock":null,"notes":["a \u001b[31mnote"]}' AS BLOB), X'0204');
 INSERT INTO facts VALUES ('web02', '2026-03-01T02:03:04.000000005Z', 'm-web02', 'old', CAST('{"host":"web02","collected_at":"2026-03-01T02:03:04.000000005Z","source":"","machine_id":"m-web02","os":{"id":"","version_id":""},"arch":"","kernel":"","boot_id":"","boot_time":0,"rpm_version":"","database":{"fingerprint":""},"installed_digest":"old","packages":null,"keys":null,"failed_units":[],"systemd":false,"reboot":null,"disk":null,"modules":null,"holds":null,"repositories":null,"updaters":null,"managers":null,"lock":null,"notes":["a \u001b[31mnote"]}' AS BLOB), X'0204');
@@ -117,3 +133,29 @@ INSERT INTO transactions VALUES ('20260301-020304-c0ffee00/web02/1', 'web02', 'o
 INSERT INTO identities VALUES ('web01', 'm-web01', '2026-03-01T02:03:04.000000005Z', '2026-03-01T02:03:04.000000005Z', 1);
 INSERT INTO identities VALUES ('web02', 'm-web02', '2026-03-01T02:03:04.000000005Z', '2026-03-01T02:03:04.000000005Z', 1);
 INSERT INTO identities VALUES ('web03', 'm-web03', '2026-03-01T02:03:04.000000005Z', '2026-03-01T02:03:04.000000005Z', 1);
+INSERT INTO trail VALUES (1, '2026-03-01T02:03:04.000000000Z', 'ann', 'engine.started', '20260301-020304-c0ffee00', '', '{"user":"ann","host":"ops1","pid":7,"boot_id":"gone","since":"2026-03-01T02:03:04Z","epoch":1}', '', '0000000000000000000000000000000000000000000000000000000000000000', '2e507aca9215797710d3097db583c800f60dfa7d9a844135eadc2d21611bc6b9');
+INSERT INTO trail VALUES (2, '2026-03-01T02:03:04.000000000Z', 'ann', 'rollout.created', '20260301-020304-c0ffee00', '', '{"record":{"id":"20260301-020304-c0ffee00","plan_id":"golden-plan","plan_type":"update","digest":"2afe1427c46a9da34feba28946e1e21b82fbbe4f3637d8cf9ee8c88aef8fb669","expires_at":"2100-01-01T00:00:00Z","state":"running","user":"ann","quorum_met":true,"command_seq":0,"created_at":"2026-03-01T02:03:04Z","updated_at":"2026-03-01T02:03:04Z"},"hosts":3,"waves":3}', '', '2e507aca9215797710d3097db583c800f60dfa7d9a844135eadc2d21611bc6b9', '5a614139acec82917678173256dc55bb789121b067c8be2a04d2b8f5debab2c1');
+INSERT INTO trail_head VALUES (1, 2, '5a614139acec82917678173256dc55bb789121b067c8be2a04d2b8f5debab2c1');
+CREATE TRIGGER trail_changes_no_delete BEFORE DELETE ON trail_changes BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_changes_no_replace BEFORE INSERT ON trail_changes
+  WHEN EXISTS (SELECT 1 FROM trail_changes WHERE digest = NEW.digest)
+  BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_changes_no_update BEFORE UPDATE ON trail_changes BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_head_follows AFTER INSERT ON trail
+  BEGIN UPDATE trail_head SET seq = NEW.seq, digest = NEW.digest WHERE id = 1; END;
+CREATE TRIGGER trail_head_grows BEFORE UPDATE ON trail_head
+  WHEN NEW.seq <> OLD.seq + 1 OR NOT EXISTS (SELECT 1 FROM trail WHERE seq = NEW.seq AND digest = NEW.digest)
+  BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_head_no_delete BEFORE DELETE ON trail_head BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_head_no_insert BEFORE INSERT ON trail_head BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_in_order BEFORE INSERT ON trail
+  WHEN NOT EXISTS (SELECT 1 FROM trail_head WHERE seq + 1 = NEW.seq AND digest = NEW.prev)
+  BEGIN SELECT RAISE(ABORT, 'a line of the audit trail goes behind the last one'); END;
+CREATE TRIGGER trail_no_delete BEFORE DELETE ON trail BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE TRIGGER trail_no_update BEFORE UPDATE ON trail BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
+CREATE INDEX facts_machine ON facts(machine_id);
+CREATE INDEX rollouts_plan ON rollouts(plan_id);
+CREATE INDEX rollout_hosts_host ON rollout_hosts(host);
+CREATE INDEX identities_machine ON identities(machine_id);
+CREATE INDEX transactions_host ON transactions(host, put_at);
+CREATE INDEX trail_rollout ON trail(rollout, subject);
