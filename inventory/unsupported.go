@@ -48,10 +48,6 @@ func unsupportedValue(table, key string, v any) string {
 		if s, ok := v.(string); ok && (s == "host" || s == "wave" || s == "level") {
 			return fmt.Sprintf("rollback = %q", s)
 		}
-	case "[class] approve", "[level] approve":
-		if n, ok := v.(int64); ok && n > 1 {
-			return fmt.Sprintf("approve = %d (approval by several people)", n)
-		}
 	}
 	return ""
 }
