@@ -176,7 +176,6 @@ func TestDigestBindsWhatWasApproved(t *testing.T) {
 func TestResolveRefuses(t *testing.T) {
 	for want, spoil := range map[string]func(r *rig){
 		`rollback = "host" is not supported yet`: func(r *rig) { r.s.Rollout.Rollback = inventory.RollbackHost },
-		"several people is not supported yet":    func(r *rig) { r.s.Levels[0].Approve = 2 },
 		"has no waves":                           func(r *rig) { r.s.Levels[0].Waves = nil },
 		`level "gone"`:                           func(r *rig) { r.plan.Hosts[0].Level = "gone" },
 		`class "gone"`:                           func(r *rig) { r.plan.Hosts[0].Class = "gone" },
