@@ -143,3 +143,6 @@ func (s *Site) PersonByKey(blob []byte) *Person {
 	}
 	return nil
 }
+
+// MainFile is the path of cpacman.toml, where people and their rights stand.
+func (s *Site) MainFile() string { return s.top.File }

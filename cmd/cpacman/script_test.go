@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"cpacman/internal/people"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations of scripts")
@@ -29,6 +31,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("CPACMAN_SITE", "")
 			e.Setenv("SSH_AUTH_SOCK", "")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("ME", people.ProcessUser())
+			e.Setenv("SUDO_USER", "")
 			// A site is used only if nobody else can write it.
 			return os.Chmod(e.WorkDir, 0o700)
 		},
@@ -36,6 +40,9 @@ func TestScript(t *testing.T) {
 			"status": cmdStatus,
 			"repomd": cmdRepomd,
 			"tight":  cmdTight,
+
+			"waiting": cmdWaiting,
+			"fill":    cmdFill,
 		},
 	})
 }

@@ -182,7 +182,7 @@ func (b Ballot) confirm(l LevelPlan, a Approval) (Approval, error) {
 	switch {
 	case !b.people().MayApprove(a.Person, l.Class):
 		return a, refuse(fmt.Sprintf("the right \"approve\" or \"approve:%s\" in [person.%s] grants it", l.Class, a.Person), "%s may not approve in class %s", a.Person, l.Class)
-	case l.NotStarter && b.starter(a.Person):
+	case l.NotStarter && b.Starter(a.Person):
 		return a, refuse("somebody else has to approve", "%s started the rollout, and class %s has approve_not_starter", a.Person, l.Class)
 	}
 	return a, checkTicket(l, a.Ticket)
@@ -212,9 +212,9 @@ func (b Ballot) confirmSignature(a Approval) (Approval, error) {
 	return a, nil
 }
 
-// starter tells whether a person started the rollout. Somebody whom only sudo names is taken for it too: a claim may take a vote
+// Starter tells whether a person started the rollout. Somebody whom only sudo names is taken for it too: a claim may take a vote
 // away and never gives one.
-func (b Ballot) starter(person string) bool {
+func (b Ballot) Starter(person string) bool {
 	ro := b.Rollout
 	return person == ro.Person || person == b.people().Person(ro.User) || ro.Claimed != "" && person == b.people().Person(ro.Claimed)
 }

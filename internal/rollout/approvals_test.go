@@ -34,7 +34,9 @@ func newCrowd() *crowd {
 
 func (c *crowd) Person(osUser string) string { return c.users[osUser] }
 
-func (c *crowd) MayApprove(person, class string) bool { return slices.Contains(c.rights[person], class) }
+func (c *crowd) MayApprove(person, class string) bool {
+	return slices.Contains(c.rights[person], class)
+}
 
 func (c *crowd) Signer(text, signature string) (string, string, error) {
 	key, signed, ok := strings.Cut(signature, " signs ")
