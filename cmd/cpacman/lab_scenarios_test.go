@@ -46,6 +46,7 @@ func TestLabScenarios(t *testing.T) {
 		{"Scriptlets", 3, scenarioScriptlets},
 		{"StagedBytes", 1, scenarioStagedBytes},
 		{"Approval", 2, scenarioApproval},
+		{"TwoApprove", 2, scenarioTwoApprove},
 	}
 	total := 0
 	for _, s := range list {
