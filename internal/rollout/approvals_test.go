@@ -144,6 +144,9 @@ func TestJudge(t *testing.T) {
 		{"the starter by key", func(w world) { w.b.Schedule.Levels[0].NotStarter = true }, signed("k-ann"), "ann started the rollout"},
 		{"the starter by sudo", func(w world) { w.b.Schedule.Levels[0].NotStarter, w.b.Rollout.Claimed = true, "bob" }, signed("k-bob"), "bob started the rollout"},
 		{"the starter, renamed since", func(w world) { w.b.Schedule.Levels[0].NotStarter, w.b.Rollout.Person = true, "anna" }, user("ann"), "ann started"},
+		{"the starter, whose account is somebody else's now", func(w world) {
+			w.b.Schedule.Levels[0].NotStarter, w.b.Rollout.User, w.b.Rollout.Person = true, "gone", "bob"
+		}, user("bob"), "bob started"},
 		{"somebody else than the starter", func(w world) { w.b.Schedule.Levels[0].NotStarter = true }, user("bob"), ""},
 		{"another digest", nil, with(user("bob"), func(_ world, c *Command) { c.Digest = "d0" }), "is for digest d0, the rollout has d1"},
 		{"another gate", nil, with(user("bob"), func(_ world, c *Command) { c.Scope = "class test" }), `"class test" is no class or level`},
@@ -158,6 +161,7 @@ func TestJudge(t *testing.T) {
 		{"not made here", nil, with(signed("k-bob"), func(w world, _ *Command) { clear(w.c.issued) }), "was not made here"},
 		{"given in time, taken later", nil, with(request("r1", "d1", prodGate, noon.Add(-time.Hour)), func(_ world, c *Command) { c.At = noon.Add(-2 * time.Hour) }), ""},
 		{"given in the future", nil, with(request("r1", "d1", prodGate, noon), func(_ world, c *Command) { c.At = noon.Add(time.Hour) }), "expired"},
+		{"clock ahead of the engine's", nil, with(signed("k-bob"), func(_ world, c *Command) { c.At = noon.Add(time.Minute) }), ""},
 		{"no ticket", func(w world) { ticket(w.b) }, user("bob"), "wants a ticket"},
 		{"another ticket", func(w world) { ticket(w.b) }, with(user("bob"), func(_ world, c *Command) { c.Ticket = "OPS-1" }), "does not match"},
 		{"ticket nobody knows", func(w world) { ticket(w.b) }, with(user("bob"), func(_ world, c *Command) { c.Ticket = "CHG-1" }), `ticket "CHG-1": not known`},
@@ -183,6 +187,9 @@ func TestJudge(t *testing.T) {
 				t.Fatalf("error %v, want one with %q", err, c.want)
 			case c.want != "":
 				return
+			}
+			if a.At.After(noon) || a.At.IsZero() {
+				t.Errorf("given at %s", a.At)
 			}
 			b.Approvals = append(b.Approvals, a)
 			if v, _ := b.Votes(prodGate); len(v.Given) != 1 || len(v.Void) != 0 {
