@@ -64,3 +64,4 @@ func (g *Group) setName(name string)       { g.Name = name }
 func (c *Cluster) setName(name string)     { c.Name = name }
 func (l *Location) setName(name string)    { l.Name = name }
 func (h *Host) setName(name string)        { h.Name = name }
+func (p *Person) setName(name string)      { p.Name = name }

@@ -107,7 +107,7 @@ func mainSections() []section {
 			{Key: "max_failures", Type: "amount", Unit: "hosts or %", Default: `"0"`, Doc: "budget of the level; rounded down, but a percentage above 0 gives at least 1; trips when exceeded"},
 			{Key: "soak", Type: "duration", Unit: "s, m, h, d", Default: `"0s"`, Doc: "how long checks must stay green after a wave"},
 			{Key: "health", Type: "list of names", Default: `["basic"]`, Doc: "health checks of every host of the level; basic is always among them"},
-			{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the level's gate; 0 or 1"},
+			{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the level's gate; each counts once"},
 		}},
 		{"rollout", whereMain, []KeyDoc{
 			{Key: "max_failures", Type: "amount", Unit: "hosts or %", Default: `"5%"`, Doc: "budget of the whole rollout; rounded down, but a percentage above 0 gives at least 1"},
@@ -135,6 +135,7 @@ func mainSections() []section {
 			{Key: "timeout", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "of one run"},
 			{Key: "hosts", Type: "selector", Default: "every host", Doc: "of hooks of hosts: the hosts that they are for"},
 		}},
+		{"person.NAME", whereMain, personRows()},
 	}
 }
 
@@ -164,7 +165,10 @@ func classRows() []KeyDoc {
 		{Key: "allow_vendor_change", Type: "boolean", Default: "as the family does: dnf allows it, SUSE forbids it", Doc: "whether an upgrade may take a package of another vendor; every change of vendor is a line of the plan"},
 		{Key: "same_vendor", Type: "list of lists of globs", Default: "[]", Doc: "names of vendors that count as one: within a list no change is seen"},
 		{Key: "weak", Type: "boolean", Default: "false", Doc: "whether recommended packages come in too"},
-		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; 0 or 1"},
+		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; each counts once"},
+		{Key: "approve_not_starter", Type: "boolean", Default: "false", Doc: "true: who started the rollout does not count at the gates of the class and its levels"},
+		{Key: "ticket", Type: "regular expression", Doc: "what the whole ticket of an approval must match (RE2); without it an approval needs no ticket"},
+		{Key: "ticket_check", Type: "argument list", Default: "[]", Doc: "program on the control host that is asked about the ticket; {ticket} is replaced; absolute path, no shell, not writable by others; exit status 0 is good, within 20 s"},
 	}
 }
 

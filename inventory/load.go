@@ -58,6 +58,7 @@ type mainFile struct {
 	Health  map[string]*HealthCheck `toml:"health"`
 	Hook    map[string]*Hook        `toml:"hook"`
 	Trail   Trail                   `toml:"trail"`
+	Person  map[string]*Person      `toml:"person"`
 }
 
 // inventoryFile is a file below inventory/.
@@ -183,6 +184,7 @@ func (ld *loading) take(m *mainFile) {
 	s.state, s.top, s.SSH, s.Limits, s.Facts, s.Rollout = m.State, m.Source, m.SSH, m.Limits, m.Facts, m.Rollout
 	s.Repos, s.Classes, s.Levels, s.Health, s.Hooks = m.Repo, m.Class, m.Level, m.Health, m.Hook
 	s.Trail = m.Trail
+	s.People = m.Person
 	for i := range s.Repos {
 		s.Repos[i].Place = i
 	}

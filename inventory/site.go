@@ -23,8 +23,9 @@ type Site struct {
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
-	Hosts     []*Host // sorted by name, without those that are retired
-	Retired   []*Host // sorted by name; Host finds them too
+	People    map[string]*Person // none: everybody is the operating system's user and may do everything
+	Hosts     []*Host            // sorted by name, without those that are retired
+	Retired   []*Host            // sorted by name; Host finds them too
 
 	state   string // as written
 	top     Source // of cpacman.toml
@@ -108,6 +109,9 @@ type Class struct {
 	SameVendor      [][]string     `toml:"same_vendor"` // globs of vendors; those of one list count as one
 	Weak            bool           `toml:"weak"`        // follow weak dependencies
 	Approve         int            `toml:"approve"`     // people needed at the gate
+	NotStarter      bool           `toml:"approve_not_starter"`
+	Ticket          string         `toml:"ticket"`       // pattern of the whole ticket; see CompileTicket
+	TicketCheck     []string       `toml:"ticket_check"` // program on the control host, no shell; {ticket} is replaced
 }
 
 // Level is a step of the order of a rollout.

@@ -1,7 +1,5 @@
 package inventory
 
-import "fmt"
-
 // This file is the one list of what the design names and is not built yet.
 // Whoever builds a feature removes its lines here and adds them to keys.go.
 
@@ -41,10 +39,6 @@ func unsupportedValue(table, key string, v any) string {
 	case "host.NAME state":
 		if v == "new" {
 			return `state = "new" (enrolment)`
-		}
-	case "[class] approve", "[level] approve":
-		if n, ok := v.(int64); ok && n > 1 {
-			return fmt.Sprintf("approve = %d (approval by several people)", n)
 		}
 	}
 	return ""

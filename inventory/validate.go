@@ -21,6 +21,7 @@ func (ld *loading) finish() {
 	ld.checkTrail()
 	ld.checkHealth()
 	ld.checkHooks()
+	ld.checkPeople()
 	ld.checkInventory()
 	ld.checkPolicies()
 	if ld.broken {
@@ -178,7 +179,7 @@ func (ld *loading) checkClasses() {
 		c := &ld.site.Classes[i]
 		ld.unique(seen, &c.Source, "class", "name", c.Name)
 		ld.inRange(&c.Source, "[class]", "install_only_keep", c.InstallOnlyKeep, 1, 1000)
-		ld.inRange(&c.Source, "[class]", "approve", c.Approve, 0, 1)
+		ld.checkApprovals(c)
 		ld.globs(&c.Source, "install_only", c.InstallOnly)
 		ld.globs(&c.Source, "exclude", c.Exclude)
 		ld.checkSameVendor(c)
@@ -198,7 +199,7 @@ func (ld *loading) checkLevels() {
 				ld.at(&l.Source)("waves", "", "key \"waves\" in [[level]]: a wave of %s has no host", w)
 			}
 		}
-		ld.inRange(&l.Source, "[level]", "approve", l.Approve, 0, 1)
+		ld.inRange(&l.Source, "[level]", "approve", l.Approve, 0, maxApprove)
 	}
 }
 

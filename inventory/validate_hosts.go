@@ -127,6 +127,7 @@ func (ld *loading) references() {
 	for i := range s.Classes {
 		ld.refer(&s.Classes[i].Source, "repos", repos, s.Classes[i].Repos...)
 	}
+	ld.checkRightClasses(classes)
 	for i := range s.Levels {
 		ld.refer(&s.Levels[i].Source, "health", health, s.Levels[i].Health...)
 	}

@@ -133,6 +133,9 @@ func (s *session) clean() error {
 		}
 		return nil
 	}
+	if err := s.mayPushHosts(hosts); err != nil {
+		return err
+	}
 	if err := s.confirm(s.c, fmt.Sprintf("clean %d hosts?", len(hosts))); err != nil {
 		return err
 	}

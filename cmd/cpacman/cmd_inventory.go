@@ -185,6 +185,9 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 			return err
 		}
 	}
+	if len(site.People) == 0 {
+		e.say("note: there is no [person] table: every user who can use this site may do everything, and counts as a person of that name")
+	}
 	wrong, doubtful := len(problems.Errors()), len(problems.Warnings())
 	e.say("%s: %d hosts, %d classes, %d levels, %d repositories: %d errors, %d warnings",
 		site.Dir, len(site.Hosts), len(site.Classes), len(site.Levels), len(site.Repos), wrong, doubtful)

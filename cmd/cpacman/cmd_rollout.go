@@ -45,11 +45,7 @@ func rolloutCommand(e *env) *cli.Command {
 				Action: e.rolloutResume,
 			},
 			{Name: "pause", Usage: "no new hosts; what is in flight ends", ArgsUsage: "[ROLLOUT]", Flags: []cli.Flag{reason}, Action: e.rolloutPause},
-			{
-				Name: "approve", Usage: "say yes to the gate a rollout waits at", ArgsUsage: "[ROLLOUT]",
-				Flags:  []cli.Flag{reason, &cli.StringFlag{Name: "scope", Usage: "the `GATE`, as rollout status names it (default: the one being waited at)"}},
-				Action: e.rolloutApprove,
-			},
+			approveCommand(e, reason),
 			{Name: "abort", Usage: "end a rollout for good; hosts at work finish", ArgsUsage: "[ROLLOUT]", Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutAbort},
 			{Name: "retry", Usage: "try hosts again that failed or never started", ArgsUsage: "[ROLLOUT] [HOST…]", Flags: []cli.Flag{reason}, Action: e.rolloutRetry},
 			{Name: "rollback", Usage: "take hosts back to the packages they had before it", ArgsUsage: "[ROLLOUT] [HOST…]",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cpacman/internal/people"
 	"cpacman/internal/rollout"
 	"cpacman/internal/store"
 )
@@ -51,6 +52,9 @@ func (e *env) stateBackup(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkVerb(site, c); err != nil {
+		return err
+	}
 	file := c.Args().First()
 	if c.Bool("dry-run") {
 		e.say("would write a copy of %s to %s, and %s%s", filepath.Join(site.StateDir, store.FileName), file, file, store.ManifestSuffix)
@@ -88,8 +92,11 @@ func (e *env) stateRestore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := e.checkVerb(site, c); err != nil {
+		return err
+	}
 	file := c.Args().First()
-	opt := store.RestoreOptions{Force: c.Bool("force"), DryRun: true, User: currentUser(), Now: e.now}
+	opt := store.RestoreOptions{Force: c.Bool("force"), DryRun: true, User: people.ProcessUser(), Now: e.now}
 	out, err := store.Restore(e.ctx, site.StateDir, file, opt)
 	if err == nil && !c.Bool("dry-run") {
 		e.tellRestore(file, out)

@@ -52,6 +52,9 @@ func (e *env) openState(c *cli.Context) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkVerb(site, c); err != nil {
+		return nil, err
+	}
 	return store.Open(e.ctx, site.StateDir)
 }
 

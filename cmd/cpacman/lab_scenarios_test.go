@@ -50,6 +50,7 @@ func TestLabScenarios(t *testing.T) {
 		{"ForgottenRollout", 2, scenarioForgottenRollout},
 		{"Maintenance", 2, scenarioMaintenance},
 		{"Trail", 2, scenarioTrail},
+		{"TwoApprove", 2, scenarioTwoApprove},
 	}
 	total := 0
 	for _, s := range list {

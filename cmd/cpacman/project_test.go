@@ -25,6 +25,8 @@ var mayImport = map[string][]string{
 	"internal/repo":     {"internal/rpm"},
 	"internal/host":     {"transport", "internal/rpm"},
 	"internal/health":   {"transport"},
+	"internal/sshsig":   {},
+	"internal/people":   {"inventory", "internal/rollout", "internal/health", "internal/sshsig"},
 	"internal/rollout":  {"inventory", "planner"},
 	"internal/lab":      {"inventory"},
 	"internal/trail":    {},

@@ -9,14 +9,13 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/fleet"
+	"cpacman/internal/people"
 	"cpacman/internal/rollout"
 	"cpacman/internal/store"
 	"cpacman/inventory"
@@ -44,6 +43,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	defer s.Close()
 	p, err := readPlan(c.Args().First())
 	if err != nil {
+		return err
+	}
+	if err := s.mayPushPlan(p); err != nil {
 		return err
 	}
 	if p.Expired(s.now()) {
@@ -77,12 +79,12 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if err := s.keepPlan(p); err != nil {
 		return err
 	}
-	id := s.newRolloutID()
+	id, who := s.newRolloutID(), s.actor()
 	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, rollout.StartRequest{
 			RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
-			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"),
+			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
 			WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
 		})
 	})
@@ -156,14 +158,7 @@ func (s *session) newRolloutID() string {
 // owner is who runs the engine: the user of the process. SUDO_USER is a claim and is not taken for a person.
 func (s *session) owner() rollout.Owner {
 	name, _ := os.Hostname()
-	return rollout.Owner{User: currentUser(), Host: name, PID: os.Getpid(), BootID: store.BootID(), Since: s.now().UTC()}
-}
-
-func currentUser() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "uid " + strconv.Itoa(os.Getuid())
+	return rollout.Owner{User: people.ProcessUser(), Host: name, PID: os.Getpid(), BootID: store.BootID(), Since: s.now().UTC()}
 }
 
 // printSchedule tells, before anything starts, what every percentage became.
@@ -199,7 +194,7 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 	limits := s.site.Limits
 	engine := rollout.New(rollout.Config{
 		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
-		Journal: s.store, Commands: s.store, Leases: s.store, Observer: watcher, Clock: rollout.SystemClock{},
+		Journal: s.store, Commands: s.store, Leases: s.store, Observer: watcher, People: s.people(), Clock: rollout.SystemClock{},
 		Jitter: mathrand.Float64, Owner: owner,
 		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},
 	})
@@ -368,6 +363,13 @@ func (e *env) rolloutResume(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	snap, err := s.store.Load(s.ctx, id)
+	if err != nil {
+		return rolloutError(err, id)
+	}
+	if err := s.mayPush(snap.Schedule); err != nil {
+		return err
+	}
 	lease, err := s.store.Lease(s.ctx, id)
 	if err != nil {
 		return err
@@ -414,6 +416,6 @@ func (s *session) takeUp(id string, wait bool) error {
 		} else {
 			s.say("resuming rollout %s", id)
 		}
-		return engine.Resume(ctx, id, rollout.ResumeRequest{User: currentUser(), Wait: wait})
+		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: wait})
 	})
 }

@@ -44,6 +44,7 @@ type statusValue struct {
 	Waves     []rollout.WaveRecord `json:"waves"`
 	Hosts     []rollout.HostRecord `json:"hosts"`
 	Approvals []rollout.Approval   `json:"approvals"`
+	Gates     []gateValue          `json:"gates"` // those that want approvals, in order
 	Schedule  rollout.Schedule     `json:"schedule"`
 }
 
@@ -72,7 +73,11 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 	if lease.Live(s.now()) {
 		v.Engine = &lease.Owner
 	}
+	if v.Gates, err = s.gates(snap); err != nil {
+		return err
+	}
 	s.statusHead(snap, v.Engine)
+	s.sayGates(v.Gates)
 	d := statusTable(snap, c.Bool("hosts"), s.now())
 	d.value = v
 	if err := s.emit(c, d); err != nil {

@@ -56,14 +56,14 @@ func (s *session) rolloutArg(args []string) (id string, rest []string, err error
 
 // command writes an operator's wish for the engine.
 func (s *session) command(id string, c rollout.Command) error {
-	c.User, c.At = currentUser(), s.now().UTC()
+	a := s.actor()
+	c.User, c.Claimed, c.At = a.user, a.claimed, s.now().UTC()
 	if c.Reason == "" {
 		c.Reason = s.c.String("reason")
 	}
 	return s.store.PutCommand(s.ctx, id, c)
 }
 
-// tell writes a command and says who carries it out. An abort that no engine is there for is carried out here and now.
 // takeBack runs the engine for a rollback that was asked for; that its hosts count as failures is no failure of the rollback.
 func (s *session) takeBack(id string) error {
 	err := s.takeUp(id, false)
@@ -83,6 +83,7 @@ func (s *session) takeBack(id string) error {
 	return nil
 }
 
+// tell writes a command and says who carries it out. An abort that no engine is there for is carried out here and now.
 func (s *session) tell(id string, what string, commands ...rollout.Command) error {
 	snap, err := s.store.Load(s.ctx, id)
 	if err != nil {
@@ -90,6 +91,9 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 	}
 	if snap.Rollout.State == rollout.RolloutAborted {
 		return inputf("rollout %s was aborted", id)
+	}
+	if err := s.mayPush(snap.Schedule); err != nil {
+		return err
 	}
 	lease, err := s.store.Lease(s.ctx, id)
 	if err != nil {
@@ -101,18 +105,11 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		return nil
 	}
 	for _, c := range commands {
-		if c.Kind == rollout.CommandApprove {
-			c.Digest = snap.Rollout.Digest
-		}
 		if err := s.command(id, c); err != nil {
 			return err
 		}
 	}
-	if lease.Live(s.now()) {
-		s.say("%s: recorded; the engine (process %d on %s) takes it within seconds", what, lease.Owner.PID, lease.Owner.Host)
-		return nil
-	}
-	if commands[0].Kind == rollout.CommandAbort {
+	if commands[0].Kind == rollout.CommandAbort && !lease.Live(s.now()) {
 		err := s.takeUp(id, false)
 		var status *statusError
 		if errors.As(err, &status) && status.err == nil {
@@ -120,8 +117,21 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		}
 		return err
 	}
-	if commands[0].Kind == rollout.CommandBack {
+	if commands[0].Kind == rollout.CommandBack && !lease.Live(s.now()) {
 		return s.takeBack(id)
+	}
+	return s.sayRecorded(id, what)
+}
+
+// sayRecorded says who carries a command out.
+func (s *session) sayRecorded(id, what string) error {
+	lease, err := s.store.Lease(s.ctx, id)
+	if err != nil {
+		return err
+	}
+	if lease.Live(s.now()) {
+		s.say("%s: recorded; the engine (process %d on %s) takes it within seconds", what, lease.Owner.PID, lease.Owner.Host)
+		return nil
 	}
 	s.say("%s: recorded; no engine runs this rollout now: cpacman rollout resume %s carries it out", what, id)
 	return nil
@@ -146,15 +156,11 @@ func (e *env) simple(c *cli.Context, ask, what string, kind rollout.CommandKind)
 			return err
 		}
 	}
-	return s.tell(id, what, rollout.Command{Kind: kind, Scope: c.String("scope")})
+	return s.tell(id, what, rollout.Command{Kind: kind})
 }
 
 func (e *env) rolloutPause(c *cli.Context) error {
 	return e.simple(c, "", "pause", rollout.CommandPause)
-}
-
-func (e *env) rolloutApprove(c *cli.Context) error {
-	return e.simple(c, "", "approval", rollout.CommandApprove)
 }
 
 func (e *env) rolloutAbort(c *cli.Context) error {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"cpacman/internal/people"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations of scripts")
@@ -35,6 +37,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("CPACMAN_SITE", "")
 			e.Setenv("SSH_AUTH_SOCK", "")
 			e.Setenv("NO_COLOR", "1")
+			e.Setenv("ME", people.ProcessUser())
+			e.Setenv("SUDO_USER", "")
 			// A site is used only if nobody else can write it.
 			return os.Chmod(e.WorkDir, 0o700)
 		},
@@ -47,6 +51,8 @@ func TestScript(t *testing.T) {
 			"sqlite":      more["sqlite"],
 			"rollouts":    cmdRollouts,
 			"sql":         cmdSQL,
+			"waiting":     cmdWaiting,
+			"fill":        cmdFill,
 		},
 	})
 }

@@ -61,6 +61,9 @@ func (e *env) open(c *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkVerb(site, c); err != nil {
+		return nil, err
+	}
 	st, err := store.Open(e.ctx, site.StateDir)
 	if err != nil {
 		return nil, err

@@ -113,11 +113,15 @@ func (r *run) takeCommands() {
 		return
 	}
 	for _, c := range cmds {
+		v, known := r.hear(c)
+		if !known {
+			return // it is asked for again
+		}
 		r.mu.Lock()
 		// What is to become of single hosts is decided once they were asked what became of them.
 		later := r.unasked > 0 && (c.Kind == CommandRetry || c.Kind == CommandSkip)
 		if !later && c.Seq > r.ro.CommandSeq {
-			r.take(c)
+			r.take(c, v)
 		}
 		r.mu.Unlock()
 		if later {
@@ -126,8 +130,9 @@ func (r *run) takeCommands() {
 	}
 }
 
-// take carries out one command; that it was taken is part of the same write. Called with mu held.
-func (r *run) take(cmd Command) {
+// take carries out one command; that it was taken is part of the same write. v is what hear said of an approval. Called with mu
+// held.
+func (r *run) take(cmd Command, v verdict) {
 	ro := r.ro
 	ro.CommandSeq = cmd.Seq
 	c := Change{Rollout: &ro}
@@ -153,7 +158,9 @@ func (r *run) take(cmd Command) {
 			ro.State, ro.Stop, ro.WaitingFor = RolloutAborted, StopReason{Reason: why}, ""
 		}
 	case CommandApprove:
-		ok, text = r.approve(cmd, &c)
+		if ok, text = r.approve(v, &c); ok {
+			why = Reason{ReasonOperator, c.Approval.words()}.bounded()
+		}
 	case CommandRetry, CommandSkip:
 		ok, text = r.redo(cmd, why, &c)
 	case CommandBack:
@@ -200,46 +207,6 @@ func (r *run) backOn(cmd Command, why Reason, c *Change) (bool, string) {
 		c.Rollout.State, c.Rollout.Stop, c.Rollout.WaitingFor = RolloutStopped, StopReason{Scope: "rollout", Reason: why}, ""
 	}
 	return true, ""
-}
-
-// approve adds an approval to a change. It holds for one digest: a plan or settings that changed need a new one.
-func (r *run) approve(cmd Command, c *Change) (bool, string) {
-	scope := cmd.Scope
-	if scope == "" {
-		scope = r.nextApproval()
-	}
-	switch {
-	case scope == "":
-		return false, "nothing waits for an approval; name the scope"
-	case cmd.Digest != r.ro.Digest:
-		return false, "the approval is for digest " + short(cmd.Digest) + ", the rollout has " + short(r.ro.Digest)
-	case !r.sched.hasScope(scope):
-		return false, fmt.Sprintf("%q is no class or level of this rollout that wants an approval", scope)
-	}
-	c.Approval = &Approval{Scope: scope, User: cmd.User, Reason: cmd.Reason, Digest: cmd.Digest, At: r.cfg.Clock.Now()}
-	return true, ""
-}
-
-// nextApproval is the scope whose approval will be missing next, or "". Called with mu held.
-func (r *run) nextApproval() string {
-	for i := range r.waves {
-		if r.waves[i].State != WavePending {
-			continue
-		}
-		if scope := r.missingApproval(i); scope != "" {
-			return scope
-		}
-	}
-	return ""
-}
-
-func (s *Schedule) hasScope(scope string) bool {
-	for _, l := range s.Levels {
-		if l.ClassApprove > 0 && l.ClassScope() == scope || l.Approve > 0 && l.Scope() == scope {
-			return true
-		}
-	}
-	return false
 }
 
 // redo adds retries or skips to a change: of one host, or, for a retry without one, of all that failed or never started.

@@ -147,39 +147,16 @@ func (r *run) enter(w int) bool {
 	return r.commit(c) == nil
 }
 
-// missingApproval is the scope whose approval keeps a wave shut, or "". Gates of a class and a level are passed on the way
-// in, so that the last level can have one too. Called with mu held.
-func (r *run) missingApproval(w int) string {
-	level := r.sched.Waves[w].Level
-	if w > 0 && r.sched.Waves[w-1].Level == level {
-		return ""
-	}
-	l := r.sched.Levels[level]
-	if l.ClassApprove > 0 && !r.approved(l.ClassScope()) {
-		return l.ClassScope()
-	}
-	if l.Approve > 0 && !r.approved(l.Scope()) {
-		return l.Scope()
-	}
-	return ""
-}
-
-func (r *run) approved(scope string) bool {
-	for _, a := range r.approvals {
-		if a.Scope == scope && a.Digest == r.ro.Digest {
-			return true
-		}
-	}
-	return false
-}
+// missingApproval is the scope whose approval keeps a wave shut, or "". Called with mu held.
+func (r *run) missingApproval(w int) string { return r.ballot().Missing(w) }
 
 // waitFor records that an approval is missing. Called with mu held.
 func (r *run) waitFor(scope string) {
-	if r.ro.State == RolloutWaiting && r.ro.WaitingFor == scope {
+	why := Reason{ReasonApproval, r.waitText(scope)}
+	if r.ro.State == RolloutWaiting && r.ro.WaitingFor == scope && r.ro.Stop.Text == why.Text {
 		return
 	}
 	ro := r.ro
-	why := Reason{ReasonApproval, "waits for an approval of " + scope}
 	ro.State, ro.WaitingFor, ro.Stop = RolloutWaiting, scope, StopReason{Scope: scope, Reason: why}
 	_ = r.commit(Change{Rollout: &ro, Events: []Event{{Kind: EventRollout, Wave: r.current, From: string(r.ro.State), To: string(RolloutWaiting), Reason: why}}})
 }

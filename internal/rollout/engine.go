@@ -9,7 +9,7 @@ import (
 	"cpacman/planner"
 )
 
-// Config is what an engine works with. All fields but Observer, Timing and Jitter are needed.
+// Config is what an engine works with. All fields but Observer, People, Timing and Jitter are needed.
 type Config struct {
 	Fleet        Fleet
 	Rechecker    Rechecker
@@ -20,6 +20,7 @@ type Config struct {
 	Commands     Commands
 	Leases       Leases
 	Observer     Observer // nil: nobody looks
+	People       People   // nil: every operating system user, who may do everything
 	Clock        Clock
 	Timing       Timing
 	Jitter       func() float64 // in [0, 1), for waits, from many goroutines; nil: none
@@ -67,7 +68,9 @@ type StartRequest struct {
 	Reason     string   // needed with Again and WithoutSwitch
 	// WithoutSwitch lets hosts begin that should have a dead man's switch and can have none.
 	WithoutSwitch bool
-	Wait          bool // stay while paused or waiting for an approval, instead of returning
+	Person        string // who starts it, of Owner.User
+	Claimed       string // what sudo says of Owner.User, for the record
+	Wait          bool   // stay while paused or waiting for an approval, instead of returning
 }
 
 // ResumeRequest says how a rollout is taken up again.
@@ -204,7 +207,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
 			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged,
-			Again: req.Again, WithoutSwitch: req.WithoutSwitch, Reason: req.Reason, User: owner.User, CreatedAt: now, UpdatedAt: now,
+			Again: req.Again, WithoutSwitch: req.WithoutSwitch, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,
 	}

@@ -174,6 +174,8 @@ type Rollout struct {
 	Unreconciled bool   `json:"unreconciled,omitempty"`
 	Reason       string `json:"reason,omitempty"`
 	User         string `json:"user"`
+	Person       string `json:"person,omitempty"`  // of User, when it was started
+	Claimed      string `json:"claimed,omitempty"` // what sudo says of User
 	QuorumMet    bool   `json:"quorum_met,omitempty"`
 	CommandSeq   int64  `json:"command_seq"` // the last command taken
 	// Hooked: the before-hooks of the rollout have run, and Owed are its after-hooks; LevelHooked and OwedLevel are the same of the
@@ -219,6 +221,15 @@ type Approval struct {
 	Reason string    `json:"reason"`
 	Digest string    `json:"digest"`
 	At     time.Time `json:"at"`
+
+	Person    string `json:"person,omitempty"`    // who counts; decided again each time it is counted
+	How       How    `json:"how,omitempty"`       // "" is HowOSUser
+	Key       string `json:"key,omitempty"`       // fingerprint, of a signature
+	Claimed   string `json:"claimed,omitempty"`   // what sudo says of User; never counts
+	Ticket    string `json:"ticket,omitempty"`    //
+	Nonce     string `json:"nonce,omitempty"`     // of Request
+	Request   string `json:"request,omitempty"`   // the text that was signed
+	Signature string `json:"signature,omitempty"` // of it, armoured
 }
 
 // CommandKind is what an operator at another terminal wants.
@@ -245,6 +256,11 @@ type Command struct {
 	User   string      `json:"user"`
 	Reason string      `json:"reason,omitempty"`
 	At     time.Time   `json:"at"`
+
+	Claimed   string `json:"claimed,omitempty"`   // what sudo says of User
+	Ticket    string `json:"ticket,omitempty"`    // approve
+	Request   string `json:"request,omitempty"`   // approve: the text that was signed
+	Signature string `json:"signature,omitempty"` // approve: of it, armoured
 }
 
 // EventKind sorts events.

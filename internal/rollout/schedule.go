@@ -58,6 +58,9 @@ type LevelPlan struct {
 	Soak         time.Duration `json:"soak"`
 	ClassApprove int           `json:"class_approve,omitempty"` // set on the first level of a class
 	Approve      int           `json:"approve,omitempty"`
+	NotStarter   bool          `json:"approve_not_starter,omitempty"` // of a level or class with a gate, like the next two
+	Ticket       string        `json:"ticket,omitempty"`              // pattern
+	TicketCheck  []string      `json:"ticket_check,omitempty"`        // program; {ticket} is replaced
 }
 
 // ClassScope names the gate of the class for an approval.
@@ -167,16 +170,8 @@ func checkSettings(s Settings) error {
 	default:
 		return &PlanError{fmt.Sprintf("rollback = %q is not never, host, wave or level", s.Rollout.Rollback)}
 	}
-	for _, c := range s.Classes {
-		if c.Approve > 1 {
-			return &PlanError{fmt.Sprintf("class %s: approve = %d: approval by several people is not supported yet", c.Name, c.Approve)}
-		}
-	}
 	for _, l := range s.Levels {
-		switch {
-		case l.Approve > 1:
-			return &PlanError{fmt.Sprintf("level %s: approve = %d: approval by several people is not supported yet", l.Name, l.Approve)}
-		case len(l.Waves) == 0:
+		if len(l.Waves) == 0 {
 			return &PlanError{fmt.Sprintf("level %s has no waves", l.Name)}
 		}
 	}
@@ -302,6 +297,9 @@ func (r *resolver) levels() {
 			}
 			if first {
 				lp.ClassApprove, first = class.Approve, false
+			}
+			if lp.ClassApprove > 0 || lp.Approve > 0 {
+				lp.NotStarter, lp.Ticket, lp.TicketCheck = class.NotStarter, class.Ticket, class.TicketCheck
 			}
 			r.out.Levels = append(r.out.Levels, lp)
 			r.waves(len(r.out.Levels)-1, level, r.ordered(hosts))

@@ -175,17 +175,16 @@ func TestDigestBindsWhatWasApproved(t *testing.T) {
 
 func TestResolveRefuses(t *testing.T) {
 	for want, spoil := range map[string]func(r *rig){
-		`rollback = "some" is not never`:      func(r *rig) { r.s.Rollout.Rollback = "some" },
-		"several people is not supported yet": func(r *rig) { r.s.Levels[0].Approve = 2 },
-		"has no waves":                        func(r *rig) { r.s.Levels[0].Waves = nil },
-		`level "gone"`:                        func(r *rig) { r.plan.Hosts[0].Level = "gone" },
-		`class "gone"`:                        func(r *rig) { r.plan.Hosts[0].Class = "gone" },
-		`no set "gone"`:                       func(r *rig) { r.plan.Hosts[0].Set = "gone" },
-		"twice":                               func(r *rig) { r.plan.Hosts = append(r.plan.Hosts, r.plan.Hosts[0]) },
-		`health check "gone"`:                 func(r *rig) { r.s.Levels[1].Checks = []string{"gone"} },
-		`cluster "gone"`:                      func(r *rig) { r.s.Hosts["broad00"] = HostSettings{Clusters: []string{"gone"}} },
-		"at least 1":                          func(r *rig) { r.s.Limits.Transfers = 0 },
-		"is not defer":                        func(r *rig) { r.s.Rollout.Unreachable = "maybe" },
+		`rollback = "some" is not never`: func(r *rig) { r.s.Rollout.Rollback = "some" },
+		"has no waves":                   func(r *rig) { r.s.Levels[0].Waves = nil },
+		`level "gone"`:                   func(r *rig) { r.plan.Hosts[0].Level = "gone" },
+		`class "gone"`:                   func(r *rig) { r.plan.Hosts[0].Class = "gone" },
+		`no set "gone"`:                  func(r *rig) { r.plan.Hosts[0].Set = "gone" },
+		"twice":                          func(r *rig) { r.plan.Hosts = append(r.plan.Hosts, r.plan.Hosts[0]) },
+		`health check "gone"`:            func(r *rig) { r.s.Levels[1].Checks = []string{"gone"} },
+		`cluster "gone"`:                 func(r *rig) { r.s.Hosts["broad00"] = HostSettings{Clusters: []string{"gone"}} },
+		"at least 1":                     func(r *rig) { r.s.Limits.Transfers = 0 },
+		"is not defer":                   func(r *rig) { r.s.Rollout.Unreachable = "maybe" },
 	} {
 		r := newRig(t)
 		r.hosts("broad", 2, plain)

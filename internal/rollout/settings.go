@@ -30,8 +30,11 @@ type HookSettings struct {
 
 // ClassSettings is a class and its gate.
 type ClassSettings struct {
-	Name    string
-	Approve int // people who must say yes before the class is entered
+	Name        string
+	Approve     int      // people who must say yes before the class is entered
+	NotStarter  bool     // at its gates and those of its levels the one who started does not count
+	Ticket      string   // pattern of the tickets of its approvals; "": none is wanted
+	TicketCheck []string // program that knows tickets; {ticket} is replaced
 }
 
 // LevelSettings is a level: its waves, its budget, its gate.

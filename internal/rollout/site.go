@@ -25,7 +25,9 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		},
 	}
 	for _, c := range site.Classes {
-		s.Classes = append(s.Classes, ClassSettings{Name: c.Name, Approve: c.Approve})
+		s.Classes = append(s.Classes, ClassSettings{
+			Name: c.Name, Approve: c.Approve, NotStarter: c.NotStarter, Ticket: c.Ticket, TicketCheck: c.TicketCheck,
+		})
 	}
 	for _, l := range site.Levels {
 		s.Levels = append(s.Levels, LevelSettings{
