@@ -22,6 +22,7 @@ func (s *Site) Check() []Problem {
 	c.repos()
 	c.keys()
 	c.programs()
+	c.notify()
 	for _, path := range s.ignored {
 		if lower := strings.ToLower(path); strings.HasSuffix(lower, ".md") || strings.HasSuffix(lower, "~") || strings.HasPrefix(strings.ToLower(filepath.Base(path)), "readme") {
 			continue

@@ -118,9 +118,11 @@ func mainSections() []section {
 			{Key: "scriptlet_errors", Type: "report | fail", Default: `"report"`, Doc: "a failed scriptlet on a host that has every package: a flag beside its state, or a failure of the host"},
 			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
+			{Key: "detach", Type: "boolean", Default: "false", Doc: "rollout start and resume leave the work to an engine of its own, outside of the login session, as with --detach"},
 			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},
 		}},
 		{"health.NAME", whereMain, healthRows()},
+		{"notify.NAME", whereMain, notifyRows()},
 	}
 }
 

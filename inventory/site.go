@@ -18,6 +18,7 @@ type Site struct {
 	Levels   []Level // in the order of the file, which is their order
 
 	Health    map[string]*HealthCheck // "basic" is always there
+	Notify    map[string]*Notify
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
@@ -130,6 +131,7 @@ type Rollout struct {
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`
+	Detach         bool            `toml:"detach"` // start and resume hand over to an engine of its own
 }
 
 // HealthCheck is one named check. Exactly one of HTTP, TCP, Command, Program
