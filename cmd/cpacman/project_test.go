@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/health":   {"transport"},
 	"internal/rollout":  {"inventory", "planner"},
 	"internal/lab":      {"inventory"},
+	"internal/notify":   {"internal/rollout"},
 	"internal/store":    {"internal/host", "internal/rollout", "planner", "inventory"},
 	"internal/report":   {"inventory", "planner", "internal/repo", "internal/store", "internal/rollout", "internal/rpm"},
 	"internal/fleet": {"inventory", "transport", "planner", "internal/rpm", "internal/repo", "internal/host", "internal/health",
