@@ -13,13 +13,18 @@ func (r *run) resume(user string) {
 	if !r.release(user, 0) {
 		return
 	}
+	r.reattachAll()
+	if r.ro.State != RolloutAborted {
+		r.reattachLost("")
+	}
+}
+
+// reattachAll asks the hosts at work what became of them. Called with mu held.
+func (r *run) reattachAll() {
 	for _, h := range sortedKeys(r.hosts) {
 		if atWork(r.m.info[r.hosts[h].State]) {
 			r.put(h, (*hostRun).reattach)
 		}
-	}
-	if r.ro.State != RolloutAborted {
-		r.reattachLost("")
 	}
 }
 
