@@ -94,7 +94,7 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		return nil
 	}
 	if commands[0].Kind == rollout.CommandAbort {
-		err := s.takeUp(id, false)
+		err := s.takeUp(id, takeUp{})
 		var status *statusError
 		if errors.As(err, &status) && status.err == nil {
 			return nil // aborted, which is what was asked for
