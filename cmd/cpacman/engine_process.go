@@ -93,7 +93,7 @@ func (s *session) spawnSession(exe string, args []string, log string) (*enginePr
 		close(ended)
 	}()
 	return &engineProcess{
-		what: fmt.Sprintf("process %d", cmd.Process.Pid), log: log, from: from,
+		what: "a session of its own", log: log, from: from,
 		gone: func(context.Context) bool {
 			select {
 			case <-ended:
