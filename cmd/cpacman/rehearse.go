@@ -284,9 +284,10 @@ func (r rehearsal) say(e *env) {
 		if w.Worst.Trips > 0 {
 			trips = fmt.Sprintf("failure %d exceeds %s, up to %d are at work then", w.Worst.Trips, w.Worst.Why, w.Worst.InFlight)
 		}
-		e.say("worst case of wave %d: %d of %d %s fail: %s", w.Wave, w.Worst.Hosts, len(w.Hosts), plural(len(w.Hosts), "host", "hosts"), trips)
+		e.say("worst case of wave %d: %d of %d failed: %s", w.Wave, w.Worst.Hosts, len(w.Hosts), trips)
 	}
-	e.say("worst case of all: %d of %d %s have failed when it stops, unreachable ones apart", r.Worst, r.Hosts, plural(r.Hosts, "host", "hosts"))
+	e.say("a fault that shows only during its soak can be on every host of a wave")
+	e.say("worst case of all: %d of %d failed when it stops, unreachable ones apart", r.Worst, r.Hosts)
 	for _, c := range r.Clusters {
 		e.say("cluster %s: at most %d of %d members down at once", c.Name, c.MaxUnavailable, len(c.Members))
 	}

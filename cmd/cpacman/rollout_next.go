@@ -193,9 +193,12 @@ func (s *session) statusNext(snap rollout.Snapshot, st standing) {
 	for _, d := range steps {
 		s.say("  %s", d)
 	}
-	if st.live && !snap.Rollout.State.Over() {
-		s.say("next: cpacman rollout watch %s", snap.Rollout.ID)
-		return
+	switch snap.Rollout.State {
+	case rollout.RolloutCreated, rollout.RolloutRunning:
+		if st.live { // nobody is waited for now
+			s.say("next: cpacman rollout watch %s", snap.Rollout.ID)
+			return
+		}
 	}
 	for _, d := range steps {
 		if d.Command != "" {
