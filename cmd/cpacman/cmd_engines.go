@@ -211,7 +211,12 @@ func (s *session) resumeEngines(rows []engineRow) error {
 		if err == nil {
 			p, err = s.spawn(r.Rollout, true)
 		}
-		if err != nil {
+		var starting *unitBusyError
+		switch {
+		case errors.As(err, &starting): // by an earlier call, and still proving packages
+			s.say("engine of %s: %v", r.Rollout, starting)
+			continue
+		case err != nil:
 			failed = append(failed, err)
 			continue
 		}

@@ -59,9 +59,10 @@ func (s *session) spawn(id string, adopt bool) (*engineProcess, error) {
 	}
 	args = append(args, id)
 	if manager, ok := s.serviceManager(); ok {
+		from := logSize(log)
 		p, err := s.spawnUnit(manager, id, exe, args)
 		if err == nil {
-			p.log, p.from = log, logSize(log)
+			p.log, p.from = log, from
 			return p, nil
 		}
 		var starting *unitBusyError
