@@ -23,6 +23,7 @@ func (s *Site) Check() []Problem {
 	c.keys()
 	c.programs()
 	c.people()
+	c.notify()
 	for _, path := range s.ignored {
 		if lower := strings.ToLower(path); strings.HasSuffix(lower, ".md") || strings.HasSuffix(lower, "~") || strings.HasPrefix(strings.ToLower(filepath.Base(path)), "readme") {
 			continue

@@ -118,6 +118,7 @@ func mainSections() []section {
 			{Key: "scriptlet_errors", Type: "report | fail", Default: `"report"`, Doc: "a failed scriptlet on a host that has every package: a flag beside its state, or a failure of the host"},
 			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
+			{Key: "detach", Type: "boolean", Default: "false", Doc: "rollout start and resume leave the work to an engine of its own, outside of the login session, as with --detach"},
 			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "what goes back by itself to the packages it had: a host that failed, or with it every host of its wave or level once that has failed"},
 			{Key: "no_rollback", Type: "list of globs", Default: `["glibc", "systemd", "rpm", "filesystem"]`, Doc: "package names: a set that changes one of them never goes back by itself and gets no dead man's switch"},
 			{Key: "confirm", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "dead man's switch: a host whose set has a name of `confirm_for` goes back by itself unless it is confirmed over a new connection within this time; `\"0s\"` arms none"},
@@ -136,6 +137,7 @@ func mainSections() []section {
 			{Key: "hosts", Type: "selector", Default: "every host", Doc: "of hooks of hosts: the hosts that they are for"},
 		}},
 		{"person.NAME", whereMain, personRows()},
+		{"notify.NAME", whereMain, notifyRows()},
 	}
 }
 

@@ -79,7 +79,7 @@ func TestKeysComplete(t *testing.T) {
 func TestDocumentedDefaults(t *testing.T) {
 	need := map[string]string{
 		"[repo]": "id = \"x\"\npath = \"x\"\n", "[class]": "name = \"x\"\n", "[level]": "name = \"x\"\n",
-		"[policy]": "name = \"x\"\nowner = \"x\"\nreason = \"x\"\nremove = [\"x\"]\n", "health.NAME": "", "person.NAME": "", "cluster.NAME": "", "location.NAME": "", "ssh": "", "limits": "", "facts": "", "rollout": "", "trail": "", "": "",
+		"[policy]": "name = \"x\"\nowner = \"x\"\nreason = \"x\"\nremove = [\"x\"]\n", "notify.NAME": "", "health.NAME": "", "person.NAME": "", "cluster.NAME": "", "location.NAME": "", "ssh": "", "limits": "", "facts": "", "rollout": "", "trail": "", "": "",
 	}
 	written := map[string]string{"": "state = \"state\"\n"}
 	for _, k := range Keys() {
@@ -101,6 +101,9 @@ func TestDocumentedDefaults(t *testing.T) {
 			if table == "health.NAME" {
 				text += "http = \"http://{address}/\"\n"
 			}
+			if table == "notify.NAME" {
+				text += "webhook = \"https://x/\"\n"
+			}
 			if table != "" {
 				text = "[" + strings.Replace(table, "NAME", "x", 1) + "]\n" + text
 			}
@@ -118,7 +121,7 @@ func TestDocumentedDefaults(t *testing.T) {
 	}
 	for what, pair := range map[string][2]any{
 		"ssh": {plain.SSH, full.SSH}, "limits": {plain.Limits, full.Limits}, "facts": {plain.Facts, full.Facts}, "rollout": {plain.Rollout, full.Rollout}, "trail": {plain.Trail, full.Trail},
-		"repo": {plain.Repos, full.Repos}, "level": {plain.Levels, full.Levels}, "health": {plain.Health["x"], full.Health["x"]}, "state": {plain.StateDir, full.StateDir}, "person": {plain.People["x"], full.People["x"]},
+		"repo": {plain.Repos, full.Repos}, "level": {plain.Levels, full.Levels}, "health": {plain.Health["x"], full.Health["x"]}, "state": {plain.StateDir, full.StateDir}, "notify": {plain.Notify["x"], full.Notify["x"]}, "person": {plain.People["x"], full.People["x"]},
 		"class": {plain.Classes, full.Classes}, "policy": {plain.Policy("x").Rules(), full.Policy("x").Rules()}, "cluster": {plain.Clusters["x"], full.Clusters["x"]}, "location": {plain.Locations["x"], full.Locations["x"]},
 	} {
 		if diff := cmp.Diff(pair[0], pair[1], opts); diff != "" {
@@ -250,7 +253,7 @@ func TestSchemaTables(t *testing.T) {
 		sort.Strings(l)
 	}
 	got := fmt.Sprint(main, inv, later)
-	if want := "[class facts health hook level limits person repo rollout ssh state trail] [cluster group host location policy] [window]"; got != want {
+	if want := "[class facts health hook level limits notify person repo rollout ssh state trail] [cluster group host location policy] [window]"; got != want {
 		t.Error(got)
 	}
 }

@@ -59,6 +59,7 @@ type mainFile struct {
 	Hook    map[string]*Hook        `toml:"hook"`
 	Trail   Trail                   `toml:"trail"`
 	Person  map[string]*Person      `toml:"person"`
+	Notify  map[string]*Notify      `toml:"notify"`
 }
 
 // inventoryFile is a file below inventory/.
@@ -185,6 +186,7 @@ func (ld *loading) take(m *mainFile) {
 	s.Repos, s.Classes, s.Levels, s.Health, s.Hooks = m.Repo, m.Class, m.Level, m.Health, m.Hook
 	s.Trail = m.Trail
 	s.People = m.Person
+	s.Notify = m.Notify
 	for i := range s.Repos {
 		s.Repos[i].Place = i
 	}

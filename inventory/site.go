@@ -20,6 +20,7 @@ type Site struct {
 
 	Health    map[string]*HealthCheck // "basic" is always there
 	Hooks     map[string]*Hook
+	Notify    map[string]*Notify
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
@@ -137,6 +138,7 @@ type Rollout struct {
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`
+	Detach         bool            `toml:"detach"`      // start and resume hand over to an engine of its own
 	NoRollback     []string        `toml:"no_rollback"` // globs of names: a set with one of them never goes back by itself
 	Confirm        time.Duration   `toml:"confirm"`     // the dead man's switch fires after it; 0: none is armed
 	ConfirmFor     []string        `toml:"confirm_for"` // globs of names that can cut a host off

@@ -22,6 +22,7 @@ func (ld *loading) finish() {
 	ld.checkHealth()
 	ld.checkHooks()
 	ld.checkPeople()
+	ld.checkNotify()
 	ld.checkInventory()
 	ld.checkPolicies()
 	if ld.broken {

@@ -20,8 +20,9 @@ func rolloutCommand(e *env) *cli.Command {
 			{
 				Name: "start", Usage: "start a plan", ArgsUsage: "PLAN",
 				Description: "Proves every package, prints the waves as integers, and starts. The first Ctrl-C drains: no new hosts, those at work are\n" +
-					"waited for (exit status 6). The second detaches: hosts go on, `rollout resume` picks up (130).",
-				Flags: watchFlags(
+					"waited for (exit status 6). The second detaches: hosts go on, `rollout resume` picks up (130). With --detach an engine of its\n" +
+					"own does the work, the verb ends with 0 when that has the rollout, and Ctrl-C ends only the watching.",
+				Flags: watchFlags(append(detachFlags(),
 					&cli.BoolFlag{Name: "dry-run", Usage: "go as far as the test on every host, then remove what was sent"},
 					&cli.BoolFlag{Name: "keep-staged", Usage: "with --dry-run: leave what was sent"},
 					&cli.BoolFlag{Name: "again", Usage: "start a plan that was started before; wants --reason"},
@@ -29,8 +30,12 @@ func rolloutCommand(e *env) *cli.Command {
 					&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"},
 					&cli.BoolFlag{Name: "yes", Usage: "do not ask"},
 					reason,
-				),
+				)...),
 				Action: e.rolloutStart,
+			},
+			{
+				Name: "rehearse", Usage: "what a rollout of a plan would be: waves, bytes, how long, and how much can fail", ArgsUsage: "PLAN",
+				Description: "Changes nothing and contacts nobody.", Flags: outputFlags(), Action: e.rolloutRehearse,
 			},
 			{Name: "list", Usage: "list rollouts", Flags: outputFlags(), Action: e.rolloutList},
 			{
@@ -41,7 +46,7 @@ func rolloutCommand(e *env) *cli.Command {
 			{Name: "watch", Usage: "follow a rollout that another process runs", ArgsUsage: "[ROLLOUT]", Flags: watchFlags(), Action: e.rolloutWatch},
 			{
 				Name: "resume", Usage: "let a paused rollout go on, or take up one whose process is gone", ArgsUsage: "[ROLLOUT]",
-				Flags:  watchFlags(&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"}),
+				Flags:  watchFlags(append(detachFlags(), &cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"})...),
 				Action: e.rolloutResume,
 			},
 			{Name: "pause", Usage: "no new hosts; what is in flight ends", ArgsUsage: "[ROLLOUT]", Flags: []cli.Flag{reason}, Action: e.rolloutPause},
@@ -52,6 +57,14 @@ func rolloutCommand(e *env) *cli.Command {
 				Description: "Where the rollout has a way back for them: the site wanted one (rollout.rollback), or the update could have cut them off.\n" +
 					"Without hosts: all that it has changed, and nothing new starts. Packages only: data and configuration stay. Else: plan --undo.",
 				Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutRollback},
+			{
+				Name: "handover", Usage: "make somebody else answer for a rollout", ArgsUsage: "[ROLLOUT]",
+				Flags: []cli.Flag{reason, &cli.StringFlag{Name: "to", Usage: "the `USER` who answers for it from now on"}}, Action: e.rolloutHandover,
+			},
+			{Name: "note", Usage: "leave a remark with a rollout", ArgsUsage: "ROLLOUT TEXT…", Action: e.rolloutNote},
+			enginesCommand(e),
+			engineCommand(e),
+			{Name: "notify-test", Usage: "send a test to one receiver of notifications", ArgsUsage: "NAME", Action: e.rolloutNotifyTest},
 			{Name: "skip", Usage: "leave a host out", ArgsUsage: "[ROLLOUT] HOST…", Flags: []cli.Flag{reason}, Action: e.rolloutSkip},
 			{
 				Name: "export", Usage: "write the evidence of a rollout: plan, approvals, verdicts, package sets, trail", ArgsUsage: "ROLLOUT FILE.tar.gz",

@@ -82,7 +82,7 @@ func backBySwitch(t *testing.T, l *lab.Lab, unit, cron, bare string) {
 	d.reason(d.host(unit, "rolled_back"), "dead man's switch")
 	d.installed(unit, "openssh-server", "8.7p1")
 	d.run(0, "rollout", "skip", d.newest(), unit)
-	d.gone(unit, "/etc/systemd/system")
+	d.noSwitch(unit, "/etc/systemd/system")
 
 	// The others by a plan of their own: the first level has shown that it is bad.
 	d = newDesk(t, l, deskOptions{places: []place{{host: cron}, {host: bare}}, rollout: "confirm = \"15s\"\nmax_failures = \"100%\"",
@@ -90,7 +90,7 @@ func backBySwitch(t *testing.T, l *lab.Lab, unit, cron, bare string) {
 	d.run(1, "rollout", "start", d.plan("ssh", "openssh-server"))
 	d.reason(d.host(cron, "rolled_back"), "dead man's switch")
 	d.installed(cron, "openssh-server", "8.7p1")
-	d.gone(cron, "/etc/cron.d")
+	d.noSwitch(cron, "/etc/cron.d")
 	d.reason(d.host(bare, "held"), "neither systemd nor a cron daemon")
 	d.installed(bare, "openssh-server", "8.7p1")
 
@@ -100,16 +100,16 @@ func backBySwitch(t *testing.T, l *lab.Lab, unit, cron, bare string) {
 	d.run(0, "rollout", "start", d.plan("good", good, "openssh"))
 	for _, h := range []string{cron, unit} {
 		d.host(h, "ok")
-		d.gone(h, "/etc/cron.d")
-		d.gone(h, "/etc/systemd/system")
+		d.noSwitch(h, "/etc/cron.d")
+		d.noSwitch(h, "/etc/systemd/system")
 		if got := d.on(h, "sleep 25; rpm -q openssh-server"); !strings.Contains(got, "8.7p1-38") {
 			d.Errorf("%s has %s", h, got)
 		}
 	}
 }
 
-// gone wants no switch left on a host.
-func (d *desk) gone(host, dir string) {
+// noSwitch wants no switch left on a host.
+func (d *desk) noSwitch(host, dir string) {
 	d.Helper()
 	if got := d.on(host, "ls "+dir+" | grep cpacman-switch || :"); got != "" {
 		d.Errorf("%s: left in %s: %s", host, dir, got)
@@ -147,5 +147,5 @@ func backAfterReboot(t *testing.T, l *lab.Lab, unit string) {
 	p.wait(1)
 	d.reason(d.host(unit, "rolled_back"), "dead man's switch")
 	d.installed(unit, "openssh-server", "8.7p1")
-	d.gone(unit, "/etc/systemd/system")
+	d.noSwitch(unit, "/etc/systemd/system")
 }

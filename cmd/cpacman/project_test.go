@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/people":   {"inventory", "internal/rollout", "internal/health", "internal/sshsig"},
 	"internal/rollout":  {"inventory", "planner"},
 	"internal/lab":      {"inventory"},
+	"internal/notify":   {"internal/rollout"},
 	"internal/trail":    {},
 	"internal/store":    {"internal/host", "internal/rollout", "internal/trail", "planner", "inventory"},
 	"internal/report":   {"inventory", "planner", "internal/repo", "internal/store", "internal/rollout", "internal/rpm"},

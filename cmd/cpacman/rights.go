@@ -33,11 +33,17 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		return inventory.RightView, true // who signed is known later; see approveAs
 	case "facts":
 		return unless("stored", inventory.RightPlan)
-	case "plan", "health", "state backup":
+	case "rollout engines":
+		if c.Bool("resume") {
+			return inventory.RightPush, true
+		}
+		return inventory.RightView, true
+	case "plan", "health", "state backup", "rollout rehearse", "rollout note":
 		return inventory.RightPlan, true
 	case "clean":
 		return unless("dry-run", inventory.RightPush)
-	case "rollout start", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback":
+	case "rollout start", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback",
+		"rollout handover", "rollout engine", "rollout notify-test":
 		return inventory.RightPush, true
 	case "inventory scan-keys", "state restore":
 		return inventory.RightAdmin, true

@@ -107,7 +107,7 @@ func (s *session) gateScope(b rollout.Ballot) (rollout.Votes, error) {
 		for _, one := range b.All() {
 			names = append(names, one.Scope)
 		}
-		return v, inputError{err: fmt.Errorf("%q is no gate of rollout %s", scope, b.Rollout.ID), hint: "its gates: " + orNone(strings.Join(names, ", "))}
+		return v, inputError{err: fmt.Errorf("%q is no gate of rollout %s", scope, b.Rollout.ID), hint: "its gates: " + orNone(names)}
 	}
 	return v, nil
 }
@@ -230,11 +230,4 @@ func voteWords(v rollout.Votes) string {
 		text += ": " + strings.Join(v.Persons(), ", ")
 	}
 	return text
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }

@@ -48,6 +48,15 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if err := s.mayPushPlan(p); err != nil {
 		return err
 	}
+	detach, err := s.detached()
+	if err != nil {
+		return err
+	}
+	if detach {
+		if err := s.fitForEngine(p); err != nil {
+			return err
+		}
+	}
 	if p.Expired(s.now()) {
 		return inputError{err: fmt.Errorf("plan %.12s expired at %s", p.ID, p.ExpiresAt.Format("2006-01-02 15:04 MST")), hint: "make a new plan"}
 	}
@@ -80,13 +89,17 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		return err
 	}
 	id, who := s.newRolloutID(), s.actor()
+	req := rollout.StartRequest{
+		RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
+		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
+		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
+	}
+	if detach {
+		return s.startDetached(req)
+	}
 	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		s.say("rollout %s of plan %.12s", id, p.ID)
-		return engine.Start(ctx, rollout.StartRequest{
-			RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
-			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
-			WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
-		})
+		return engine.Start(ctx, req)
 	})
 }
 
@@ -191,15 +204,16 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 	if err != nil {
 		return err
 	}
+	notifier := s.newNotifier(id, p, owner, watcher)
 	limits := s.site.Limits
 	engine := rollout.New(rollout.Config{
 		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
-		Journal: s.store, Commands: s.store, Leases: s.store, Observer: watcher, People: s.people(), Clock: rollout.SystemClock{},
+		Journal: s.store, Commands: s.store, Leases: s.store, Observer: observers{watcher, notifier}, People: s.people(), Clock: rollout.SystemClock{},
 		Jitter: mathrand.Float64, Owner: owner,
 		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},
 	})
 	release := s.interrupts.take(func(count int) {
-		if count == 1 {
+		if count == 1 && !s.engine { // an engine of its own is ended from outside: a shutdown must not pause what the next boot takes up
 			s.say("draining: no new hosts; waiting for those at work (Ctrl-C again detaches, hosts go on)")
 			engine.Drain()
 			return
@@ -209,6 +223,7 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 	})
 	defer release()
 	outcome, err := run(s.ctx, engine)
+	s.closeNotifier(notifier, outcome, err)
 	watcher.close()
 	s.sendHead(id)
 	if err != nil {
@@ -381,22 +396,54 @@ func (e *env) rolloutResume(c *cli.Context) error {
 		s.say("told the engine of %s (process %d on %s) to go on; cpacman rollout watch %s follows it", id, lease.Owner.PID, lease.Owner.Host, id)
 		return nil
 	}
-	return s.takeUp(id, c.Bool("wait"))
+	detach, err := s.detached()
+	if err != nil {
+		return err
+	}
+	if !detach {
+		if err := s.wantEngine(id, false); err != nil {
+			return err
+		}
+		return s.takeUp(id, takeUp{wait: c.Bool("wait")})
+	}
+	_, p, err := s.recorded(id)
+	if err != nil {
+		return err
+	}
+	if err := s.fitForEngine(p); err != nil {
+		return err
+	}
+	return s.handOver(id, false)
 }
 
-// takeUp runs the engine of a rollout that nobody runs, from the journal.
-func (s *session) takeUp(id string, wait bool) error {
+// recorded reads a rollout and its plan from the journal.
+func (s *session) recorded(id string) (rollout.Snapshot, *planner.Plan, error) {
 	snap, err := s.store.Load(s.ctx, id)
 	if err != nil {
-		return rolloutError(err, id)
+		return snap, nil, rolloutError(err, id)
 	}
 	body, err := s.store.Plan(s.ctx, snap.Rollout.PlanID)
 	if err != nil {
-		return fmt.Errorf("resume rollout %s: %w", id, err)
+		return snap, nil, fmt.Errorf("resume rollout %s: %w", id, err)
 	}
 	p, err := planner.Decode(bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("resume rollout %s: %w", id, err)
+		return snap, nil, fmt.Errorf("resume rollout %s: %w", id, err)
+	}
+	return snap, p, nil
+}
+
+// takeUp says how a rollout is taken up.
+type takeUp struct {
+	wait  bool // stay while paused or waiting for an approval
+	adopt bool // leave it as it is, for an engine that died
+}
+
+// takeUp runs the engine of a rollout that nobody runs, from the journal.
+func (s *session) takeUp(id string, how takeUp) error {
+	snap, p, err := s.recorded(id)
+	if err != nil {
+		return err
 	}
 	if err := s.relocateAsPlanned(p); err != nil {
 		return err
@@ -416,6 +463,6 @@ func (s *session) takeUp(id string, wait bool) error {
 		} else {
 			s.say("resuming rollout %s", id)
 		}
-		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: wait})
+		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: how.wait, Adopt: how.adopt})
 	})
 }

@@ -45,6 +45,9 @@ type statusValue struct {
 	Hosts     []rollout.HostRecord `json:"hosts"`
 	Approvals []rollout.Approval   `json:"approvals"`
 	Gates     []gateValue          `json:"gates"` // those that want approvals, in order
+	Owner     string               `json:"owner"` // who answers for it
+	Notes     []rollout.Note       `json:"notes"`
+	Next      []step               `json:"next"` // what is due, in order
 	Schedule  rollout.Schedule     `json:"schedule"`
 }
 
@@ -61,29 +64,25 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 	if len(rest) > 0 {
 		return usagef("status takes one rollout, not %q", rest[0])
 	}
-	snap, err := s.store.Load(s.ctx, id)
-	if err != nil {
-		return rolloutError(err, id)
-	}
-	lease, err := s.store.Lease(s.ctx, id)
+	snap, st, err := s.standing(id)
 	if err != nil {
 		return err
 	}
-	v := statusValue{Rollout: snap.Rollout, Waves: notNil(snap.Waves), Hosts: notNil(snap.Hosts), Approvals: notNil(snap.Approvals), Schedule: snap.Schedule}
-	if lease.Live(s.now()) {
-		v.Engine = &lease.Owner
-	}
+	v := statusValue{Rollout: snap.Rollout, Engine: st.engine(), Waves: notNil(snap.Waves), Hosts: notNil(snap.Hosts), Approvals: notNil(snap.Approvals),
+		Schedule: snap.Schedule, Notes: notNil(st.notes), Next: nextSteps(snap, st)}
+	v.Owner, _ = rollout.Responsible(snap.Rollout, st.notes)
 	if v.Gates, err = s.gates(snap); err != nil {
 		return err
 	}
 	s.statusHead(snap, v.Engine)
+	s.statusNotes(snap.Rollout, st.notes)
 	s.sayGates(v.Gates)
 	d := statusTable(snap, c.Bool("hosts"), s.now())
 	d.value = v
 	if err := s.emit(c, d); err != nil {
 		return err
 	}
-	s.statusNext(snap, v.Engine)
+	s.statusNext(snap, st)
 	return nil
 }
 
@@ -156,29 +155,6 @@ func checkWords(checks []rollout.CheckResult) string {
 	return strings.Join(out, "; ")
 }
 
-// statusNext ends with what a person can do.
-func (s *session) statusNext(snap rollout.Snapshot, engine *rollout.Owner) {
-	id := snap.Rollout.ID
-	if snap.Rollout.Unreconciled {
-		if engine == nil {
-			s.say("the journal was restored from a backup; next: cpacman rollout resume %s asks every host that is not at an end, before anything is done", id)
-		}
-		return
-	}
-	switch snap.Rollout.State {
-	case rollout.RolloutWaiting:
-		s.say("waits for approval of %s; next: cpacman rollout approve %s", snap.Rollout.WaitingFor, id)
-	case rollout.RolloutPaused, rollout.RolloutStopped:
-		s.say("next: cpacman rollout retry|skip %s HOST, cpacman rollout resume %s, or cpacman rollout abort %s", id, id, id)
-	case rollout.RolloutRunning, rollout.RolloutCreated:
-		if engine == nil {
-			s.say("next: cpacman rollout resume %s", id)
-			return
-		}
-		s.say("next: cpacman rollout watch %s", id)
-	}
-}
-
 // watchEvery is how often watch looks for new events.
 const watchEvery = 500 * time.Millisecond
 
@@ -193,33 +169,14 @@ func (e *env) rolloutWatch(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.newRenderer()
+	ended, err := s.follow(id, 0)
+	if err != nil || !ended {
+		return err
+	}
+	snap, st, err := s.standing(id)
 	if err != nil {
 		return err
 	}
-	defer r.end()
-	after := int64(0)
-	for {
-		lease, err := s.store.Lease(s.ctx, id)
-		if err != nil {
-			return err
-		}
-		live := lease.Live(s.now())
-		events, err := s.store.Events(s.ctx, id, after)
-		if err != nil {
-			return err
-		}
-		for _, ev := range events {
-			r.event(ev)
-			after = ev.Seq
-		}
-		if !live && len(events) == 0 {
-			return nil
-		}
-		select {
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		case <-time.After(watchEvery):
-		}
-	}
+	s.statusNext(snap, st)
+	return nil
 }

@@ -66,7 +66,7 @@ func (s *session) command(id string, c rollout.Command) error {
 
 // takeBack runs the engine for a rollback that was asked for; that its hosts count as failures is no failure of the rollback.
 func (s *session) takeBack(id string) error {
-	err := s.takeUp(id, false)
+	err := s.takeUp(id, takeUp{})
 	var status *statusError
 	if !errors.As(err, &status) || status.err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		}
 	}
 	if commands[0].Kind == rollout.CommandAbort && !lease.Live(s.now()) {
-		err := s.takeUp(id, false)
+		err := s.takeUp(id, takeUp{})
 		var status *statusError
 		if errors.As(err, &status) && status.err == nil {
 			return nil // aborted, which is what was asked for

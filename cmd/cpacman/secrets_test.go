@@ -154,11 +154,11 @@ func (s *secretSite) mode(word string) {
 
 // run runs a command line with -v; its output is kept.
 func (s *secretSite) run(args ...string) (status int, output string) {
-	var both bytes.Buffer
+	var both lockedBuffer // a log line of a connection that ends may come at any time
 	e := &env{ctx: context.Background(), stdin: strings.NewReader(""), stdout: &both, stderr: &both, now: time.Now,
 		getenv: func(string) string { return "" }, interrupts: &interruptions{handle: func(int) {}}, width: 80}
 	status = run(e, append([]string{"cpacman", "--site", s.dir, "-v"}, args...))
-	s.out.Write(both.Bytes())
+	s.out.Write([]byte(both.String()))
 	return status, both.String()
 }
 

@@ -28,6 +28,7 @@ type session struct {
 	repos *fleet.Repos
 	facts map[string]*host.Facts // stored ones, without packages; read at first use
 
+	engine bool           // this process is an engine of its own, without a terminal
 	counts map[string]int // packages of an installed digest
 }
 

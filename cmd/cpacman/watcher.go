@@ -156,6 +156,11 @@ func eventLine(ev rollout.Event) string {
 		what = fmt.Sprintf("wave %d: %s", ev.Wave+1, ev.To)
 	case rollout.EventRollout:
 		what = "rollout: " + ev.To
+	case rollout.EventNote:
+		what = "note of " + ev.User
+		if ev.To != "" {
+			what = ev.User + " hands over to " + ev.To
+		}
 	case rollout.EventCommand:
 		what = fmt.Sprintf("%s by %s", ev.To, ev.User)
 	default:

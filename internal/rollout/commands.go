@@ -13,6 +13,13 @@ func (r *run) resume(user string) {
 	if !r.release(user, 0) {
 		return
 	}
+	if r.reattachAll(); r.ro.State != RolloutAborted && !r.ro.Unreconciled {
+		r.reattachLost("")
+	}
+}
+
+// reattachAll asks the hosts at work what became of them, and after a restore all that are not at an end. Called with mu held.
+func (r *run) reattachAll() {
 	if r.ro.Unreconciled {
 		r.reconcile()
 		return
@@ -21,9 +28,6 @@ func (r *run) resume(user string) {
 		if atWork(r.m.info[r.hosts[h].State]) {
 			r.put(h, (*hostRun).reattach)
 		}
-	}
-	if r.ro.State != RolloutAborted {
-		r.reattachLost("")
 	}
 	r.oweHooks()
 }

@@ -75,8 +75,9 @@ type StartRequest struct {
 
 // ResumeRequest says how a rollout is taken up again.
 type ResumeRequest struct {
-	User string // who wants it, for the record
-	Wait bool
+	User  string // who wants it, for the record
+	Wait  bool
+	Adopt bool // take it up as it is, for an engine that died: what is paused stays paused
 }
 
 // Start records a rollout and runs it until it ends, stops, waits or is interrupted. Errors before anything was recorded are
@@ -121,7 +122,7 @@ func (e *Engine) Resume(ctx context.Context, rollout string, req ResumeRequest) 
 		return Outcome{}, fmt.Errorf("resume rollout %s: %w", rollout, err)
 	}
 	r := newRun(e, snap, e.cfg.Limits, epoch)
-	r.wait = req.Wait
+	r.wait, r.adopted = req.Wait, req.Adopt
 	user := req.User
 	if user == "" {
 		user = e.cfg.Owner.User

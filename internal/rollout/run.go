@@ -14,13 +14,14 @@ import (
 // run is the state of one run of the engine. One goroutine, the dispatcher, admits hosts and opens gates; each host at work
 // has one of its own. What they share is guarded by mu; every change goes through commit, so the journal is written first.
 type run struct {
-	e      *Engine
-	cfg    *Config
-	epoch  int64
-	wait   bool
-	ctx    context.Context // of the run: its end is a detach
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	e       *Engine
+	cfg     *Config
+	epoch   int64
+	wait    bool
+	adopted bool            // resumed for an engine that died
+	ctx     context.Context // of the run: its end is a detach
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 
 	connections  *semaphore.Weighted
 	transfers    *semaphore.Weighted
@@ -89,7 +90,10 @@ func (e *Engine) run(ctx context.Context, r *run, resumedBy string) (Outcome, er
 		}
 	})
 	r.observe(Event{Kind: EventRollout, To: string(r.ro.State), Wave: -1})
-	if resumedBy != "" {
+	switch {
+	case r.adopted:
+		r.adopt(resumedBy)
+	case resumedBy != "":
 		r.resume(resumedBy)
 	}
 	finished := r.dispatch()

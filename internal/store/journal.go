@@ -264,12 +264,7 @@ func (s *Store) Events(ctx context.Context, id string, after int64) ([]rollout.E
 // PutCommand records what an operator wants; the engine of the rollout takes it within seconds.
 func (s *Store) PutCommand(ctx context.Context, id string, c rollout.Command) error {
 	return s.write(ctx, "record "+string(c.Kind)+" for rollout "+id, func(tx *sql.Tx) error {
-		var there int
-		err := tx.QueryRowContext(ctx, "SELECT 1 FROM rollouts WHERE id = ?", id).Scan(&there)
-		if errors.Is(err, sql.ErrNoRows) {
-			return rollout.ErrNotFound
-		}
-		if err != nil {
+		if err := known(ctx, tx, id); err != nil {
 			return err
 		}
 		if err := appendRow(ctx, tx, "rollout_commands", id, c); err != nil {

@@ -38,10 +38,30 @@ func (l Lease) Live(now time.Time) bool {
 	}
 	name, _ := os.Hostname()
 	if l.Owner.Host == name && l.Owner.BootID == BootID() && l.Owner.BootID != "" {
-		_, err := os.Stat("/proc/" + strconv.Itoa(l.Owner.PID))
-		return err == nil
+		return alive(l.Owner.PID)
 	}
 	return true
+}
+
+// alive tells whether a process is there and has not ended: one that its parent has not looked at yet is a zombie (proc(5): state Z
+// or X behind the name in brackets).
+func alive(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	i := strings.LastIndex(string(stat), ") ")
+	return i < 0 || i+2 >= len(stat) || stat[i+2] != 'Z' && stat[i+2] != 'X'
+}
+
+// Settles is when it will be known whether the owner of a lease lives: at once, but for one on this machine before its last boot,
+// whose lease counts until nobody has renewed it for long enough. The zero time is "now".
+func (l Lease) Settles(now time.Time) time.Time {
+	name, _ := os.Hostname()
+	if !l.Live(now) || l.Owner.Host != name || l.Owner.BootID == BootID() {
+		return time.Time{}
+	}
+	return l.RenewedAt.Add(rollout.LeaseTTL + time.Second)
 }
 
 // Lease returns the lease of a rollout; a zero epoch means that no engine ever ran it.

@@ -35,6 +35,7 @@ const (
 	LineCommand        = "command.asked"
 	LineCommandTaken   = "command.taken"
 	LineCommandRefused = "command.refused"
+	LineNote           = "rollout.note"
 	LineHeadSent       = "head.sent"
 	LineRestored       = "state.restored"
 )
