@@ -121,6 +121,7 @@ func mainSections() []section {
 			{Key: "rollback", Type: "never | host | wave | level", Default: `"never"`, Doc: "automatic rollback; all but never is not supported yet"},
 		}},
 		{"health.NAME", whereMain, healthRows()},
+		{"window.NAME", whereMain, windowRows()},
 	}
 }
 
@@ -151,6 +152,7 @@ func classRows() []KeyDoc {
 		{Key: "same_vendor", Type: "list of lists of globs", Default: "[]", Doc: "names of vendors that count as one: within a list no change is seen"},
 		{Key: "weak", Type: "boolean", Default: "false", Doc: "whether recommended packages come in too"},
 		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; 0 or 1"},
+		{Key: "window", Type: "name or list of names", Default: "none: at any time", Doc: "maintenance windows of its hosts: work on one may start while one of them is open; what a group or the host writes replaces it"},
 	}
 }
 
@@ -170,6 +172,15 @@ func healthRows() []KeyDoc {
 	}
 }
 
+func windowRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "rule", Type: "calendar rule", Doc: "required; the days, as an RRULE of RFC 5545: \"FREQ=WEEKLY;BYDAY=TU,TH\". FREQ is DAILY, WEEKLY, MONTHLY or YEARLY; INTERVAL counts from Monday, 1 January 1990; UNTIL=20271231 is the last day; COUNT, DTSTART and times of day are refused"},
+		{Key: "start", Type: "time of day", Unit: "HH:MM", Doc: "required; on the clock of the zone. Of an hour that comes twice it is the first; what a clock that is put forward skips is as much later"},
+		{Key: "duration", Type: "duration", Unit: "s, m, h, d", Doc: "required; elapsed time, at most 7d; the end is outside"},
+		{Key: "zone", Type: "time zone", Doc: "required; a name of the IANA database: \"Europe/Berlin\", \"UTC\""},
+	}
+}
+
 // inventorySections are the tables of the files under inventory/.
 func inventorySections() []section {
 	meta := []KeyDoc{{Key: "NAME", Type: "string, number or boolean", Doc: "free field, for selectors as NAME or meta.NAME"}}
@@ -178,6 +189,7 @@ func inventorySections() []section {
 			{Key: "groups", Type: "list of names", Doc: "the group has, besides hosts that name it, every host that is in all of these and in none of those written \"!NAME\""},
 			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks of its hosts, in addition"},
 			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take, in addition"},
+			{Key: "window", Type: "name or list of names", Default: "as its hosts' classes", Doc: "maintenance windows of its hosts instead of those of the class, `[]` for none; a host's own win, two groups that are equally near must not disagree"},
 			{Key: "meta", Type: "table", Doc: "free fields of its hosts; a host's own win, two groups that are equally near must not disagree"},
 			{Key: "ssh", Type: "table", Doc: "SSH settings of its hosts; a host's own win, two groups that are equally near must not disagree"},
 		}},
@@ -194,6 +206,7 @@ func inventorySections() []section {
 			{Key: "arch", Type: "name", Default: "from the facts", Doc: "machine architecture; when given, checked against the facts"},
 			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks, in addition to those of level and groups"},
 			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names it never takes, in addition to those of class and groups"},
+			{Key: "window", Type: "name or list of names", Default: "as its groups, else its class", Doc: "maintenance windows; `[]` for none: at any time"},
 			{Key: "meta", Type: "table", Doc: "free fields"},
 			{Key: "ssh", Type: "table", Doc: "SSH settings of this host"},
 		}},

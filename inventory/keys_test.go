@@ -250,7 +250,7 @@ func TestSchemaTables(t *testing.T) {
 		sort.Strings(l)
 	}
 	got := fmt.Sprint(main, inv, later)
-	if want := "[class facts health level limits repo rollout ssh state] [cluster group host location policy] [hook window]"; got != want {
+	if want := "[class facts health level limits repo rollout ssh state window] [cluster group host location policy] [hook]"; got != want {
 		t.Error(got)
 	}
 }

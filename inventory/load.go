@@ -56,6 +56,7 @@ type mainFile struct {
 	Level   []Level                 `toml:"level"`
 	Rollout Rollout                 `toml:"rollout"`
 	Health  map[string]*HealthCheck `toml:"health"`
+	Window  map[string]*Window      `toml:"window"`
 }
 
 // inventoryFile is a file below inventory/.
@@ -180,6 +181,7 @@ func (ld *loading) take(m *mainFile) {
 	s := ld.site
 	s.state, s.top, s.SSH, s.Limits, s.Facts, s.Rollout = m.State, m.Source, m.SSH, m.Limits, m.Facts, m.Rollout
 	s.Repos, s.Classes, s.Levels, s.Health = m.Repo, m.Class, m.Level, m.Health
+	s.Windows = m.Window
 	for i := range s.Repos {
 		s.Repos[i].Place = i
 	}

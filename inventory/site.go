@@ -18,6 +18,7 @@ type Site struct {
 	Levels   []Level // in the order of the file, which is their order
 
 	Health    map[string]*HealthCheck // "basic" is always there
+	Windows   map[string]*Window
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
@@ -105,6 +106,7 @@ type Class struct {
 	SameVendor      [][]string     `toml:"same_vendor"` // globs of vendors; those of one list count as one
 	Weak            bool           `toml:"weak"`        // follow weak dependencies
 	Approve         int            `toml:"approve"`     // people needed at the gate
+	Window          WindowNames    `toml:"window"`      // of its hosts, unless they or their groups have others
 }
 
 // Level is a step of the order of a rollout.
@@ -160,6 +162,7 @@ type Group struct {
 	Groups  []string          `toml:"groups"`
 	Health  []string          `toml:"health"`
 	Exclude []string          `toml:"exclude"`
+	Window  WindowNames       `toml:"window"`
 	Meta    map[string]string `toml:"meta"`
 	SSH     *SSHOverride      `toml:"ssh"`
 }
@@ -195,6 +198,7 @@ type Host struct {
 	Arch     string            `toml:"arch"` // "" is unknown
 	Health   []string          `toml:"health"`
 	Exclude  []string          `toml:"exclude"`
+	Window   WindowNames       `toml:"window"`
 	Meta     map[string]string `toml:"meta"`
 	SSH      *SSHOverride      `toml:"ssh"`
 

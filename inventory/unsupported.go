@@ -17,12 +17,6 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "hook.NAME", Key: "when", Type: "string", Doc: "before or after, a dash, and host, wave, level or rollout"},
 		{Table: "hook.NAME", Key: "program", Type: "argument list", Doc: "program on the control host"},
 		{Table: "hook.NAME", Key: "timeout", Type: "duration", Doc: "of one run"},
-		{Table: "window.NAME", Key: "rule", Type: "string", Doc: "calendar rule (RFC 5545)"},
-		{Table: "window.NAME", Key: "start", Type: "time", Doc: "of day"},
-		{Table: "window.NAME", Key: "duration", Type: "duration", Doc: "of the window"},
-		{Table: "window.NAME", Key: "zone", Type: "string", Doc: "time zone"},
-		{Table: "group.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
-		{Table: "host.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
 		{Table: "host.NAME", Key: "state", Type: "string", Doc: "new, active, maintenance or retired"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {

@@ -19,6 +19,7 @@ func (ld *loading) finish() {
 	ld.checkLevels()
 	ld.checkRollout()
 	ld.checkHealth()
+	ld.checkWindows()
 	ld.checkInventory()
 	ld.checkPolicies()
 	if ld.broken {
