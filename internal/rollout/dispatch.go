@@ -84,6 +84,9 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 		}
 		r.admit(w)
 	case WaveRunning:
+		if !r.windowOpens(w) {
+			return r.ro.State == RolloutWaiting && idle() && (!r.wait || draining)
+		}
 		r.admit(w)
 	case WaveSoaking:
 		r.soak(w)

@@ -64,8 +64,10 @@ type StartRequest struct {
 	DryRun     bool     // as far as the test on every host (ROLL-13)
 	KeepStaged bool     // a dry run leaves what it sent
 	Again      bool     // the plan may have been started before
-	Reason     string   // needed with Again
-	Wait       bool     // stay while paused or waiting for an approval, instead of returning
+	Reason     string   // needed with Again and IgnoreWindow
+	Wait       bool     // stay while paused or waiting for an approval or a window, instead of returning
+
+	IgnoreWindow bool // maintenance windows do not limit it
 }
 
 // ResumeRequest says how a rollout is taken up again.
@@ -82,6 +84,10 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Outcome, error) {
 	if err := checkStart(req, now); err != nil {
 		return Outcome{}, err
 	}
+	calendar, err := NewCalendar(&req.Schedule)
+	if err != nil {
+		return Outcome{}, err
+	}
 	epoch, err := e.cfg.Leases.Acquire(ctx, req.RolloutID, e.cfg.Owner)
 	if err != nil {
 		return Outcome{}, err
@@ -92,7 +98,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Outcome, error) {
 		return Outcome{}, err // says itself what was being recorded
 	}
 	r := newRun(e, snap, req.Schedule.Limits, epoch)
-	r.wait = req.Wait
+	r.wait, r.calendar = req.Wait, calendar
 	return e.run(ctx, r, "")
 }
 
@@ -111,12 +117,16 @@ func (e *Engine) Resume(ctx context.Context, rollout string, req ResumeRequest) 
 	if err == nil && snap.Rollout.State == RolloutAborted && !anyOpen(snap.Hosts) {
 		err = ErrAborted
 	}
+	var calendar *Calendar
+	if err == nil {
+		calendar, err = NewCalendar(&snap.Schedule)
+	}
 	if err != nil {
 		e.release(ctx, rollout, epoch)
 		return Outcome{}, fmt.Errorf("resume rollout %s: %w", rollout, err)
 	}
 	r := newRun(e, snap, e.cfg.Limits, epoch)
-	r.wait = req.Wait
+	r.wait, r.calendar = req.Wait, calendar
 	user := req.User
 	if user == "" {
 		user = e.cfg.Owner.User
@@ -184,6 +194,8 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{"a rollout needs an id"}
 	case req.Again && req.Reason == "":
 		return &PlanError{"--again needs a --reason"}
+	case req.IgnoreWindow && req.Reason == "":
+		return &PlanError{"--ignore-window needs a --reason"}
 	case s.Rollback != inventory.RollbackNever:
 		return &PlanError{fmt.Sprintf("rollback = %q is not supported yet", s.Rollback)}
 	}
@@ -204,7 +216,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
 			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged,
-			Again: req.Again, Reason: req.Reason, User: owner.User, CreatedAt: now, UpdatedAt: now,
+			Again: req.Again, IgnoreWindow: req.IgnoreWindow, Reason: req.Reason, User: owner.User, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,
 	}

@@ -16,6 +16,7 @@ type Settings struct {
 	Checks   map[string]Check
 	Hosts    map[string]HostSettings
 	Clusters map[string]ClusterSettings
+	Windows  map[string]WindowPlan
 }
 
 // ClassSettings is a class and its gate.
@@ -51,6 +52,7 @@ type RolloutSettings struct {
 type HostSettings struct {
 	Checks   []string // beside those of its level
 	Clusters []string
+	Windows  []string // it may begin while one of them is open; none: at any time
 }
 
 // ClusterSettings is a cluster with all its members, in the plan or not.

@@ -11,6 +11,7 @@ import (
 func FromSite(site *inventory.Site) (Settings, error) {
 	s := Settings{
 		Checks: map[string]Check{}, Hosts: map[string]HostSettings{}, Clusters: map[string]ClusterSettings{},
+		Windows: siteWindows(site),
 		Limits: Limits{
 			Connections: site.Limits.Connections, Transfers: site.Limits.Transfers,
 			Transactions: site.Limits.Transactions, LockWait: site.Limits.LockWait,
@@ -38,7 +39,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		s.Checks[name] = Check{Name: name, Definition: def, Interval: c.Interval, Passes: c.Passes, Deadline: c.Deadline}
 	}
 	for _, h := range site.Hosts {
-		hs := HostSettings{Clusters: h.Clusters}
+		hs := HostSettings{Clusters: h.Clusters, Windows: site.Effective(h).Windows}
 		for _, g := range h.Groups {
 			if group := site.Groups[g]; group != nil {
 				hs.Checks = union(hs.Checks, group.Health)
