@@ -232,6 +232,21 @@ func TestWindowClosesBeforeTheTransaction(t *testing.T) {
 		time.Sleep(23 * time.Hour)
 		r.mustResume(ExitDone)
 	})
+	sim(t, "while the lock is taken", func(t *testing.T) {
+		r := newRig(t)
+		r.hosts("broad", 1, plain)
+		r.window("nightly", "00:00", 35*time.Minute, "broad00")
+		r.build()
+		r.cfg.Timing.SettleWithin = time.Hour
+		r.w.slow = map[string]time.Duration{"broad00": 10 * time.Minute} // each call; the lock is the fourth
+		r.mustStart(ExitWaiting)
+		if n := r.came(OnWindowClosed, "broad00"); n != 1 || r.came(OnStart, "broad00") != 0 || r.w.hosts["broad00"].owner != "" {
+			t.Errorf("went back %d times, started %d times, lock %q", n, r.came(OnStart, "broad00"), r.w.hosts["broad00"].owner)
+		}
+		clear(r.w.slow)
+		time.Sleep(24*time.Hour - time.Since(midnight()))
+		r.mustResume(ExitDone)
+	})
 	sim(t, "while the connection for the start is made anew", func(t *testing.T) {
 		r := newRig(t)
 		r.hosts("broad", 1, dropStart)
