@@ -134,6 +134,9 @@ func (e *env) inventoryShow(c *cli.Context) error {
 	if facts[h.Name] != nil {
 		origin = "inventory and stored facts"
 	}
+	if w := s.windowNow(h); w != "" {
+		settings = append(settings, inventory.Setting{Key: "window.now", Value: w, Origin: "the clock"})
+	}
 	settings = append(settings, inventory.Setting{Key: "view", Value: strings.Join(ids, ", "), Origin: origin})
 	d := data{columns: []string{"setting", "value", "from"}, value: settings}
 	for _, one := range settings {
@@ -163,6 +166,7 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 		return err
 	}
 	problems := append(inventory.Problems(site.Check()), site.CheckPolicies(nil, e.now())...)
+	problems = append(problems, site.CheckWindows(e.now())...)
 	d := data{columns: []string{"severity", "file", "line", "message", "hint"}, value: notNil(problems)}
 	for _, p := range problems {
 		line := ""

@@ -33,6 +33,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("again") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--again wants --reason")
 	}
+	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
+		return usagef("--ignore-window wants --reason")
+	}
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -69,6 +72,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		return err
 	}
 	s.printSchedule(schedule)
+	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
+		return err
+	}
 	if err := s.keepPlan(p); err != nil {
 		return err
 	}
@@ -77,7 +83,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, rollout.StartRequest{
 			RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
-			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"),
+			Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), IgnoreWindow: c.Bool("ignore-window"),
 		})
 	})
 }
@@ -266,8 +272,12 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	case rollout.ExitDone:
 		s.say("next: cpacman audit drift")
 	case rollout.ExitWaiting:
-		if snap.Rollout.State == rollout.RolloutWaiting {
+		if snap.Rollout.WaitingFor != "" {
 			s.say("next: cpacman rollout approve %s, then: cpacman rollout resume %s", id, id)
+			return
+		}
+		if snap.Rollout.State == rollout.RolloutWaiting {
+			s.statusWindow(id, nil)
 			return
 		}
 		s.say("next: cpacman rollout resume %s", id)

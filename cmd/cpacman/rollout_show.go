@@ -108,6 +108,9 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 		}
 		s.say("%s", line)
 	}
+	if r.IgnoreWindow {
+		s.say("maintenance windows are ignored: %s", r.Reason)
+	}
 	if r.Stop.Text != "" || r.Stop.Host != "" {
 		s.say("%s", stopWords(r.State, r.Stop))
 	}
@@ -116,6 +119,7 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 // statusTable lists hosts: all of them, or those that are not simply done or not begun.
 func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 	d := data{columns: []string{"host", "wave", "state", "since", "attempt", "flags", "reason", "checks"}}
+	opens := windowWords(snap, now)
 	for _, h := range snap.Hosts {
 		quiet := h.State == rollout.StateOK || h.State == rollout.StateNoop || h.State == rollout.StatePending
 		if quiet && len(h.Flags) == 0 && !all {
@@ -128,6 +132,9 @@ func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 		why := h.Reason.Text
 		if why == "" {
 			why = h.Remark
+		}
+		if why == "" {
+			why = opens(h)
 		}
 		d.rows = append(d.rows, []string{h.Host, strconv.Itoa(h.Wave + 1), string(h.State), age(now.Sub(h.Updated)), strconv.Itoa(h.Attempt),
 			strings.Join(flags, " "), why, checkWords(h.Checks)})
@@ -154,6 +161,10 @@ func (s *session) statusNext(snap rollout.Snapshot, engine *rollout.Owner) {
 	id := snap.Rollout.ID
 	switch snap.Rollout.State {
 	case rollout.RolloutWaiting:
+		if snap.Rollout.WaitingFor == "" {
+			s.statusWindow(id, engine)
+			return
+		}
 		s.say("waits for approval of %s; next: cpacman rollout approve %s", snap.Rollout.WaitingFor, id)
 	case rollout.RolloutPaused, rollout.RolloutStopped:
 		s.say("next: cpacman rollout retry|skip %s HOST, cpacman rollout resume %s, or cpacman rollout abort %s", id, id, id)

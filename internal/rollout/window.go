@@ -128,6 +128,9 @@ func (c *Calendar) Next(host string, now time.Time) (from, until time.Time, ok b
 	return o.from, o.until, !o.never
 }
 
+// yearAhead is how far a time without an end is still worth telling: one that always opens again before it closes has none.
+const yearAhead = 360 * 24 * time.Hour
+
 // Words says when a host may begin, for people: "window nightly opens 2026-11-24 01:00 CET", or "" for one without a window.
 func (c *Calendar) Words(host string, now time.Time) string {
 	o := c.hosts[host]
@@ -150,6 +153,8 @@ func (c *Calendar) Words(host string, now time.Time) string {
 			}
 		}
 		return what + " opens " + o.show(o.from)
+	case o.until.Sub(now) > yearAhead:
+		return what + " is open"
 	default:
 		return what + " is open until " + o.show(o.until)
 	}
