@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -123,4 +124,45 @@ func TestMisfitsAreTrue(t *testing.T) {
 			rt.Fatalf("said not to fit, and ended %s", exit)
 		}
 	})
+}
+
+func TestScheduleOfWindows(t *testing.T) {
+	r := newRig(t)
+	r.hosts("broad", 2, plain)
+	plainDigest := r.resolve().Digest
+	r.window("nightly", "01:00", time.Hour, "broad01")
+	r.s.Windows["unused"] = WindowPlan{Rule: "FREQ=DAILY", Start: "03:00", Duration: time.Hour, Zone: "UTC"}
+	sched := r.resolve()
+	if len(sched.Windows) != 1 || sched.Windows[0] != (WindowPlan{"nightly", "FREQ=DAILY", "01:00", time.Hour, "UTC"}) || !sched.Valid() {
+		t.Errorf("%+v", sched.Windows)
+	}
+	w := r.s.Windows["nightly"]
+	w.Start = "01:01"
+	r.s.Windows["nightly"] = w
+	if moved := r.resolve().Digest; moved == sched.Digest || plainDigest == sched.Digest {
+		t.Error("the windows are not part of what an approval binds")
+	}
+	r.s.Hosts["broad00"] = HostSettings{Windows: []string{"nowhere"}}
+	if _, err := Resolve(r.plan, r.s); err == nil || !strings.Contains(err.Error(), `window "nowhere" is not defined`) {
+		t.Errorf("%v", err)
+	}
+	w.Zone = "Mars/Olympus"
+	sched.Windows[0] = w
+	var pe *PlanError
+	if _, err := NewCalendar(&sched); !errors.As(err, &pe) {
+		t.Errorf("%v", err)
+	}
+	sched.Windows = nil
+	if _, err := NewCalendar(&sched); !errors.As(err, &pe) {
+		t.Errorf("%v", err)
+	}
+}
+
+func (r *rig) resolve() Schedule {
+	r.t.Helper()
+	s, err := Resolve(r.plan, r.s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s
 }
