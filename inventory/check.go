@@ -198,12 +198,18 @@ func (c *checker) unused() {
 			in[n] = true
 		}
 	}
+	windows := make(map[string]bool)
+	for i := range s.Classes {
+		use(windows, s.Classes[i].Window...)
+	}
 	for _, h := range s.Hosts {
+		use(windows, h.Window...)
 		use(groups, h.Groups...)
 		use(locations, h.Location)
 		use(health, h.Health...)
 	}
 	for _, g := range s.Groups {
+		use(windows, g.Window...)
 		use(health, g.Health...)
 	}
 	for i := range s.Levels {
@@ -232,6 +238,11 @@ func (c *checker) unused() {
 	for _, name := range sortedKeys(s.Health) {
 		if !health[name] {
 			c.warn(s.Health[name].File, s.Health[name].Line, "", "health check %q is not used", name)
+		}
+	}
+	for _, name := range sortedKeys(s.Windows) {
+		if !windows[name] {
+			c.warn(s.Windows[name].File, s.Windows[name].Line, "", "window %q is not used", name)
 		}
 	}
 }

@@ -60,6 +60,7 @@ func (c *Cluster) setDefaults() { c.MaxUnavailable = Count(1) }
 
 func (c *HealthCheck) setName(name string) { c.Name = name }
 func (h *Hook) setName(name string)        { h.Name = name }
+func (w *Window) setName(name string)      { w.Name = name }
 func (g *Group) setName(name string)       { g.Name = name }
 func (c *Cluster) setName(name string)     { c.Name = name }
 func (l *Location) setName(name string)    { l.Name = name }

@@ -26,6 +26,7 @@ type Effective struct {
 	VendorChange    VendorChange
 	SameVendor      [][]string // globs of vendors; those of one list count as one
 	Weak            bool       // follow weak dependencies
+	Windows         []string   // names of maintenance windows; none: at any time
 	Bandwidth       Rate       // of the host's location, for all its hosts; 0 is no limit
 }
 
@@ -96,6 +97,7 @@ func (r *resolver) resolve() {
 	r.ssh()
 	r.lists()
 	r.class()
+	r.windows()
 	origin := OriginDefault
 	if l := r.site.Locations[r.host.Location]; l != nil {
 		r.out.Bandwidth, origin = l.Bandwidth, l.Origin("bandwidth")

@@ -138,6 +138,7 @@ func mainSections() []section {
 		}},
 		{"person.NAME", whereMain, personRows()},
 		{"notify.NAME", whereMain, notifyRows()},
+		{"window.NAME", whereMain, windowRows()},
 	}
 }
 
@@ -171,6 +172,7 @@ func classRows() []KeyDoc {
 		{Key: "approve_not_starter", Type: "boolean", Default: "false", Doc: "true: who started the rollout does not count at the gates of the class and its levels"},
 		{Key: "ticket", Type: "regular expression", Doc: "what the whole ticket of an approval must match (RE2); without it an approval needs no ticket"},
 		{Key: "ticket_check", Type: "argument list", Default: "[]", Doc: "program on the control host that is asked about the ticket; {ticket} is replaced; absolute path, no shell, not writable by others; exit status 0 is good, within 20 s"},
+		{Key: "window", Type: "name or list of names", Default: "none: at any time", Doc: "maintenance windows of its hosts: work on one may start while one of them is open; what a group or the host writes replaces it"},
 	}
 }
 
@@ -190,6 +192,15 @@ func healthRows() []KeyDoc {
 	}
 }
 
+func windowRows() []KeyDoc {
+	return []KeyDoc{
+		{Key: "rule", Type: "calendar rule", Doc: "required; the days, as an RRULE of RFC 5545: \"FREQ=WEEKLY;BYDAY=TU,TH\". FREQ is DAILY, WEEKLY, MONTHLY or YEARLY; INTERVAL counts from Monday, 1 January 1990; UNTIL=20271231 is the last day; COUNT, DTSTART and times of day are refused"},
+		{Key: "start", Type: "time of day", Unit: "HH:MM", Doc: "required; on the clock of the zone. Of an hour that comes twice it is the first; what a clock that is put forward skips is as much later"},
+		{Key: "duration", Type: "duration", Unit: "s, m, h, d", Doc: "required; elapsed time, at most 7d; the end is outside"},
+		{Key: "zone", Type: "time zone", Doc: "required; a name of the IANA database: \"Europe/Berlin\", \"UTC\""},
+	}
+}
+
 // inventorySections are the tables of the files under inventory/.
 func inventorySections() []section {
 	meta := []KeyDoc{{Key: "NAME", Type: "string, number or boolean", Doc: "free field, for selectors as NAME or meta.NAME"}}
@@ -198,6 +209,7 @@ func inventorySections() []section {
 			{Key: "groups", Type: "list of names", Doc: "the group has, besides hosts that name it, every host that is in all of these and in none of those written \"!NAME\""},
 			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks of its hosts, in addition"},
 			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that its hosts never take, in addition"},
+			{Key: "window", Type: "name or list of names", Default: "as its hosts' classes", Doc: "maintenance windows of its hosts instead of those of the class, `[]` for none; a host's own win, two groups that are equally near must not disagree"},
 			{Key: "meta", Type: "table", Doc: "free fields of its hosts; a host's own win, two groups that are equally near must not disagree"},
 			{Key: "ssh", Type: "table", Doc: "SSH settings of its hosts; a host's own win, two groups that are equally near must not disagree"},
 		}},
@@ -217,6 +229,7 @@ func inventorySections() []section {
 			{Key: "state", Type: "active | maintenance | retired", Default: `"active"`, Doc: "maintenance: in no plan, no rollout and no quorum, unavailable to its clusters, still in reports; retired: only in `inventory list`"},
 			{Key: "until", Type: "date or time", Default: "never", Doc: "end of a maintenance: the last day, or the time, as for expires of a policy; after it the host is active again"},
 			{Key: "reason", Type: "string", Doc: "why; required with maintenance"},
+			{Key: "window", Type: "name or list of names", Default: "as its groups, else its class", Doc: "maintenance windows; `[]` for none: at any time"},
 			{Key: "meta", Type: "table", Doc: "free fields"},
 			{Key: "ssh", Type: "table", Doc: "SSH settings of this host"},
 		}},

@@ -253,7 +253,7 @@ func TestSchemaTables(t *testing.T) {
 		sort.Strings(l)
 	}
 	got := fmt.Sprint(main, inv, later)
-	if want := "[class facts health hook level limits notify person repo rollout ssh state trail] [cluster group host location policy] [window]"; got != want {
+	if want := "[class facts health hook level limits notify person repo rollout ssh state trail window] [cluster group host location policy] []"; got != want {
 		t.Error(got)
 	}
 }

@@ -60,6 +60,7 @@ type mainFile struct {
 	Trail   Trail                   `toml:"trail"`
 	Person  map[string]*Person      `toml:"person"`
 	Notify  map[string]*Notify      `toml:"notify"`
+	Window  map[string]*Window      `toml:"window"`
 }
 
 // inventoryFile is a file below inventory/.
@@ -187,6 +188,7 @@ func (ld *loading) take(m *mainFile) {
 	s.Trail = m.Trail
 	s.People = m.Person
 	s.Notify = m.Notify
+	s.Windows = m.Window
 	for i := range s.Repos {
 		s.Repos[i].Place = i
 	}

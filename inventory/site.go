@@ -21,6 +21,7 @@ type Site struct {
 	Health    map[string]*HealthCheck // "basic" is always there
 	Hooks     map[string]*Hook
 	Notify    map[string]*Notify
+	Windows   map[string]*Window
 	Groups    map[string]*Group
 	Clusters  map[string]*Cluster
 	Locations map[string]*Location
@@ -113,6 +114,7 @@ type Class struct {
 	NotStarter      bool           `toml:"approve_not_starter"`
 	Ticket          string         `toml:"ticket"`       // pattern of the whole ticket; see CompileTicket
 	TicketCheck     []string       `toml:"ticket_check"` // program on the control host, no shell; {ticket} is replaced
+	Window          WindowNames    `toml:"window"`       // of its hosts, unless they or their groups have others
 }
 
 // Level is a step of the order of a rollout.
@@ -187,6 +189,7 @@ type Group struct {
 	Groups  []string          `toml:"groups"`
 	Health  []string          `toml:"health"`
 	Exclude []string          `toml:"exclude"`
+	Window  WindowNames       `toml:"window"`
 	Meta    map[string]string `toml:"meta"`
 	SSH     *SSHOverride      `toml:"ssh"`
 }
@@ -222,6 +225,7 @@ type Host struct {
 	Arch     string            `toml:"arch"` // "" is unknown
 	Health   []string          `toml:"health"`
 	Exclude  []string          `toml:"exclude"`
+	Window   WindowNames       `toml:"window"`
 	Meta     map[string]string `toml:"meta"`
 	SSH      *SSHOverride      `toml:"ssh"`
 	State    HostState         `toml:"state"` // "" is active

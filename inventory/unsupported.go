@@ -10,12 +10,6 @@ func unsupportedKeys() []KeyDoc {
 		{Table: "[repo]", Key: "set", Type: "name", Doc: "the repository of the tier's snapshot"},
 		{Table: "ssh", Key: "certificates", Type: "list of paths", Doc: "SSH certificates"},
 		{Table: "ssh", Key: "profile", Type: "modern | legacy", Doc: "algorithms for old servers"},
-		{Table: "window.NAME", Key: "rule", Type: "string", Doc: "calendar rule (RFC 5545)"},
-		{Table: "window.NAME", Key: "start", Type: "time", Doc: "of day"},
-		{Table: "window.NAME", Key: "duration", Type: "duration", Doc: "of the window"},
-		{Table: "window.NAME", Key: "zone", Type: "string", Doc: "time zone"},
-		{Table: "group.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
-		{Table: "host.NAME", Key: "window", Type: "name", Doc: "maintenance window"},
 	}
 	for _, t := range []string{"group.NAME.ssh", "host.NAME.ssh"} {
 		for _, k := range rows[2:4] {

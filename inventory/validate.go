@@ -23,6 +23,7 @@ func (ld *loading) finish() {
 	ld.checkHooks()
 	ld.checkPeople()
 	ld.checkNotify()
+	ld.checkWindows()
 	ld.checkInventory()
 	ld.checkPolicies()
 	if ld.broken {

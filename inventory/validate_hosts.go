@@ -124,8 +124,10 @@ func (ld *loading) references() {
 	groups := newKnown("group", sortedKeys(s.Groups))
 	clusters := newKnown("cluster", sortedKeys(s.Clusters))
 	health := newKnown("health check", sortedKeys(s.Health))
+	windows := newKnown("window", sortedKeys(s.Windows))
 	for i := range s.Classes {
 		ld.refer(&s.Classes[i].Source, "repos", repos, s.Classes[i].Repos...)
+		ld.refer(&s.Classes[i].Source, "window", windows, s.Classes[i].Window...)
 	}
 	ld.checkRightClasses(classes)
 	for i := range s.Levels {
@@ -133,6 +135,7 @@ func (ld *loading) references() {
 	}
 	for _, g := range s.Groups {
 		ld.refer(&g.Source, "health", health, g.Health...)
+		ld.refer(&g.Source, "window", windows, g.Window...)
 		ld.referGroups(&g.Source, groups, g.Groups)
 	}
 	for _, h := range s.Hosts {
@@ -145,6 +148,7 @@ func (ld *loading) references() {
 		ld.referGroups(&h.Source, groups, h.Groups)
 		ld.refer(&h.Source, "clusters", clusters, h.Clusters...)
 		ld.refer(&h.Source, "health", health, h.Health...)
+		ld.refer(&h.Source, "window", windows, h.Window...)
 	}
 }
 
@@ -226,6 +230,9 @@ func disagreements(groups []member) []disagreement {
 	}
 	for _, m := range groups {
 		g := m.group
+		if g.IsSet("window") {
+			note("window", written{g.Window.sorted(), g.Origin("window"), g.Name, m.distance})
+		}
 		for _, key := range sortedKeys(g.Meta) {
 			note("meta."+key, written{g.Meta[key], g.Origin("meta." + key), g.Name, m.distance})
 		}

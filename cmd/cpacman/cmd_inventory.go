@@ -138,6 +138,9 @@ func (e *env) inventoryShow(c *cli.Context) error {
 	if facts[h.Name] != nil {
 		origin = "inventory and stored facts"
 	}
+	if w := s.windowNow(h); w != "" {
+		settings = append(settings, inventory.Setting{Key: "window.now", Value: w, Origin: "the clock"})
+	}
 	settings = append(settings, inventory.Setting{Key: "view", Value: strings.Join(ids, ", "), Origin: origin})
 	identity, err := s.identitySettings(h)
 	if err != nil {
@@ -172,6 +175,7 @@ func (e *env) inventoryCheck(c *cli.Context) error {
 		return err
 	}
 	problems := append(inventory.Problems(site.Check()), append(site.CheckPolicies(nil, e.now()), site.CheckStates(e.now())...)...)
+	problems = append(problems, site.CheckWindows(e.now())...)
 	d := data{columns: []string{"severity", "file", "line", "message", "hint"}, value: notNil(problems)}
 	for _, p := range problems {
 		line := ""

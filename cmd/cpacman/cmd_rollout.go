@@ -27,7 +27,8 @@ func rolloutCommand(e *env) *cli.Command {
 					&cli.BoolFlag{Name: "keep-staged", Usage: "with --dry-run: leave what was sent"},
 					&cli.BoolFlag{Name: "again", Usage: "start a plan that was started before; wants --reason"},
 					&cli.BoolFlag{Name: "without-switch", Usage: "start although hosts that the update can cut off get no dead man's switch; wants --reason"},
-					&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"},
+					&cli.BoolFlag{Name: "ignore-window", Usage: "start hosts outside of their maintenance windows too; wants --reason"},
+					&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval or a maintenance window"},
 					&cli.BoolFlag{Name: "yes", Usage: "do not ask"},
 					reason,
 				)...),
@@ -46,7 +47,7 @@ func rolloutCommand(e *env) *cli.Command {
 			{Name: "watch", Usage: "follow a rollout that another process runs", ArgsUsage: "[ROLLOUT]", Flags: watchFlags(), Action: e.rolloutWatch},
 			{
 				Name: "resume", Usage: "let a paused rollout go on, or take up one whose process is gone", ArgsUsage: "[ROLLOUT]",
-				Flags:  watchFlags(append(detachFlags(), &cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval"})...),
+				Flags:  watchFlags(append(detachFlags(), &cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval or a maintenance window"})...),
 				Action: e.rolloutResume,
 			},
 			{Name: "pause", Usage: "no new hosts; what is in flight ends", ArgsUsage: "[ROLLOUT]", Flags: []cli.Flag{reason}, Action: e.rolloutPause},

@@ -324,7 +324,7 @@ func TestDocsExamples(t *testing.T) {
 
 // keysOf lists the keys of decoded tables as "table key", names replaced by NAME.
 func keysOf(table string, values map[string]any) []string {
-	named := []string{"health", "person", "notify", "group", "host", "cluster", "location"}
+	named := []string{"health", "person", "window", "notify", "group", "host", "cluster", "location"}
 	var out []string
 	for key, v := range values {
 		switch v := v.(type) {

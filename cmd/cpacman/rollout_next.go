@@ -16,6 +16,7 @@ type standing struct {
 	people rollout.People
 	live   bool
 	notes  []rollout.Note
+	now    time.Time
 }
 
 // standing reads where a rollout stands.
@@ -33,7 +34,8 @@ func (s *session) beside(id string) (st standing, err error) {
 	if st.lease, err = s.store.Lease(s.ctx, id); err != nil {
 		return st, err
 	}
-	st.live, st.people = st.lease.Live(s.now()), s.people()
+	st.now, st.people = s.now(), s.people()
+	st.live = st.lease.Live(st.now)
 	st.notes, err = s.store.Notes(s.ctx, id)
 	return st, err
 }
@@ -137,6 +139,10 @@ func waveSteps(snap rollout.Snapshot, st standing, gates []rollout.Gate) []step 
 	case rollout.RolloutPaused:
 		out = append(out, step{What: "it is paused", Command: fmt.Sprintf("cpacman rollout resume %s, or cpacman rollout abort %s", id, id)})
 	case rollout.RolloutWaiting:
+		if snap.Rollout.WaitingFor == "" {
+			out = append(out, windowStep(snap, st))
+			break
+		}
 		command := "cpacman rollout approve " + id
 		if !st.live {
 			command += ", then cpacman rollout resume " + id
@@ -165,6 +171,25 @@ func waveSteps(snap rollout.Snapshot, st standing, gates []rollout.Gate) []step 
 		out = append(out, step{What: fmt.Sprintf("before wave %d: approval of %s", g.Wave+1, g), Command: fmt.Sprintf("cpacman rollout approve %s --scope '%s'", id, g.Scope)})
 	}
 	return out
+}
+
+// windowStep says which maintenance window a rollout waits for.
+func windowStep(snap rollout.Snapshot, st standing) step {
+	d := step{What: "waits: " + snap.Rollout.Stop.Text}
+	if cal, err := rollout.NewCalendar(&snap.Schedule); err == nil {
+		if from, _, ok := cal.Next(snap.Rollout.Stop.Host, st.now); ok {
+			d.What, d.At = d.What+"; goes on at", &from
+		}
+	}
+	if !st.live {
+		d.Command = windowNext(snap.Rollout.ID)
+	}
+	return d
+}
+
+// windowNext is what a person can do about a rollout that waits for a window and has no engine.
+func windowNext(id string) string {
+	return fmt.Sprintf("cpacman rollout resume %s when it is open, or now with --wait or --detach", id)
 }
 
 // waveStep says what happens in a wave that has not passed.

@@ -36,6 +36,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("again") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--again wants --reason")
 	}
+	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
+		return usagef("--ignore-window wants --reason")
+	}
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -85,6 +88,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		}
 	}
 	s.printSchedule(schedule)
+	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
+		return err
+	}
 	if err := s.keepPlan(p); err != nil {
 		return err
 	}
@@ -92,6 +98,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	req := rollout.StartRequest{
 		RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
 		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
+		IgnoreWindow:  c.Bool("ignore-window"),
 		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
 	}
 	if detach {
@@ -292,8 +299,12 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	case rollout.ExitDone:
 		s.say("next: cpacman audit drift")
 	case rollout.ExitWaiting:
-		if snap.Rollout.State == rollout.RolloutWaiting {
+		if snap.Rollout.WaitingFor != "" {
 			s.say("next: cpacman rollout approve %s, then: cpacman rollout resume %s", id, id)
+			return
+		}
+		if snap.Rollout.State == rollout.RolloutWaiting {
+			s.say("next: %s", windowNext(id))
 			return
 		}
 		s.say("next: cpacman rollout resume %s", id)

@@ -113,6 +113,9 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 		}
 		s.say("%s", line)
 	}
+	if r.IgnoreWindow {
+		s.say("maintenance windows are ignored: %s", r.Reason)
+	}
 	if r.Stop.Text != "" || r.Stop.Host != "" {
 		s.say("%s", stopWords(r.State, r.Stop))
 	}
@@ -121,6 +124,7 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 // statusTable lists hosts: all of them, or those that are not simply done or not begun.
 func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 	d := data{columns: []string{"host", "wave", "state", "since", "attempt", "flags", "reason", "checks"}}
+	opens := windowWords(snap, now)
 	for _, h := range snap.Hosts {
 		state, reason := h.Shown(snap.Rollout)
 		quiet := state == rollout.StateOK || state == rollout.StateNoop || state == rollout.StatePending
@@ -134,6 +138,9 @@ func statusTable(snap rollout.Snapshot, all bool, now time.Time) data {
 		why := reason.Text
 		if why == "" {
 			why = h.Remark
+		}
+		if why == "" {
+			why = opens(h)
 		}
 		d.rows = append(d.rows, []string{h.Host, strconv.Itoa(h.Wave + 1), string(state), age(now.Sub(h.Updated)), strconv.Itoa(h.Attempt),
 			strings.Join(flags, " "), why, checkWords(h.Checks)})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"flag"
@@ -10,7 +11,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
+	"github.com/google/rpmpack"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cpacman/internal/people"
@@ -53,6 +56,7 @@ func TestScript(t *testing.T) {
 			"sql":         cmdSQL,
 			"waiting":     cmdWaiting,
 			"fill":        cmdFill,
+			"rpm":         cmdRPM,
 		},
 	})
 }
@@ -100,6 +104,19 @@ func writeRepomd(dir string) error {
 			`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size></data>`, kind, sum, sum, kind, len(b), len(b))
 	}
 	return os.WriteFile(filepath.Join(dir, "repodata", "repomd.xml"), []byte(text+"</repomd>\n"), 0o600)
+}
+
+// cmdRPM builds an unsigned package without files in a directory: rpm DIR NAME VERSION
+func cmdRPM(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: rpm DIR NAME VERSION")
+	}
+	p, err := rpmpack.NewRPM(rpmpack.RPMMetaData{Name: args[1], Version: args[2], Release: "1", Arch: "x86_64", BuildTime: time.Unix(1, 0)})
+	ts.Check(err)
+	var b bytes.Buffer
+	ts.Check(p.Write(&b))
+	ts.Check(os.MkdirAll(ts.MkAbs(args[0]), 0o755))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+"/"+args[1]+"-"+args[2]+"-1.x86_64.rpm"), b.Bytes(), 0o644))
 }
 
 // cmdTight takes the write permission of others off files that the script's archive made: tight DIR…

@@ -95,12 +95,13 @@ func (r *run) admit(w int) {
 	if r.queueFor != w {
 		r.fill(w)
 	}
+	r.recall()
 	kept := r.blocked[:0]
 	for i, h := range r.blocked { // what a cluster kept back comes first
 		if r.hosts[h].State != StatePending {
 			continue
 		}
-		if r.atWork[h] || !r.hasRoom(w) || !r.clusterAllows(h) {
+		if r.atWork[h] || !r.hasRoom(w) || !r.mayBegin(h) {
 			kept = append(kept, r.blocked[i])
 			continue
 		}
@@ -112,6 +113,8 @@ func (r *run) admit(w int) {
 		r.queue = r.queue[1:]
 		switch {
 		case r.hosts[h].State != StatePending:
+		case r.shutOut(h):
+			r.setAside(h)
 		case !r.atWork[h] && r.clusterAllows(h):
 			r.launch(h)
 		default: // kept back by a cluster, or its last goroutine is still at its end
@@ -125,7 +128,7 @@ func (r *run) admit(w int) {
 
 // fill makes the queue of a wave. Called with mu held.
 func (r *run) fill(w int) {
-	r.queueFor, r.queue, r.blocked = w, nil, nil
+	r.queueFor, r.queue, r.blocked, r.closed = w, nil, nil, closedHosts{}
 	for _, h := range r.sched.Waves[w].Hosts {
 		if r.hosts[h].State == StatePending {
 			r.queue = append(r.queue, h)
@@ -134,30 +137,23 @@ func (r *run) fill(w int) {
 }
 
 // lastOfWave does what is left when no host of the wave is at work: deferred hosts get their second try, then what a cluster
-// still keeps back is held, then the gate is looked at. Called with mu held.
+// still keeps back is held, then windows are waited for, then the gate is looked at. Called with mu held.
 func (r *run) lastOfWave(w int) {
-	waits := false
 	for _, h := range r.sched.Waves[w].Hosts {
-		if r.hosts[h].State != StateDeferred {
-			continue
-		}
-		waits = true
-		if r.hasRoom(w) && r.clusterAllows(h) {
+		if r.hosts[h].State == StateDeferred && r.hasRoom(w) && r.mayBegin(h) {
 			r.launch(h)
 		}
 	}
 	if len(r.atWork) > 0 {
 		return
 	}
-	if waits || len(r.blocked) > 0 {
-		// Nobody is at work, so nothing that this rollout does can free the cluster any more.
-		for _, h := range r.sched.Waves[w].Hosts {
-			if s := r.hosts[h].State; s == StatePending || s == StateDeferred {
-				_ = r.stepLocked(h, OnRefused, Reason{ReasonClusterFloor, r.clusterText(h)}, nil)
-			}
-		}
-		r.blocked = nil
-		r.e.poke()
+	later, others := r.laterHosts(w)
+	switch {
+	case others > 0: // nobody is at work, so nothing that this rollout does can free the cluster any more
+		r.holdByCluster(w, later)
+		return
+	case len(later) > 0:
+		r.awaitWindow(w, later)
 		return
 	}
 	if r.tally.waves[w].ended == r.tally.waves[w].total {

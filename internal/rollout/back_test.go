@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -439,6 +441,40 @@ func TestAbortRunsAfterHooks(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// TestAbortOwesHooks: an engine that dies after an abort leaves debts that a resume pays, though nothing else is left to do.
+func TestAbortOwesHooks(t *testing.T) {
+	owed := 0
+	for at := 8; at < 40; at++ {
+		sim(t, "", func(t *testing.T) {
+			r := hooked(t, plain)
+			r.j.script = func(j *memJournal, ev Event) {
+				if ev.To == string(StateTransacting) {
+					j.command(Command{Kind: CommandAbort, User: "ann"})
+				}
+			}
+			r.j.dieAt = at
+			if _, err := r.start(); err == nil {
+				return
+			}
+			r.j.revive()
+			if r.j.ro.State != RolloutAborted || anyOpen(must(r.j.Load(context.Background(), "r1")).Hosts) {
+				return
+			}
+			owed++
+			_, err := r.resume()
+			if err != nil && (!errors.Is(err, ErrAborted) || len(r.j.ro.Owed) > 0) {
+				t.Errorf("at write %d: %v, and the rollout is owed %q", at, err, r.j.ro.Owed)
+			}
+			if got := strings.Join(r.w.hooks.runs, ","); !strings.Contains(got, "undrain a") || !strings.HasSuffix(got, "close wave 1") {
+				t.Errorf("at write %d: %s", at, got)
+			}
+		})
+	}
+	if owed == 0 {
+		t.Error("no engine died after the last host had come to rest")
+	}
 }
 
 // TestRollbackByCommandWithoutPolicy: hosts that can be cut off have a way back, which an operator may use without a policy.

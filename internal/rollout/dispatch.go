@@ -90,6 +90,13 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 		}
 		fallthrough
 	case WaveRunning:
+		if !r.windowOpens(w) {
+			return r.ro.State == RolloutWaiting && idle() && (!r.wait || draining)
+		}
+		if later, others := r.hooksTooEarly(w); idle() && len(later) > 0 && others == 0 {
+			r.awaitWindow(w, later)
+			return false
+		}
 		if r.prepare(w) {
 			r.admit(w)
 		}

@@ -11,6 +11,7 @@
 //   - After a connection is lost past the start of a transaction, the host is asked; nothing is inferred.
 //   - No host of a wave starts before the gate of the wave before it has passed (ROLL-2). Unknown is not green.
 //   - When a budget is exceeded no new host starts; those at work finish; the rest are held (ROLL-3).
+//   - No host begins outside of its maintenance windows; what has started finishes (ROLL-10).
 //   - Of no cluster are more members unavailable at a time than its limit, by what cpacman does (INV-5).
 //
 // Time: the engine takes a Clock. SystemClock uses package time, so that a test may also run the real engine under

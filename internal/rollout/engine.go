@@ -65,12 +65,14 @@ type StartRequest struct {
 	DryRun     bool     // as far as the test on every host (ROLL-13)
 	KeepStaged bool     // a dry run leaves what it sent
 	Again      bool     // the plan may have been started before
-	Reason     string   // needed with Again and WithoutSwitch
+	Reason     string   // needed with Again, WithoutSwitch and IgnoreWindow
 	// WithoutSwitch lets hosts begin that should have a dead man's switch and can have none.
 	WithoutSwitch bool
 	Person        string // who starts it, of Owner.User
 	Claimed       string // what sudo says of Owner.User, for the record
-	Wait          bool   // stay while paused or waiting for an approval, instead of returning
+	Wait          bool   // stay while paused or waiting for an approval or a window, instead of returning
+
+	IgnoreWindow bool // maintenance windows do not limit it
 }
 
 // ResumeRequest says how a rollout is taken up again.
@@ -88,6 +90,10 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Outcome, error) {
 	if err := checkStart(req, now); err != nil {
 		return Outcome{}, err
 	}
+	calendar, err := NewCalendar(&req.Schedule)
+	if err != nil {
+		return Outcome{}, err
+	}
 	epoch, err := e.cfg.Leases.Acquire(ctx, req.RolloutID, e.cfg.Owner)
 	if err != nil {
 		return Outcome{}, err
@@ -98,7 +104,7 @@ func (e *Engine) Start(ctx context.Context, req StartRequest) (Outcome, error) {
 		return Outcome{}, err // says itself what was being recorded
 	}
 	r := newRun(e, snap, req.Schedule.Limits, epoch)
-	r.wait = req.Wait
+	r.wait, r.calendar = req.Wait, calendar
 	return e.run(ctx, r, "")
 }
 
@@ -114,15 +120,19 @@ func (e *Engine) Resume(ctx context.Context, rollout string, req ResumeRequest) 
 	if err == nil && !snap.Schedule.Valid() {
 		err = fmt.Errorf("its schedule is not the one its digest was made of: the journal is damaged")
 	}
-	if err == nil && snap.Rollout.State == RolloutAborted && !anyOpen(snap.Hosts) {
+	if err == nil && snap.Rollout.State == RolloutAborted && !anyOpen(snap.Hosts) && !anyOwed(snap) {
 		err = ErrAborted
+	}
+	var calendar *Calendar
+	if err == nil {
+		calendar, err = NewCalendar(&snap.Schedule)
 	}
 	if err != nil {
 		e.release(ctx, rollout, epoch)
 		return Outcome{}, fmt.Errorf("resume rollout %s: %w", rollout, err)
 	}
 	r := newRun(e, snap, e.cfg.Limits, epoch)
-	r.wait, r.adopted = req.Wait, req.Adopt
+	r.wait, r.adopted, r.calendar = req.Wait, req.Adopt, calendar
 	user := req.User
 	if user == "" {
 		user = e.cfg.Owner.User
@@ -187,6 +197,8 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{"a rollout needs an id"}
 	case req.Again && req.Reason == "":
 		return &PlanError{"--again needs a --reason"}
+	case req.IgnoreWindow && req.Reason == "":
+		return &PlanError{"--ignore-window needs a --reason"}
 	case len(s.Unarmed) > 0 && !req.WithoutSwitch && !req.DryRun:
 		return &PlanError{fmt.Sprintf("%s updates %s and can have no dead man's switch: %s (%d such %s); --without-switch starts all the same",
 			s.Unarmed[0].Host, s.Unarmed[0].Package, s.Unarmed[0].Why, len(s.Unarmed), hostsWord(len(s.Unarmed)))}
@@ -208,7 +220,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
 			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged,
-			Again: req.Again, WithoutSwitch: req.WithoutSwitch, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
+			Again: req.Again, WithoutSwitch: req.WithoutSwitch, IgnoreWindow: req.IgnoreWindow, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,
 	}
@@ -223,6 +235,18 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		}
 	}
 	return s
+}
+
+// anyOwed tells whether an after-hook is still to be run that can be: a lost host's is not.
+func anyOwed(s Snapshot) bool {
+	owed := len(s.Rollout.Owed)+len(s.Rollout.OwedLevel) > 0
+	for _, w := range s.Waves {
+		owed = owed || len(w.Owed) > 0
+	}
+	for _, h := range s.Hosts {
+		owed = owed || len(h.Owed) > 0 && h.State != StateLost
+	}
+	return owed
 }
 
 // anyOpen tells whether a host has not come to its end: at work, or, when the engine died right after an abort, not begun.

@@ -385,6 +385,7 @@ func (f *fakeWorker) Unlock(ctx context.Context) error {
 }
 
 func (f *fakeWorker) Start(ctx context.Context) error {
+	f.w.checkInside(f.job.Host)
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
@@ -532,6 +533,17 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 		if missing > c.MaxUnavailable {
 			w.break_("%s: cluster %s has %d of %d unavailable", job.Host, c.Name, missing, c.MaxUnavailable)
 		}
+	}
+}
+
+// checkInside: a host is asked for its transaction only within its windows; how long the question takes does not matter.
+func (w *world) checkInside(host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	if why := w.journal.outside(host); why != "" {
+		w.break_("%s: transaction asked for at %s, %s", host, time.Now().UTC(), why)
 	}
 }
 

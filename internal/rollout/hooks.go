@@ -115,11 +115,25 @@ func (r *run) oweHooks() {
 	}
 }
 
+// hooksTooEarly is laterHosts of a wave whose before-hooks have not run: where no host may begin, they wait for the window too. Called
+// with mu held.
+func (r *run) hooksTooEarly(w int) (later []string, others int) {
+	if r.hookless(w) {
+		return nil, 0
+	}
+	return r.laterHosts(w)
+}
+
+// hookless tells whether no before-hook is to be run for a wave, or none any more. Called with mu held.
+func (r *run) hookless(w int) bool {
+	return len(r.sched.Hooks) == 0 || r.dryRun || r.waves[w].Prepared
+}
+
 // prepare runs the before-hooks of a wave in the background, with those of its level and of the rollout where these begin with it. What is
 // owed for them is on disk before. True when all have run. Called with mu held.
 func (r *run) prepare(w int) bool {
 	level := r.sched.Waves[w].Level
-	if len(r.sched.Hooks) == 0 || r.dryRun || r.waves[w].Prepared {
+	if r.hookless(w) {
 		return true
 	}
 	if r.background > 0 {
@@ -176,15 +190,15 @@ func (r *run) waveRun(w int, name string) HookRun {
 	return HookRun{ID: fmt.Sprintf("%s/wave-%d/%s", r.id, w+1, name), Class: l.Class, Level: l.Level, Wave: w + 1}
 }
 
-// settleHooks runs the after-hooks whose time has come: of a wave that has passed or failed, of a level with the first wave of the next,
-// of all when the rollout rests (over). True while some are under way. Called with mu held.
+// settleHooks runs the after-hooks whose time has come: of a wave that has passed or failed, or waits for a maintenance window, of a level
+// with the first wave of the next, of all when the rollout rests (over). True while some are under way. Called with mu held.
 func (r *run) settleHooks(over bool) bool {
 	if r.background > 0 {
 		return true
 	}
 	w := min(r.current, len(r.waves)-1)
 	for i := range r.waves {
-		if rec := r.waves[i]; len(rec.Owed) > 0 && (over || rec.State == WavePassed || rec.State == WaveFailed) {
+		if rec := r.waves[i]; len(rec.Owed) > 0 && (over || rec.State == WavePassed || rec.State == WaveFailed || r.waitsForWindow()) {
 			r.settle(i, rec.Owed[0], func(_ *Rollout, rec *WaveRecord) { rec.Owed, rec.Prepared = rec.Owed[1:], rec.State == WavePassed })
 			return true
 		}

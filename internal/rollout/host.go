@@ -111,6 +111,9 @@ func (h *hostRun) advance(on Trigger, edit func(*HostRecord)) bool {
 		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
 		return false
 	}
+	if (on == OnSlot || on == OnDrain || on == OnStart) && r.leaveWindow(h.host) {
+		return false
+	}
 	return r.stepLocked(h.host, on, Reason{}, edit) == nil
 }
 
@@ -304,7 +307,7 @@ func (h *hostRun) lock() bool {
 	}
 }
 
-// haltedHere leaves a waiting host where a stop or an abort sends it.
+// haltedHere leaves a waiting host where a stop, an abort or the end of its window sends it.
 func (h *hostRun) haltedHere() bool {
 	r := h.r
 	r.mu.Lock()
@@ -315,7 +318,7 @@ func (h *hostRun) haltedHere() bool {
 	case RolloutAborted:
 		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
 	default:
-		return false
+		return r.leaveWindow(h.host)
 	}
 	return true
 }

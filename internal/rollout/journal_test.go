@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
+
+	"cpacman/inventory"
 )
 
 // memJournal is a journal, the commands and the leases in memory, with the promises checked at every write.
@@ -117,11 +121,13 @@ func (j *memJournal) check(c Change) {
 				j.w.break_("%s admitted while the rollout is %s", ev.Host, j.ro.State)
 			}
 			j.checkBudget(ev)
+			j.checkWindow(ev)
 		case OnStart:
 			if j.ro.State == RolloutStopped || j.ro.State == RolloutAborted {
 				j.w.break_("%s starts while the rollout is %s", ev.Host, j.ro.State)
 			}
 			j.checkBudget(ev)
+			j.checkWindow(ev)
 		}
 	}
 	for _, w := range c.Waves {
@@ -153,6 +159,35 @@ func (j *memJournal) checkBudget(ev Event) {
 	if n := j.failures(-1); !j.schedule.Budget.Percent && n > j.schedule.Budget.Max {
 		j.w.break_("%s %s with %d failures in all, budget %d", ev.Host, ev.On, n, j.schedule.Budget.Max)
 	}
+}
+
+// checkWindow: nothing begins outside of a window.
+func (j *memJournal) checkWindow(ev Event) {
+	if why := j.outside(ev.Host); why != "" {
+		j.w.break_("%s %s at %s, %s", ev.Host, ev.On, time.Now().UTC(), why)
+	}
+}
+
+// outside says that a host is outside of its windows, by the windows that were started with and without the engine's calendar.
+// Called with mu held.
+func (j *memJournal) outside(host string) string {
+	names := j.schedule.Host[host].Windows
+	if len(names) == 0 || j.ro.DryRun || j.ro.IgnoreWindow {
+		return ""
+	}
+	for _, p := range j.schedule.Windows {
+		if !slices.Contains(names, p.Name) {
+			continue
+		}
+		w, err := inventory.NewWindow(p.Name, p.Rule, p.Start, p.Duration, p.Zone)
+		if err != nil {
+			return err.Error()
+		}
+		if _, open := w.Open(time.Now()); open {
+			return ""
+		}
+	}
+	return fmt.Sprintf("outside of its windows %v", names)
 }
 
 // checkGate: at an open gate every host is final, failures are within the integers, and each updated host was green.

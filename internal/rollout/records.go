@@ -25,6 +25,7 @@ const (
 	ReasonQuorum         ReasonCode = "quorum"          // too few hosts can be reached to begin
 	ReasonExpired        ReasonCode = "plan_expired"    //
 	ReasonApproval       ReasonCode = "approval"        // waits for an approval
+	ReasonWindow         ReasonCode = "window"          // waits for its maintenance window
 	ReasonOperator       ReasonCode = "operator"        // pause, skip, drain
 	ReasonClusterFloor   ReasonCode = "cluster_floor"   // too many of a cluster are unavailable
 	ReasonDryRun         ReasonCode = "dry_run"         //
@@ -135,7 +136,7 @@ const (
 	RolloutCreated RolloutState = "created" // recorded; the quorum is not yet met
 	RolloutRunning RolloutState = "running"
 	RolloutPaused  RolloutState = "paused"  // by an operator or by the first Ctrl-C
-	RolloutWaiting RolloutState = "waiting" // for an approval
+	RolloutWaiting RolloutState = "waiting" // for an approval, or for a maintenance window
 	RolloutStopped RolloutState = "stopped" // by a gate, a budget, the quorum or the plan's expiry
 	RolloutAborted RolloutState = "aborted" // never to go on
 	RolloutDone    RolloutState = "done"    // every host is final; a retry may open it again
@@ -170,6 +171,7 @@ type Rollout struct {
 	Again      bool         `json:"again,omitempty"` // the plan had been started before
 	// WithoutSwitch: started although hosts that should have a dead man's switch can have none.
 	WithoutSwitch bool `json:"without_switch,omitempty"`
+	IgnoreWindow  bool `json:"ignore_window,omitempty"` // maintenance windows do not limit it; Reason says why
 	// Unreconciled: the journal was restored from a backup and the hosts have not been asked since (OPS-1).
 	Unreconciled bool   `json:"unreconciled,omitempty"`
 	Reason       string `json:"reason,omitempty"`

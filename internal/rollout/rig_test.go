@@ -39,6 +39,8 @@ type rig struct {
 	j     *memJournal
 	cfg   Config
 	req   StartRequest
+
+	slowly bool // days are waited for: commands are asked for once a minute
 }
 
 // newRig has one class "prod" with the levels canary (waves of 1) and broad, soak 5 minutes, check "web", budgets 0.
@@ -103,6 +105,9 @@ func (r *rig) build() {
 	r.cfg = Config{
 		Fleet: r.w, Rechecker: r.w, Health: r.w, Hooks: r.w, Availability: r.w, Journal: r.j, Commands: r.j, Leases: r.j,
 		Clock: SystemClock{}, Owner: Owner{User: "ann", Host: "ops1", PID: 1}, Limits: r.s.Limits,
+	}
+	if r.slowly {
+		r.cfg.Timing.CommandPoll = time.Minute
 	}
 	r.req = StartRequest{RolloutID: "r1", Plan: r.plan, Schedule: sched}
 }

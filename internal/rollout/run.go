@@ -54,6 +54,9 @@ type run struct {
 	nextSoak   time.Time
 	roundAt    time.Time // when the last complete round of the current soak began
 	broken     error     // the journal, the lease or the table failed: nothing may happen any more
+
+	calendar *Calendar   // of the hosts' windows; guarded by mu
+	closed   closedHosts // of the current wave: outside of their windows
 }
 
 // errDetached ends what is under way without recording anything more.

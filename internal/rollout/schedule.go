@@ -23,6 +23,7 @@ type Schedule struct {
 	Waves     []WavePlan          `json:"waves"`  // in order of execution, over all levels
 	Host      map[string]HostPlan `json:"host"`
 	Clusters  []ClusterPlan       `json:"clusters,omitempty"` // those with a member in the plan, by name
+	Windows   []WindowPlan        `json:"windows,omitempty"`  // those in use, by name
 	Checks    []Check             `json:"checks"`             // those in use, by name
 	Budget    Budget              `json:"budget"`             // of the rollout
 	Unreached Budget              `json:"unreached"`          // of the rollout
@@ -87,6 +88,7 @@ type HostPlan struct {
 	Empty           bool     `json:"empty,omitempty"` // the set changes nothing
 	Checks          []string `json:"checks"`
 	Clusters        []string `json:"clusters,omitempty"`
+	Windows         []string `json:"windows,omitempty"` // none: it may begin at any time
 	PreBroken       bool     `json:"pre_broken,omitempty"`
 	Back            string   `json:"back,omitempty"`    // the set that takes it back by itself
 	NoBack          string   `json:"no_back,omitempty"` // why there is none, where one would be of use
@@ -240,6 +242,7 @@ func (r *resolver) hosts() error {
 		hp := HostPlan{
 			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty(),
 			Checks: union(r.s.Levels[level].Checks, hs.Checks), Clusters: union(nil, hs.Clusters),
+			Windows:   union(nil, hs.Windows),
 			PreBroken: len(h.PreBroken) > 0, Before: hs.Before, After: hs.After,
 		}
 		r.wayBack(h, set, &hp)
@@ -268,7 +271,7 @@ func (r *resolver) use(host string, hp HostPlan) error {
 		}
 		r.clusters[c] = true
 	}
-	return nil
+	return r.useWindows(host, hp.Windows)
 }
 
 // union is a without repetition, then what b adds, in order.

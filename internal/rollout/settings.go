@@ -16,6 +16,7 @@ type Settings struct {
 	Checks   map[string]Check
 	Hosts    map[string]HostSettings
 	Clusters map[string]ClusterSettings
+	Windows  map[string]WindowPlan
 	Hooks    map[string]HookSettings
 	Left     map[string]Excluded // hosts that are left out whatever the plan says: in maintenance or retired since
 	NoBack   []string            // NEVRAs of packages of ways back that cannot be had
@@ -72,6 +73,7 @@ type HostSettings struct {
 	Clusters []string
 	Before   []string // hooks
 	After    []string
+	Windows  []string // it may begin while one of them is open; none: at any time
 }
 
 // ClusterSettings is a cluster with all its members, in the plan or not.

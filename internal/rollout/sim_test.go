@@ -47,7 +47,7 @@ func simulate(t *testing.T, seed uint64) {
 	r := randomRig(t, rng)
 	var out Outcome
 	var err error
-	for run := range 40 {
+	for run := range 300 {
 		e := New(r.cfg)
 		r.disturb(rng, e, run)
 		if run == 0 {
@@ -71,6 +71,9 @@ func simulate(t *testing.T, seed uint64) {
 		}
 		r.j.revive()
 		time.Sleep(time.Duration(rng.IntN(30)) * time.Minute)
+		if stop := r.j.ro.Stop; stop.Code == ReasonWindow && rng.IntN(3) > 0 {
+			r.sleepUntilOpen(stop.Host)
+		}
 	}
 	t.Fatalf("does not come to an end: %s %+v, %v", out.Exit, out.Rollout.Stop, r.j.states())
 }
@@ -112,6 +115,7 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 			fails[fmt.Sprintf("%s h%02d", when, rng.IntN(50))] = true
 		}
 	}
+	r.randomWindows(rng)
 	pick := func(s ...string) inventory.Amount { return amount(t, s[rng.IntN(len(s))]) }
 	for name, c := range r.s.Clusters {
 		c.MaxUnavailable = pick("1", "1", "2", "40%")
@@ -149,6 +153,45 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	}
 	r.plan.ExpiresAt = r.plan.ExpiresAt.AddDate(1, 0, 0)
 	return r
+}
+
+// randomWindows gives some hosts of half of the fleets up to two maintenance windows.
+func (r *rig) randomWindows(rng *rand.Rand) {
+	if rng.IntN(2) == 0 {
+		return
+	}
+	zones := []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"}
+	r.s.Windows = map[string]WindowPlan{}
+	for i := range 3 {
+		hours, minutes := 24, 600
+		if rng.IntN(2) == 0 { // open at the start, and short: it closes while hosts are at work
+			hours, minutes = 1, 30
+		}
+		r.s.Windows[fmt.Sprintf("w%d", i)] = WindowPlan{
+			Rule:  []string{"FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,TU,TH,SA", "FREQ=DAILY;INTERVAL=2"}[rng.IntN(3)],
+			Start: fmt.Sprintf("%02d:%02d", rng.IntN(hours), rng.IntN(60)*hours/24), Duration: time.Duration(5+rng.IntN(minutes)) * time.Minute,
+			Zone: zones[rng.IntN(len(zones))*hours/24],
+		}
+	}
+	for _, h := range sortedKeys(r.s.Hosts) {
+		hs := r.s.Hosts[h]
+		for range rng.IntN(3) {
+			hs.Windows = union(hs.Windows, []string{fmt.Sprintf("w%d", rng.IntN(3))})
+		}
+		r.s.Hosts[h] = hs
+	}
+}
+
+// sleepUntilOpen is an operator who comes back when a host's window has opened.
+func (r *rig) sleepUntilOpen(host string) {
+	r.t.Helper()
+	c, err := NewCalendar(&r.j.schedule)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if from, _, ok := c.Next(host, time.Now()); ok {
+		time.Sleep(time.Until(from))
+	}
 }
 
 // disturb plans what happens to one run of the engine: death at a write, Ctrl-C, operators.

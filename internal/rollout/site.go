@@ -11,6 +11,7 @@ import (
 func FromSite(site *inventory.Site) (Settings, error) {
 	s := Settings{
 		Checks: map[string]Check{}, Hosts: map[string]HostSettings{}, Clusters: map[string]ClusterSettings{}, Hooks: map[string]HookSettings{},
+		Windows: siteWindows(site),
 		Limits: Limits{
 			Connections: site.Limits.Connections, Transfers: site.Limits.Transfers,
 			Transactions: site.Limits.Transactions, LockWait: site.Limits.LockWait,
@@ -42,7 +43,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		s.Checks[name] = Check{Name: name, Definition: def, Interval: c.Interval, Passes: c.Passes, Deadline: c.Deadline}
 	}
 	for _, h := range site.Hosts {
-		hs := HostSettings{Clusters: h.Clusters, Before: site.HooksFor(h, inventory.BeforeHost), After: site.HooksFor(h, inventory.AfterHost)}
+		hs := HostSettings{Clusters: h.Clusters, Windows: site.Effective(h).Windows, Before: site.HooksFor(h, inventory.BeforeHost), After: site.HooksFor(h, inventory.AfterHost)}
 		for _, g := range h.Groups {
 			if group := site.Groups[g]; group != nil {
 				hs.Checks = union(hs.Checks, group.Health)

@@ -96,6 +96,7 @@ const (
 	OnSlot          Trigger = "slot"           // a transaction slot is free and the baseline is taken
 	OnDrain         Trigger = "drain"          // locks held, clusters allow it: its before-hooks run next
 	OnStart         Trigger = "start"          // locks held, clusters allow it: the transaction is asked for next
+	OnWindowClosed  Trigger = "window_closed"  // the host's maintenance window closed before its transaction
 	OnLockExpired   Trigger = "lock_expired"   // the host's lock stayed with somebody else
 	OnRetestFailed  Trigger = "retest_failed"  // the test under the lock failed; nothing was changed
 	OnStartFailed   Trigger = "start_failed"   // the host did not take the transaction; nothing was changed

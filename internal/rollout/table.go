@@ -9,7 +9,7 @@ import (
 func States() []StateInfo {
 	const none, spool, tx, done = "nothing", "spool", "spool, lock, transaction record", "transaction record, log"
 	return []StateInfo{
-		{StatePending, PhaseWay, CountsNeither, false, false, none, "not begun"},
+		{StatePending, PhaseWay, CountsNeither, false, false, "perhaps spool", "not begun"},
 		{StateDeferred, PhaseWay, CountsNeither, false, false, none, "not reachable; tried again at the end of its wave"},
 		{StateConnecting, PhaseWay, CountsNeither, false, false, none, "admitted, is being dialled"},
 		{StatePreflight, PhaseWay, CountsNeither, false, false, none, "is read and compared with the plan"},
@@ -64,11 +64,14 @@ func Transitions() []Transition {
 		{StateTesting, OnTestFailed, StateTestFailed, ByHost},
 		{StateTesting, OnDryRunPassed, StateNoop, ByHost},
 		{StateReady, OnSlot, StateWaitingLock, ByEngine},
+		{StateReady, OnWindowClosed, StatePending, ByEngine},
+		{StateWaitingLock, OnWindowClosed, StatePending, ByEngine},
 		{StateWaitingLock, OnRefused, StateHeld, ByEngine},
 		{StateWaitingLock, OnLockExpired, StateHeld, ByHost},
 		{StateWaitingLock, OnStart, StateTransacting, ByEngine},
 		{StateWaitingLock, OnDrain, StateDraining, ByEngine},
 		{StateDraining, OnRefused, StateHeld, ByHost},
+		{StateDraining, OnWindowClosed, StatePending, ByEngine},
 		{StateDraining, OnStart, StateTransacting, ByEngine},
 		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed
 		{StateTransacting, OnTxDone, StateVerifying, ByHost},

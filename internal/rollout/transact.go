@@ -104,7 +104,7 @@ func (h *hostRun) await(reattached bool) bool {
 			return h.unanswered(err)
 		}
 		if st.Phase == TxUnknown && !h.r.record(h.host).Began {
-			if reattached || h.r.halted() {
+			if reattached || h.r.halted() || h.outside() {
 				return h.end(OnNeverStarted, Reason{})
 			}
 			if kindOf(startErr) == KindHeld {
@@ -148,7 +148,7 @@ func startReason(err error, st TxStatus) Reason {
 
 // send asks for the transaction once. A success is recorded: from then on the host must know the id.
 func (h *hostRun) send() error {
-	err := h.ask(func(w Worker) error { return w.Start(h.ctx()) })
+	err := h.ask(h.startInside)
 	if h.ctx().Err() != nil {
 		return errDetached
 	}
