@@ -39,6 +39,19 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--ignore-window wants --reason")
 	}
+	return e.runPlan(c, false)
+}
+
+// rolloutStage pushes and proves what a plan wants, ahead of its rollout (PUSH-3).
+func (e *env) rolloutStage(c *cli.Context) error {
+	if c.Args().Len() != 1 {
+		return usagef("rollout stage wants one plan file")
+	}
+	return e.runPlan(c, true)
+}
+
+// runPlan runs a plan, or only as far as staging goes.
+func (e *env) runPlan(c *cli.Context, staging bool) error {
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -63,7 +76,8 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if p.Expired(s.now()) {
 		return inputError{err: fmt.Errorf("plan %.12s expired at %s", p.ID, p.ExpiresAt.Format("2006-01-02 15:04 MST")), hint: "make a new plan"}
 	}
-	if !c.Bool("again") && !c.Bool("dry-run") {
+	dryRun := staging || c.Bool("dry-run")
+	if !c.Bool("again") && !dryRun {
 		if err := s.notStarted(p.ID); err != nil {
 			return err
 		}
@@ -96,7 +110,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	}
 	id, who := s.newRolloutID(), s.actor()
 	req := rollout.StartRequest{
-		RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
+		RolloutID: id, Plan: p, Schedule: schedule, DryRun: dryRun, KeepStaged: staging || c.Bool("keep-staged"), Staging: staging,
 		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
 		IgnoreWindow:  c.Bool("ignore-window"),
 		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
@@ -291,6 +305,10 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 		s.say("next: cpacman rollout status %s --hosts; a new plan finds what is left to do", id)
 		return
 	}
+	if snap.Rollout.Staging && snap.Rollout.State == rollout.RolloutDone {
+		s.saysStaged(snap)
+		return
+	}
 	if snap.Rollout.DryRun && snap.Rollout.State == rollout.RolloutDone {
 		s.say("it was a dry run: nothing was changed; next: cpacman rollout status %s --hosts", id)
 		return
@@ -313,6 +331,25 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	default:
 		s.say("next: cpacman rollout status %s; then retry or skip hosts, resume, or abort", id)
 	}
+}
+
+// saysStaged tells what a staging left.
+func (s *session) saysStaged(snap rollout.Snapshot) {
+	staged, there := 0, 0
+	for _, h := range snap.Hosts {
+		switch h.Reason.Code {
+		case rollout.ReasonDryRun:
+			staged++
+		case rollout.ReasonAlreadyUpdated:
+			there++
+		}
+	}
+	s.say("staged and proven on %d of %d hosts (%d have it already); no package was changed", staged, len(snap.Hosts), there)
+	if left := len(snap.Hosts) - staged - there; left > 0 {
+		s.say("next: cpacman rollout status %s tells why %d are not staged; rollout start with the plan does what can be done", snap.Rollout.ID, left)
+		return
+	}
+	s.say("next: cpacman rollout start with the plan; cpacman clean removes what was sent")
 }
 
 // remarks tells what a person should look at on hosts that may be ok all the same.

@@ -526,6 +526,9 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 				continue
 			}
 			r, ours := j.hosts[m]
+			if r.State == StateRollingBack && r.Updated.After(rec.TxAt) {
+				continue // it was taken back after this start was announced, which nobody could know
+			}
 			if w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped {
 				missing++
 			}
