@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -225,9 +226,11 @@ func score(p *problem, in []int32) []int {
 				tails = append(tails, -bit(has(l[k])))
 			}
 		}
-		for _, n := range it.targets {
-			ranked[n] = true
-			versions = append(versions, bit(has(n)))
+		for k := range it.targets { // the first that can be: beside it the others count for nothing
+			versions = append(versions, bit(slices.ContainsFunc(it.targets[:k+1], has)))
+		}
+		if len(it.targets) > 0 {
+			ranked[it.targets[0]] = true
 		}
 	}
 	for _, w := range p.wishes {
@@ -392,6 +395,44 @@ func TestAgainstBruteForce(t *testing.T) {
 			t.Fatalf("planned %v, the best is %v\n%s", got, want, describe(v, h, r))
 		}
 	})
+}
+
+// TestCasesAgainstBruteForce holds the reference against the cases, whose results were written by people.
+func TestCasesAgainstBruteForce(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.case")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no cases", err)
+	}
+	const most = 12 // candidates: every set of them is tried
+	for _, f := range files {
+		for _, c := range readCases(t, f) {
+			size := 0
+			for _, s := range c.view.Sources {
+				size += len(s.Packages)
+			}
+			known := c.request.Type == "" || c.request.Type == TypeUpdate || c.request.Type == TypeDowngrade
+			release := slices.ContainsFunc(c.host.Policies, func(r Rule) bool { return r.Action == ActionRelease })
+			if !known || release || c.request.Weak || size > most {
+				continue // the reference knows none of these
+			}
+			t.Run(filepath.Base(f)+"/"+c.name, func(t *testing.T) {
+				u, err := NewUniverse(c.view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := u.Solve(c.host, c.request)
+				if err != nil {
+					t.Skip(err) // TestCases expects it
+				}
+				got := res.Set.Incoming()
+				slices.SortFunc(got, rpm.CompareNEVRA)
+				got = slices.Compact(got)
+				if want := bruteForce(u, c.host, c.request); !slices.Equal(got, want) {
+					t.Errorf("planned %v, the best is %v", got, want)
+				}
+			})
+		}
+	}
 }
 
 // perform gives the host as it is after a set, by rpm's execution by name.

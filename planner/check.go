@@ -197,6 +197,7 @@ func (c *checker) steps(faults []Fault) {
 	after, gone := c.upgradeStep()
 	c.sameMoves(gone)
 	c.vendorRules(gone)
+	c.archRules(after)
 	if len(c.upgrades) > 0 {
 		c.added(before, after, "after the upgrade")
 	}

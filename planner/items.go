@@ -59,15 +59,18 @@ func (p *problem) makeItems() {
 				it.cands = append(it.cands, p.node(id))
 			}
 		}
-		slices.SortStableFunc(it.cands, func(a, b int32) int { // the same arch first where a policy lets it change
+		change := func(c *rpm.Package) int { // what a policy lets it change: nothing, to an arch that is there, to another
+			switch {
+			case c.Arch == it.key.Arch:
+				return 0
+			case p.hasArch(p.name(c.Name), c.Arch):
+				return 1
+			}
+			return 2
+		}
+		slices.SortStableFunc(it.cands, func(a, b int32) int {
 			pa, pb := p.nodes[a].pkg, p.nodes[b].pkg
-			if c := rpm.Compare(pb.EVR, pa.EVR); c != 0 || (pa.Arch == it.key.Arch) == (pb.Arch == it.key.Arch) {
-				return c
-			}
-			if pa.Arch == it.key.Arch {
-				return -1
-			}
-			return 1
+			return cmp.Or(rpm.Compare(pb.EVR, pa.EVR), cmp.Compare(change(pa), change(pb)))
 		})
 		p.choose(it)
 	}

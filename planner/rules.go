@@ -293,18 +293,24 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	if r.heldBecause != "" {
 		return ruleHold, r.heldBecause
 	}
-	sameArch, same, older, modular := false, false, false, false
+	sameArch, same, older, modular := p.hasArch(r, c.Arch), false, false, false
+	changes := p.changesArch(c)
+	var beside *rpm.Package
 	arches := []string{}
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
 		arches = append(arches, i.Arch)
 		modular = modular || i.ModularityLabel != "" || p.u.isModular(i.NEVRA)
-		sameArch = sameArch || i.Arch == c.Arch
-		if i.Arch != c.Arch && r.archChange == nil {
-			continue
-		}
 		order := rpm.Compare(c.EVR, i.EVR)
-		same, older = same || order == 0, older || order < 0
+		if i.Arch == c.Arch || changes {
+			same = same || order == 0
+		}
+		if i.Arch == c.Arch || changes || p.succeeds(c, i) {
+			older = older || order < 0
+		}
+		if changes && !r.only && disjoint(i, c) {
+			beside = i
+		}
 	}
 	if same && sameArch {
 		if r.present == nil {
@@ -318,6 +324,8 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 		return ruleArch, c.Name + " is installed as " + strings.Join(slices.Compact(arches), " and ") + ", not as " + c.Arch
 	case same, older && !p.mayLower(r):
 		return ruleArch, ""
+	case beside != nil:
+		return ruleArch, beside.NEVRA.String() + " would stay beside it"
 	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA) && p.target == nil:
 		return ruleModule, "a non-modular package does not replace a modular one"
 	}

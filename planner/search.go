@@ -72,8 +72,13 @@ func (p *problem) order() []lit {
 		}
 	}
 	for _, it := range p.items {
-		for _, n := range it.targets {
-			out = append(out, pos(n))
+		several := p.severalArches(it)
+		for k, n := range it.targets {
+			if several { // a worse one is not wanted beside a better one
+				out = append(out, p.oneOf(it.targets[:k+1]))
+			} else { // and cannot come
+				out = append(out, pos(n))
+			}
 		}
 	}
 	for _, it := range p.items {
@@ -84,6 +89,11 @@ func (p *problem) order() []lit {
 		}
 	}
 	return out
+}
+
+// severalArches tells whether what an item should go to is not all of its own arch: of those more than one may come in.
+func (p *problem) severalArches(it *item) bool {
+	return slices.ContainsFunc(it.targets, func(n int32) bool { return p.nodes[n].pkg.Arch != it.key.Arch })
 }
 
 // allOf returns a literal that implies that one of each list comes in.
