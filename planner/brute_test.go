@@ -205,11 +205,11 @@ func score(p *problem, in []int32) []int {
 	var goals, replaced, versions, tails []int
 	ranked := map[int32]bool{}
 	for _, it := range p.items {
-		whole := slices.ContainsFunc(it.groups, func(g [][]int32) bool {
-			return !slices.ContainsFunc(g, func(l []int32) bool { return !slices.ContainsFunc(l, has) })
-		})
+		whole := func(g splitting) bool {
+			return !slices.ContainsFunc(g.lists, func(l []int32) bool { return !slices.ContainsFunc(l, has) })
+		}
 		if it.wanted {
-			goals = append(goals, bit(whole || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has)))
+			goals = append(goals, bit(slices.ContainsFunc(it.groups, whole) || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has)))
 		}
 		for _, l := range it.parts {
 			ranked[l[0]] = ranked[l[0]] || len(l) > 0
@@ -217,8 +217,8 @@ func score(p *problem, in []int32) []int {
 				replaced = append(replaced, bit(slices.ContainsFunc(l[:k+1], has)))
 			}
 		}
-		if len(it.groups) > 0 {
-			replaced = append(replaced, bit(whole))
+		for _, n := range it.inst { // every build that something can replace
+			replaced = append(replaced, bit(slices.ContainsFunc(it.groups, func(g splitting) bool { return whole(g) && g.takes(p.nodes[n].pkg) })))
 		}
 		for _, l := range it.obsoleted {
 			for k := len(l) - 1; k > 0; k-- {

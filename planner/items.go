@@ -17,12 +17,23 @@ type item struct {
 	targets   []int32     // candidates that the request accepts, in the order they are preferred
 	cands     []int32     // all eligible candidates, newest first
 	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
-	groups    [][][]int32 // alternatives among them: what has the same Obsoletes entry comes together, a list for each name
+	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	instead   []int32     // replacements that only serve when no build of its own can come
 	whole     []lit       // one for each of the groups: all of it comes in
 	goal      lit         // true when one of the targets, or a replacement, comes in
 	hasGoal   bool
+}
+
+// splitting is what replaces an item with one Obsoletes entry.
+type splitting struct {
+	entry depKey
+	lists [][]int32 // for each name its candidates, best first
+}
+
+// takes tells whether the entry is about an installed build: of several builds it may leave some.
+func (g *splitting) takes(pkg *rpm.Package) bool {
+	return rpm.Overlap(g.entry.sense, g.entry.evr, rpm.Equal, pkg.EVR)
 }
 
 // highest returns the newest installed build of an item.
@@ -184,7 +195,7 @@ func (p *problem) group(it *item) {
 			for _, e := range p.entries(it, n) {
 				if !slices.Contains(seen, e) {
 					seen = append(seen, e)
-					it.groups = append(it.groups, p.split(it, e))
+					it.groups = append(it.groups, splitting{e, p.split(it, e)})
 				}
 			}
 		}

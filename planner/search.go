@@ -37,7 +37,7 @@ func (p *problem) goals() {
 			lits = append(lits, pos(n))
 		}
 		for _, g := range it.groups {
-			it.whole = append(it.whole, p.allOf(g))
+			it.whole = append(it.whole, p.allOf(g.lists))
 		}
 		lits = append(append(lits, it.whole...), kept(it.instead)...)
 		p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), lits...)
@@ -65,10 +65,18 @@ func (p *problem) order() []lit {
 				out = append(out, p.oneOf(l[:k+1]))
 			}
 		}
-		if len(it.whole) > 0 {
-			x := p.sat.newVar()
-			p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), append(slices.Clone(it.whole), neg(x))...)
-			out = append(out, pos(x))
+		for _, n := range it.inst { // each build of it: an entry may be about one of several
+			var lits []lit
+			for k := range it.whole {
+				if it.groups[k].takes(p.nodes[n].pkg) {
+					lits = append(lits, it.whole[k])
+				}
+			}
+			if len(lits) > 0 {
+				x := p.sat.newVar()
+				p.sat.add(p.because(whyGoal, n, -1, rpm.Dep{}), append(lits, neg(x))...)
+				out = append(out, pos(x))
+			}
 		}
 	}
 	for _, it := range p.items {
