@@ -239,10 +239,13 @@ func (p *problem) erasers(n int32) []int32 {
 }
 
 // succeeds tells whether a build of the same name takes the place of an installed one: of the same arch, or of another where a policy
-// allows that.
+// allows that and no target has it in the arch that it is in.
 func (p *problem) succeeds(c, pkg *rpm.Package) bool {
 	if c.Arch == pkg.Arch {
 		return true
+	}
+	if p.target != nil && p.target.keys[pkg.NameArch()] {
+		return false
 	}
 	r := p.name(pkg.Name)
 	return r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !disjoint(c, pkg) && rpm.Compare(c.EVR, pkg.EVR) != 0
@@ -343,14 +346,14 @@ func (e *encoder) join(parts []lit, all bool) lit {
 	return pos(x)
 }
 
-// set makes a literal that implies that one of the nodes is there, or none.
+// set makes a literal that implies that one of the nodes is there, or none. What leaves by rpm -e after the transaction is there until then.
 func (e *encoder) set(nodes []int32, present bool) lit {
 	var parts []lit
 	for _, q := range nodes {
 		if present {
 			parts = append(parts, pos(q))
 		} else {
-			parts = append(parts, neg(q))
+			parts = append(parts, e.p.unless(q))
 		}
 	}
 	return e.join(parts, !present)
