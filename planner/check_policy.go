@@ -46,7 +46,9 @@ func (c *checker) installed(name string) []*rpm.Package {
 func (c *checker) toTarget() bool { return c.r.Type == TypeRollback || c.r.Type == TypeLock }
 
 // mayGo tells whether an installed build has nothing to be replaced by: the target does not have it.
-func (c *checker) mayGo(i *rpm.Package) bool { return c.toTarget() && !slices.Contains(c.r.Target, i.NEVRA) }
+func (c *checker) mayGo(i *rpm.Package) bool {
+	return c.toTarget() && !slices.Contains(c.r.Target, i.NEVRA)
+}
 
 // barred tells whether a candidate may not come in by what its repository is limited to and by policies.
 func (c *checker) barred(cand *candidate) bool {
