@@ -225,8 +225,8 @@ func (p *problem) obsoleterNames(it *item) [][]int32 {
 	last := ""
 	var ids []int32
 	for _, n := range it.inst {
-		for _, id := range p.obsoleters(p.nodes[n].pkg) {
-			if !p.comesBack(it, id) {
+		for _, id := range p.bestObsoleters(p.nodes[n].pkg) {
+			if !p.comesBack(it, id) && !p.unwelcome(p.u.cands[id].Package) {
 				ids = append(ids, id)
 			}
 		}
