@@ -14,7 +14,7 @@ func (m *mainFile) setDefaults() {
 
 func (s *SSH) setDefaults() {
 	s.User, s.Port, s.KnownHosts = "root", 22, "~/.ssh/known_hosts"
-	s.Sudo, s.ConnectTimeout = SudoNever, 10*time.Second
+	s.Sudo, s.ConnectTimeout, s.Profile = SudoNever, 10*time.Second, ProfileModern
 }
 
 // setDefaults leaves an override empty: what it does not write comes from above.

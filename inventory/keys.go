@@ -67,9 +67,11 @@ func sshRows(override bool) []KeyDoc {
 		{Key: "user", Type: "string", Default: `"root"`, Doc: "account on the host"},
 		{Key: "port", Type: "integer", Default: "22", Doc: "port of sshd, 1 to 65535"},
 		{Key: "identity", Type: "list of paths", Default: "[]", Doc: "private keys, tried in this order; none: the keys of the agent. `~/` and paths relative to the site are allowed"},
+		{Key: "certificates", Type: "list of paths", Default: "[]", Doc: "OpenSSH user certificates of these keys or of keys of the agent; `NAME-cert.pub` beside an identity is found without. An expired one is refused before it is offered"},
 		{Key: "known_hosts", Type: "path", Default: `"~/.ssh/known_hosts"`, Doc: "host keys; a host that is not in it is refused"},
 		{Key: "jump", Type: "list of hops", Default: "[]", Doc: "jump hosts in the order they are passed: \"user@host:22\", or {address, user, port, identity}"},
 		{Key: "sudo", Type: "never | nopasswd | password", Default: `"never"`, Doc: "how root's rights are got on the host"},
+		{Key: "profile", Type: "modern | legacy", Default: `"modern"`, Doc: "algorithms: legacy offers SHA-1 and CBC too, for servers of before 2015 that cannot be renewed; `inventory check` names such hosts"},
 		{Key: "sudo_password_command", Type: "argument list", Default: "[]", Doc: "program on the control host that prints the password for sudo; absolute path, no shell; for engines without a terminal"},
 		{Key: "connect_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"10s"`, Doc: "for one connection, the handshake included"},
 	}
