@@ -49,7 +49,8 @@ const (
 	SignaturesDigest SignaturesMode = "digest" // digests only
 )
 
-// ScriptletMode is what becomes of a host on which a scriptlet failed although every package is installed (PUSH-6).
+// ScriptletMode is what becomes of a host on which a scriptlet failed, or configuration files were kept beside new ones, although every
+// package is installed (PUSH-6).
 type ScriptletMode string
 
 // The scriptlet modes.

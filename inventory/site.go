@@ -139,6 +139,7 @@ type Rollout struct {
 	Quorum         Amount          `toml:"quorum"`     // of hosts that must be reachable before the start
 	Unreachable    UnreachableMode `toml:"unreachable"`
 	Scriptlets     ScriptletMode   `toml:"scriptlet_errors"`
+	ConfigFiles    ScriptletMode   `toml:"config_files"`
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`
