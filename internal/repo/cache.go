@@ -18,7 +18,7 @@ import (
 // cache file holds.
 const (
 	cacheMagic   = "cpacman index\n"
-	cacheFormat  = 1
+	cacheFormat  = 2
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30
