@@ -34,7 +34,7 @@ const (
 	kindUnfinished = ".new" // left behind by a process that was killed
 )
 
-var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindUnfinished} //nolint:gochecknoglobals // a constant list
+var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindUnfinished} //nolint:gochecknoglobals // a constant list
 
 // How long a cache file that nobody reads is kept, and how often its time is set to say that somebody does.
 const (

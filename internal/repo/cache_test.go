@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
 )
 
 const modulesYAML = `---
@@ -289,6 +291,13 @@ func FuzzCache(f *testing.F) {
 		for _, read := range []func(*decoder){
 			func(d *decoder) { d.fileID(); d.problems("x"); d.packages(); lookAt(d.index()) },
 			func(d *decoder) { d.packages() },
+			func(d *decoder) {
+				if x := d.parsed(); x != nil {
+					p := &Parsed{ix: x, cache: &cache{log: slog.New(slog.DiscardHandler)}, known: map[string]*rpm.Package{}}
+					p.Get("")
+					p.Get("aa")
+				}
+			},
 			func(d *decoder) { d.advisories("x") },
 			func(d *decoder) { d.modules("x") },
 			func(d *decoder) {

@@ -329,12 +329,24 @@ func canonical(a, b *Package) int {
 
 // index writes packages one by one, and the tables.
 func (e *encoder) index(list []*Package) {
+	e.records(list)
+	order := make([]uint32, len(list))
+	for i := range order {
+		order[i] = uint32(i) //nolint:gosec // fewer than 2^31 packages
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return canonical(list[a], list[b]) })
+	e.u32s(order)
+	e.tables(list, order)
+}
+
+// records writes packages one by one.
+func (e *encoder) records(list []*Package) {
 	body := e.body
 	e.body = nil
-	ends, order := make([]uint32, len(list)), make([]uint32, len(list))
+	ends := make([]uint32, len(list))
 	for i, p := range list {
 		e.record(p)
-		ends[i], order[i] = uint32(len(e.body)), uint32(i) //nolint:gosec // the opened metadata has less than 2 GiB
+		ends[i] = uint32(len(e.body)) //nolint:gosec // the opened metadata has less than 2 GiB
 	}
 	records := e.body
 	e.body = body
@@ -342,9 +354,6 @@ func (e *encoder) index(list []*Package) {
 	e.count(len(records))
 	e.body = append(e.body, records...)
 	e.u32s(ends)
-	slices.SortStableFunc(order, func(a, b uint32) int { return canonical(list[a], list[b]) })
-	e.u32s(order)
-	e.tables(list, order)
 }
 
 func (e *encoder) tables(list []*Package, order []uint32) {
@@ -412,13 +421,23 @@ func (d *decoder) record() *Package {
 	return p
 }
 
-// index takes what encoder.index wrote, and checks everything but the packages themselves.
-func (d *decoder) index() *index {
+// records takes what encoder.records wrote; the packages themselves are not checked.
+func (d *decoder) records() *index {
 	x := &index{strings: d.strings}
 	x.n = d.count(minRecord)
 	x.records = d.split(d.count(1)).b
-	x.ends, x.order = d.u32s(), d.u32s()
-	if d.err == nil && (x.ends.len() != x.n || x.order.len() != x.n || x.n > 0 && !x.ends.rises(len(x.records)) || !x.order.below(x.n)) {
+	x.ends = d.u32s()
+	if d.err == nil && (x.ends.len() != x.n || x.n > 0 && !x.ends.rises(len(x.records))) {
+		d.fail()
+	}
+	return x
+}
+
+// index takes what encoder.index wrote, and checks everything but the packages themselves.
+func (d *decoder) index() *index {
+	x := d.records()
+	x.order = d.u32s()
+	if d.err == nil && (x.order.len() != x.n || !x.order.below(x.n)) {
 		d.fail()
 	}
 	for _, t := range [...]struct {
