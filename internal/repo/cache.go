@@ -80,10 +80,13 @@ func (c *cache) start(kind, key string) *encoder {
 
 // store writes a cache file. A failure costs time later and nothing else: it is logged.
 func (c *cache) store(kind, key string, e *encoder) {
-	if c.dir == "" {
-		return
+	if c.dir != "" {
+		c.storeBytes(kind, key, e.bytes())
 	}
-	if err := writeCache(c.file(kind, key), e.bytes()); err != nil {
+}
+
+func (c *cache) storeBytes(kind, key string, body []byte) {
+	if err := writeCache(c.file(kind, key), body); err != nil {
 		c.log.Warn("cache not written, the repository is parsed again next time", "reason", plain(err.Error()))
 		return
 	}

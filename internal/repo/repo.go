@@ -226,7 +226,14 @@ func (r *Repo) storePackages(id fileID) {
 	e.problems(r.problems)
 	e.packages(r.sources)
 	e.index(r.packages)
-	r.cache.store(kindPackages, r.digest, e)
+	body := e.bytes()
+	r.cache.storeBytes(kindPackages, r.digest, body)
+	if d := newDecoder(body); d.str() == kindPackages && d.str() == r.digest { // what was written serves at once
+		d.fileID()
+		d.problems(r.id)
+		d.packages()
+		r.ix = d.index()
+	}
 }
 
 // readPrimary parses the package list.
