@@ -97,7 +97,7 @@ func (s *session) describeRepo(cfg *inventory.Repo, kind *string, packages *int,
 	if err != nil {
 		return err
 	}
-	*kind, *packages, *digest = r.Kind(), len(r.Packages()), r.Digest()
+	*kind, *packages, *digest = r.Kind(), r.Len(), r.Digest()
 	if r.HasAdvisories() {
 		list, err := r.Advisories()
 		if err != nil {

@@ -242,6 +242,7 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 		g.members = append(g.members, c)
 		c.group = g
 	}
+	installed.Save()
 	return order, nil
 }
 
