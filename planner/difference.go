@@ -93,27 +93,46 @@ func words(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// DiffersIn tells whether two sets do different things to a package that a pattern of a policy matches.
-func DiffersIn(pattern string, was, now Set) bool {
-	return !slices.Equal(was.matched(pattern), now.matched(pattern))
+// Agrees tells whether a host keeps to a same_everywhere rule with the hosts of a plan (PLAN-9): of each name that the pattern matches, it
+// ends with a version that the plan's sets bring, or, where they bring none, moves nothing. installed is what it has before after.
+func Agrees(pattern string, plan []Set, installed []rpm.NEVRA, after Set) bool {
+	brings := map[string][]rpm.EVR{}
+	for _, s := range plan {
+		for _, n := range s.Incoming() {
+			brings[n.Name] = append(brings[n.Name], n.EVR)
+		}
+	}
+	leaves, comes, ends := map[rpm.NEVRA]bool{}, map[string]bool{}, map[string][]rpm.EVR{}
+	for _, m := range slices.Concat(after.Upgrade, after.Downgrade) {
+		leaves[m.From] = true
+	}
+	for _, r := range after.Remove {
+		leaves[r.NEVRA] = true
+	}
+	end := func(n rpm.NEVRA) {
+		if matchPackage(pattern, n) {
+			ends[n.Name] = append(ends[n.Name], n.EVR)
+		}
+	}
+	for _, n := range installed {
+		if !leaves[n] {
+			end(n)
+		}
+	}
+	for _, n := range after.Incoming() {
+		comes[n.Name] = true
+		end(n)
+	}
+	for name, have := range ends {
+		want := brings[name]
+		if len(want) == 0 && comes[name] || len(want) > 0 && !slices.ContainsFunc(have, func(e rpm.EVR) bool { return slices.Contains(want, e) }) {
+			return false
+		}
+	}
+	return true
 }
 
-// Moves tells whether the set does anything to a package that a pattern of a policy matches.
-func (s Set) Moves(pattern string) bool { return len(s.matched(pattern)) > 0 }
-
-// matched lists what a set leads matching packages to, sorted: the version that comes, or that one leaves.
-func (s Set) matched(pattern string) []string {
-	var out []string
-	for _, n := range s.Incoming() {
-		if matchPackage(pattern, n) {
-			out = append(out, "+"+n.String())
-		}
-	}
-	for _, r := range s.Remove {
-		if matchPackage(pattern, r.NEVRA) {
-			out = append(out, "-"+r.NEVRA.Name+"."+r.NEVRA.Arch)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+// Moves tells whether the set brings a package that a pattern of a policy matches.
+func (s Set) Moves(pattern string) bool {
+	return slices.ContainsFunc(s.Incoming(), func(n rpm.NEVRA) bool { return matchPackage(pattern, n) })
 }

@@ -45,12 +45,33 @@ func TestDifferences(t *testing.T) {
 	if got := Differences(was, was); got == nil || len(got) != 0 {
 		t.Errorf("a set and itself: %v", got)
 	}
-	for pattern, want := range map[string]bool{"bash": false, "curl": true, "kern*": true, "nothing": false, "old": true} {
-		if DiffersIn(pattern, was, now) != want {
-			t.Errorf("DiffersIn(%q) is %t", pattern, !want)
-		}
-	}
 	if !was.Moves("curl") || was.Moves("old") {
 		t.Error("Moves")
+	}
+}
+
+func TestAgrees(t *testing.T) {
+	n := func(s string) rpm.NEVRA { return nevraOf(t, s) }
+	up := func(from, to string) Set { return Set{Upgrade: []Move{{From: n(from), To: n(to)}}} }
+	plan := []Set{up("lib-1-1.noarch", "lib-2-1.noarch"), {}}
+	for _, c := range []struct {
+		name, pattern string
+		installed     []rpm.NEVRA
+		after         Set
+		want          bool
+	}{
+		{"the same from elsewhere", "lib", []rpm.NEVRA{n("lib-1.5-1.noarch")}, up("lib-1.5-1.noarch", "lib-2-1.noarch"), true},
+		{"has it already", "lib", []rpm.NEVRA{n("lib-2-1.noarch")}, Set{}, true},
+		{"has no more of it", "lib", nil, Set{}, true},
+		{"stays behind", "lib", []rpm.NEVRA{n("lib-1-1.noarch")}, Set{}, false},
+		{"goes further", "l*", []rpm.NEVRA{n("lib-1-1.noarch")}, up("lib-1-1.noarch", "lib-3-1.noarch"), false},
+		{"another name", "lib", []rpm.NEVRA{n("lib-2-1.noarch"), n("x-1-1.noarch")}, up("x-1-1.noarch", "x-2-1.noarch"), true},
+		{"moves what nobody moves", "x", []rpm.NEVRA{n("x-1-1.noarch")}, up("x-1-1.noarch", "x-2-1.noarch"), false},
+		{"keeps what nobody moves", "x", []rpm.NEVRA{n("x-1-1.noarch")}, Set{}, true},
+		{"loses it", "lib", []rpm.NEVRA{n("lib-1-1.noarch")}, Set{Remove: []Remove{{NEVRA: n("lib-1-1.noarch")}}}, true},
+	} {
+		if got := Agrees(c.pattern, plan, c.installed, c.after); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
 	}
 }

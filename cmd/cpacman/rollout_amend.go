@@ -434,6 +434,9 @@ func amendSteps(snap rollout.Snapshot, st standing) []step {
 	}
 	if amended > 0 {
 		command := "cpacman rollout retry " + snap.Rollout.ID
+		if len(rollout.Gates(rollout.BallotOf(snap, st.people))) > 0 {
+			command = "cpacman rollout approve " + snap.Rollout.ID + ", then " + command
+		}
 		if !st.live {
 			command += ", then cpacman rollout resume " + snap.Rollout.ID
 		}

@@ -82,7 +82,10 @@ func (f *Fleet) Amend(ctx context.Context, repos *Repos, plans Plans, hosts []*i
 	out := &AmendPlan{}
 	var differ []*inventory.Host
 	for _, h := range hosts {
-		one := f.amendHost(plans, h, facts[h.Name], planned.Plan)
+		one, err := f.amendHost(ctx, plans, h, facts[h.Name], planned.Plan)
+		if err != nil {
+			return nil, err
+		}
 		if out.Hosts = append(out.Hosts, one); one.Status == AmendDiffers {
 			differ = append(differ, h)
 		}
@@ -105,11 +108,11 @@ func (f *Fleet) Amend(ctx context.Context, repos *Repos, plans Plans, hosts []*i
 }
 
 // amendHost compares the set of one host with the one it has, and says why it cannot be amended.
-func (f *Fleet) amendHost(plans Plans, h *inventory.Host, facts *host.Facts, now *planner.Plan) AmendHost {
+func (f *Fleet) amendHost(ctx context.Context, plans Plans, h *inventory.Host, facts *host.Facts, now *planner.Plan) (AmendHost, error) {
 	out := AmendHost{Host: h.Name, Status: AmendRefused, Differences: []planner.Difference{}}
-	refuse := func(format string, args ...any) AmendHost {
+	refuse := func(format string, args ...any) (AmendHost, error) {
 		out.Why = fmt.Sprintf(format, args...)
-		return out
+		return out, nil
 	}
 	was, planned := plans.Of(h.Name).Host(h.Name)
 	before, known := plans.set(h.Name)
@@ -135,13 +138,14 @@ func (f *Fleet) amendHost(plans Plans, h *inventory.Host, facts *host.Facts, now
 	}
 	out.SetBefore, out.SetAfter, out.Empty = before.ID, after.ID, after.Empty()
 	out.Differences = planner.Differences(before, after)
-	if why := f.leavesOthers(h, facts, before, after); why != "" {
-		return refuse("%s", why)
+	if why, err := f.leavesOthers(ctx, plans.Reviewed, h, facts, after); why != "" || err != nil {
+		out.Why = why
+		return out, err
 	}
 	if out.Status = AmendDiffers; len(out.Differences) == 0 {
 		out.Status = AmendSame
 	}
-	return out
+	return out, nil
 }
 
 // bound tells whether a plan is bound to a repository.
@@ -155,29 +159,33 @@ func bound(p *planner.Plan, id string) bool {
 }
 
 // leavesOthers says which policy would be broken, because other hosts have or get what the plan said: "" for none (PLAN-9).
-func (f *Fleet) leavesOthers(h *inventory.Host, facts *host.Facts, before, after planner.Set) string {
+func (f *Fleet) leavesOthers(ctx context.Context, reviewed *planner.Plan, h *inventory.Host, facts *host.Facts, after planner.Set) (string, error) {
 	resolved, _ := f.Site.Policies(h, oneHost(facts), f.now())
 	for _, r := range resolved.Rules {
-		if string(r.Action) == planner.ActionSameEverywhere && planner.DiffersIn(r.Pattern, before, after) {
-			return fmt.Sprintf("policy %s keeps %s at one version everywhere, and here it would be another than the plan's: make a new plan for all of its hosts", r.Policy, r.Pattern)
-		}
-	}
-	return ""
-}
-
-// keepEverywhere plans the groups again whose hosts do not move in the plan what a rule keeps at one version everywhere; where they do
-// move it, leavesOthers compares.
-func keepEverywhere(plans Plans, rule planner.Rule, groups []*group) {
-	for _, g := range groups {
-		if g.err != nil || !hasRule(g, rule) {
+		if string(r.Action) != planner.ActionSameEverywhere {
 			continue
 		}
-		moves := false
-		for _, c := range g.members {
-			set, ok := plans.set(c.host.Name)
-			moves = moves || ok && set.Moves(rule.Pattern)
+		installed, err := f.Store.Installed(ctx, facts.InstalledDigest)
+		if err != nil {
+			return "", err
 		}
-		if !moves {
+		if !planner.Agrees(r.Pattern, reviewed.Sets, nevras(installed), after) {
+			return fmt.Sprintf("policy %s keeps %s at one version everywhere, and here it would be another than the plan's: make a new plan for all of its hosts", r.Policy, r.Pattern), nil
+		}
+	}
+	return "", nil
+}
+
+// keepEverywhere plans the groups again with what a rule keeps at one version everywhere left as it is, where the plan moves it on no
+// host; where it does, leavesOthers compares.
+func keepEverywhere(plans Plans, rule planner.Rule, groups []*group) {
+	for _, set := range plans.Reviewed.Sets {
+		if set.Moves(rule.Pattern) {
+			return
+		}
+	}
+	for _, g := range groups {
+		if g.err == nil && hasRule(g, rule) {
 			holdEverywhere(rule, "it does in the plan that is amended", []*group{g})
 		}
 	}
