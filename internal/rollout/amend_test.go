@@ -102,6 +102,32 @@ func TestAmendedHostGoesOn(t *testing.T) {
 	})
 }
 
+// TestAmendedHostChangesAgain: whatever it was amended to, a host that changed once more is held once more; one that has not begun can be
+// amended ahead.
+func TestAmendedHostChangesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := changedRig(t)
+		r.s.Levels[1].Approve = 1
+		r.build()
+		r.mustStart(ExitWaiting)
+		r.is(map[string]State{"b": StateHeld, "d": StatePending})
+		p := r.amendPlan(true, "b")
+		p.Hosts[0].InstalledDigest = "elsewhere"
+		r.amend("ann", p)
+		r.amend("ann", r.amendPlan(false, "d"))
+		if rec := r.j.hosts["d"]; rec.State != StatePending || rec.Reason.Text != "" {
+			t.Errorf("d: %s %q", rec.State, rec.Reason.Text)
+		}
+		r.j.command(Command{Kind: CommandRetry, Host: "b"})
+		r.approve("level prod/broad")
+		r.mustResume(ExitFailed)
+		r.is(map[string]State{"b": StateHeld, "d": StateOK})
+		if rec := r.j.hosts["b"]; rec.Reason.Code != ReasonChanged || rec.Attempt != 2 {
+			t.Errorf("b: %+v", rec)
+		}
+	})
+}
+
 // TestAmendVoidsApprovals: each gate in front of a host that was amended, and of a wave that was not entered, is asked for anew.
 func TestAmendVoidsApprovals(t *testing.T) {
 	sim(t, "a wave that has passed", func(t *testing.T) {

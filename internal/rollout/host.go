@@ -188,7 +188,7 @@ func (h *hostRun) preflight() bool {
 	}
 	flags := pf.Flags
 	rec := h.r.record(h.host)
-	if h.plan.Empty {
+	if h.plan.Empty && (h.plan.Plan == "" || pf.InstalledDigest == h.plan.InstalledDigest) {
 		return h.nothing(rec)
 	}
 	if pf.InstalledDigest != h.plan.InstalledDigest {
