@@ -172,7 +172,7 @@ func classRows() []KeyDoc {
 		{Key: "same_vendor", Type: "list of lists of globs", Default: "[]", Doc: "names of vendors that count as one: within a list no change is seen"},
 		{Key: "weak", Type: "boolean", Default: "false", Doc: "whether recommended packages come in too"},
 		{Key: "approve", Type: "integer", Unit: "people", Default: "0", Doc: "people needed at the class's gate; each counts once"},
-		{Key: "approve_not_starter", Type: "boolean", Default: "false", Doc: "true: who started the rollout does not count at the gates of the class and its levels"},
+		{Key: "approve_not_starter", Type: "boolean", Default: "false", Doc: "true: who started or amended the rollout does not count at the gates of the class and its levels"},
 		{Key: "ticket", Type: "regular expression", Doc: "what the whole ticket of an approval must match (RE2); without it an approval needs no ticket"},
 		{Key: "ticket_check", Type: "argument list", Default: "[]", Doc: "program on the control host that is asked about the ticket; {ticket} is replaced; absolute path, no shell, not writable by others; exit status 0 is good, within 20 s"},
 		{Key: "window", Type: "name or list of names", Default: "none: at any time", Doc: "maintenance windows of its hosts: work on one may start while one of them is open; what a group or the host writes replaces it"},

@@ -63,6 +63,7 @@ func rolloutCommand(e *env) *cli.Command {
 			},
 			{Name: "pause", Usage: "no new hosts; what is in flight ends", ArgsUsage: "[ROLLOUT]", Flags: []cli.Flag{reason}, Action: e.rolloutPause},
 			approveCommand(e, reason),
+			amendCommand(e),
 			{Name: "abort", Usage: "end a rollout for good; hosts at work finish", ArgsUsage: "[ROLLOUT]", Flags: watchFlags(reason, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}), Action: e.rolloutAbort},
 			{Name: "retry", Usage: "try hosts again that failed or never started", ArgsUsage: "[ROLLOUT] [HOST…]", Flags: []cli.Flag{reason}, Action: e.rolloutRetry},
 			{Name: "rollback", Usage: "take hosts back to the packages they had before it", ArgsUsage: "[ROLLOUT] [HOST…]",

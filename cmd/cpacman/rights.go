@@ -29,6 +29,11 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		"repo list", "repo show", "repo check", "explain", "rollout list", "rollout status", "rollout watch", "rollout export",
 		"audit drift", "audit trail", "audit trail verify", "audit trail head", "audit trail export":
 		return inventory.RightView, true
+	case "rollout amend":
+		if c.Bool("dry-run") {
+			return inventory.RightPlan, true
+		}
+		return inventory.RightPush, true
 	case "rollout approve":
 		return inventory.RightView, true // who signed is known later; see approveAs
 	case "facts":

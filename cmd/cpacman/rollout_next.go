@@ -85,6 +85,7 @@ func nextSteps(snap rollout.Snapshot, st standing) []step {
 		return out
 	}
 	out = append(out, owedSteps(snap, st)...)
+	out = append(out, amendSteps(snap, st)...)
 	switch state {
 	case rollout.RolloutDone:
 		if n := retryable(snap.Hosts); n > 0 {

@@ -120,7 +120,7 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 	if detach {
 		return s.startDetached(req)
 	}
-	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	return s.runEngine(id, fleet.Plans{Reviewed: p}, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, req)
 	})
@@ -241,12 +241,13 @@ func (s *session) printSchedule(sch rollout.Schedule) {
 }
 
 // runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
-func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
-	owner := s.owner()
+func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+	owner, p := s.owner(), plans.Reviewed
 	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
 	if err != nil {
 		return err
 	}
+	deployment.Follow(plans.Amended)
 	watcher, err := s.newWatcher()
 	if err != nil {
 		return err
@@ -289,7 +290,7 @@ func rolloutError(err error, id string) error {
 	case errors.As(err, &noRoom):
 		return &statusError{status: statusInterrupted, err: err,
 			hint: "nothing new starts, hosts at work go on; free space in " + noRoom.Dir + ", then: cpacman rollout resume " + id + " (or start again, where it was not recorded yet)"}
-	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrNotFound):
+	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrAmended), errors.Is(err, rollout.ErrNotFound):
 		return inputError{err: err}
 	case errors.As(err, &held):
 		return &statusError{status: statusFailed, err: err, hint: "cpacman rollout watch " + held.Rollout + " follows it; pause, resume, abort and approve work from here"}
@@ -519,6 +520,10 @@ func (s *session) takeUp(id string, how takeUp) error {
 	if err != nil {
 		return err
 	}
+	plans, err := s.plansOf(snap, p)
+	if err != nil {
+		return err
+	}
 	if err := s.relocateAsPlanned(p); err != nil {
 		return err
 	}
@@ -531,12 +536,13 @@ func (s *session) takeUp(id string, how takeUp) error {
 		s.say("warning: %v", err)
 		s.say("warning: what could not be proven is not sent")
 	}
-	return s.runEngine(id, p, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	s.alsoProve(files, plans, snap.Schedule)
+	return s.runEngine(id, plans, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		if snap.Rollout.State == rollout.RolloutAborted {
 			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
 		} else {
 			s.say("resuming rollout %s", id)
 		}
-		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: how.wait, Adopt: how.adopt})
+		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: how.wait, Adopt: how.adopt, Digest: snap.Rollout.Digest})
 	})
 }

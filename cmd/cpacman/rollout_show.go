@@ -44,8 +44,9 @@ type statusValue struct {
 	Waves     []rollout.WaveRecord `json:"waves"`
 	Hosts     []rollout.HostRecord `json:"hosts"`
 	Approvals []rollout.Approval   `json:"approvals"`
-	Gates     []gateValue          `json:"gates"` // those that want approvals, in order
-	Owner     string               `json:"owner"` // who answers for it
+	Gates     []gateValue          `json:"gates"`   // those that want approvals, in order
+	Amended   []rollout.Amended    `json:"amended"` // with what each replaced, in order
+	Owner     string               `json:"owner"`   // who answers for it
 	Notes     []rollout.Note       `json:"notes"`
 	Next      []step               `json:"next"` // what is due, in order
 	Schedule  rollout.Schedule     `json:"schedule"`
@@ -69,13 +70,14 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 		return err
 	}
 	v := statusValue{Rollout: snap.Rollout, Engine: st.engine(), Waves: notNil(snap.Waves), Hosts: notNil(snap.Hosts), Approvals: notNil(snap.Approvals),
-		Schedule: snap.Schedule, Notes: notNil(st.notes), Next: nextSteps(snap, st)}
+		Schedule: snap.Schedule, Amended: notNil(snap.Schedule.Amended), Notes: notNil(st.notes), Next: nextSteps(snap, st)}
 	v.Owner, _ = rollout.Responsible(snap.Rollout, st.notes)
 	if v.Gates, err = s.gates(snap); err != nil {
 		return err
 	}
 	s.statusHead(snap, v.Engine)
 	s.statusNotes(snap.Rollout, st.notes)
+	s.statusAmended(snap.Schedule)
 	s.sayGates(v.Gates)
 	d := statusTable(snap, c.Bool("hosts"), s.now())
 	d.value = v

@@ -55,6 +55,7 @@ func TestScript(t *testing.T) {
 			"rollouts":    cmdRollouts,
 			"sql":         cmdSQL,
 			"waiting":     cmdWaiting,
+			"held":        cmdHeld,
 			"fill":        cmdFill,
 			"rpm":         cmdRPM,
 		},

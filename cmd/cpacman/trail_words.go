@@ -30,6 +30,8 @@ func trailWords(l trail.Line, changes *trail.Changes) string {
 		words, ok = worded(l, commandWords)
 	case store.LineEngine:
 		words, ok = worded(l, func(o rollout.Owner) string { return fmt.Sprintf("process %d on %s", o.PID, o.Host) })
+	case store.LineAmended:
+		words, ok = worded(l, amendedWords)
 	case store.LineHeadSent:
 		words, ok = worded(l, func(b store.HeadSentBody) string {
 			failed := ""
@@ -78,6 +80,15 @@ func createdWords(b store.CreatedBody) string {
 		overrides = "with " + strings.Join(b.Overrides, ", ")
 	}
 	return joined(fmt.Sprintf("plan %s, %d hosts, %d waves", shortDigest(b.Record.PlanID), b.Hosts, b.Waves), overrides, reasonWords(b.Record.Reason))
+}
+
+func amendedWords(b store.AmendedBody) string {
+	overrides := ""
+	if len(b.Overrides) > 0 {
+		overrides = "with " + strings.Join(b.Overrides, ", ")
+	}
+	return joined(fmt.Sprintf("plan %s for %d %s: %s", shortDigest(b.PlanID), len(b.Hosts), plural(len(b.Hosts), "host", "hosts"), someOf(b.Hosts, 5)),
+		fmt.Sprintf("digest %s, was %s", shortDigest(b.After), shortDigest(b.Before)), overrides, reasonWords(b.Reason))
 }
 
 func stateWords(b store.StateBody) string {

@@ -18,7 +18,7 @@ import (
 
 // all adds every member.
 func (c *collection) all() error {
-	for _, step := range []func() error{c.readTrail, c.plan, c.records, c.events, c.commands, c.hostKeys, c.transactions, c.trail} {
+	for _, step := range []func() error{c.readTrail, c.plan, c.amendments, c.records, c.events, c.commands, c.hostKeys, c.transactions, c.trail} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -78,6 +78,26 @@ func (c *collection) plan() error {
 		return err
 	}
 	return c.spool.text("plan.json", string(body))
+}
+
+// amendments adds the bytes of the plans that amended hosts follow.
+func (c *collection) amendments() error {
+	for _, id := range c.snap.Schedule.Plans()[1:] {
+		body, err := c.st.Plan(c.ctx, id)
+		switch {
+		case !safeID.MatchString(id):
+			c.remark("the plan of an amendment has an id that is none")
+		case errors.Is(err, store.ErrNotFound):
+			c.remark("plan %.12s of an amendment is not in the state database", id)
+		case err != nil:
+			return err
+		default:
+			if err := c.spool.text("amendments/"+id+".json", string(body)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // records adds what the journal has of the rollout and its hosts.

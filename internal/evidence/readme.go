@@ -38,6 +38,7 @@ const members = `What is what
 MANIFEST.sha256     the sha256 of each other file: sha256sum -c MANIFEST.sha256
 plan.json           the plan that was started: sets of packages, hosts, digests of the repositories. Every package has its sha256,
                     which was proven, with its signature, before anything was sent
+amendments/         plans that hosts follow instead since they were amended; schedule.json says which, who wanted it and what was before
 rollout.json        the record of the rollout: who, when, why, state, why it stopped
 schedule.json       every host in its wave, every percentage as an integer. What a health check or a hook does is left out but for a
                     sha256
@@ -64,7 +65,7 @@ How to check it
   cpacman audit trail verify --head "$(cat head.txt)"   on the control host: its trail still leads through these lines
 
 What binds what: the digest of a line covers all before it. The line rollout.created has the sha256 of plan.json and the digest of the
-settings; host.state has each host's end and health verdicts; host.packages has the digests of the installed sets before and after, and
+settings; rollout.amended has the sha256 of an amendment's plan, the hosts that follow it, and the digests before and after; host.state has each host's end and health verdicts; host.packages has the digests of the installed sets before and after, and
 refers to what was added and removed; approval, command and host.key have theirs. events.jsonl, hosts.jsonl and waves.json are the journal's
 own words: the trail does not bind their every byte, compare them with its lines.
 

@@ -17,14 +17,15 @@ import (
 
 // backOrder turns the way back of a host into the order that the host gets. False: the plan has none.
 func (d *Deployment) backOrder(h *inventory.Host, tx host.Transaction) (host.Transaction, bool) {
-	entry, _ := d.plan.Host(h.Name)
-	set, ok := d.plan.Rollback(entry)
+	plan := d.planOf(h.Name)
+	entry, _ := plan.Host(h.Name)
+	set, ok := plan.Rollback(entry)
 	if !ok {
 		return host.Transaction{}, false
 	}
 	back := host.Transaction{ID: host.BackID(tx.ID), MachineID: tx.MachineID, VerifyLevel: tx.VerifyLevel, LockWait: tx.LockWait,
 		Deadline: tx.Deadline, OldPackage: true}
-	d.addFiles(&back, set, d.plan.RollbackPackagesFor(set))
+	d.addFiles(&back, set, plan.RollbackPackagesFor(set))
 	for _, r := range set.Remove {
 		switch r.Rule {
 		case planner.RuleTargetFirst:

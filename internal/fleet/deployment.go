@@ -21,6 +21,7 @@ type Deployment struct {
 	fleet   *Fleet
 	repos   *Repos
 	plan    *planner.Plan
+	amended map[string]*planner.Plan // by host: what it follows instead of plan
 	files   *Provisioned
 	rollout string // its id
 	owner   rollout.Owner
@@ -50,6 +51,18 @@ func (f *Fleet) NewDeployment(ctx context.Context, repos *Repos, p *planner.Plan
 	d := &Deployment{fleet: f, repos: repos, plan: p, files: files, rollout: id, owner: owner, installed: f.NewInstalled(repos), shares: s}
 	d.snapshots = f.CheckSnapshots(ctx, repos, p)
 	return d, nil
+}
+
+// Follow gives hosts another plan than the rollout's: their amendments. It is called before the engine gets the Deployment; the packages
+// of every plan are among the proven files.
+func (d *Deployment) Follow(amended map[string]*planner.Plan) { d.amended = amended }
+
+// planOf is the plan that a host follows.
+func (d *Deployment) planOf(host string) *planner.Plan {
+	if p := d.amended[host]; p != nil {
+		return p
+	}
+	return d.plan
 }
 
 // SnapshotError tells of a repository that is no longer what the plan was computed from.
@@ -120,11 +133,15 @@ func (d *Deployment) Reach(ctx context.Context, name string) error {
 
 // transaction turns the set of a host into the order that the host gets.
 func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Transaction, error) {
-	entry, ok := d.plan.Host(h.Name)
+	plan := d.planOf(h.Name)
+	entry, ok := plan.Host(h.Name)
 	if !ok {
 		return host.Transaction{}, fmt.Errorf("host %s is not in the plan", h.Name)
 	}
-	set, ok := d.plan.Set(entry.Set)
+	if job.PlanID != plan.ID {
+		return host.Transaction{}, fmt.Errorf("host %s is to follow plan %.12s, and plan %.12s was made ready", h.Name, job.PlanID, plan.ID)
+	}
+	set, ok := plan.Set(entry.Set)
 	if !ok {
 		return host.Transaction{}, fmt.Errorf("host %s has no set in the plan", h.Name)
 	}
@@ -132,7 +149,7 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 	if d.fleet.Site.Effective(h).HostSignatures == inventory.SignaturesDigest {
 		tx.VerifyLevel = "digest"
 	}
-	d.addFiles(&tx, set, d.plan.PackagesFor(set))
+	d.addFiles(&tx, set, plan.PackagesFor(set))
 	tx.OldPackage = len(set.Downgrade) > 0
 	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
 		tx.Removes = append(tx.Removes, m.From)
@@ -195,18 +212,19 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	var r rollout.RecheckResult
 	f, ok := facts.(*host.Facts)
 	h := d.fleet.Site.Host(name)
-	entry, planned := d.plan.Host(name)
+	plan := d.planOf(name)
+	entry, planned := plan.Host(name)
 	if !ok || h == nil || !planned {
 		return r, fmt.Errorf("host %s is not in the plan", name)
 	}
 	if d.snapshots != nil {
 		return r, fmt.Errorf("the host changed since the plan and cannot be planned again: %w", d.snapshots)
 	}
-	switch d.plan.Type {
+	switch plan.Type {
 	case planner.TypeRollback, planner.TypeLock, planner.TypeRepair:
 		// What they lead to was computed for the installed set of then; a person decides whether it is still meant.
 		return rollout.RecheckResult{Verdict: rollout.RecheckChanged,
-			Detail: fmt.Sprintf("the host changed since the plan, and a %s plan is not computed again: make a new one", d.plan.Type)}, nil
+			Detail: fmt.Sprintf("the host changed since the plan, and a %s plan is not computed again: make a new one", plan.Type)}, nil
 	}
 	view := d.fleet.View(h, f)
 	u, err := d.repos.Universe(ctx, view)
@@ -225,12 +243,12 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 		return r, err
 	}
 	input.Installed = list.Packages
-	request, _ := d.fleet.requestFor(h, PlanRequest{Request: planner.Request{Filter: d.plan.Requested.Filter, Type: d.plan.Type, Weak: d.plan.Requested.Weak}})
+	request, _ := d.fleet.requestFor(h, PlanRequest{Request: planner.Request{Filter: plan.Requested.Filter, Type: plan.Type, Weak: plan.Requested.Weak}})
 	result, err := u.Solve(input, request)
 	if err != nil {
 		return r, err
 	}
-	planSet, _ := d.plan.Set(entry.Set)
+	planSet, _ := plan.Set(entry.Set)
 	return recheck(planSet, result.Set), nil
 }
 

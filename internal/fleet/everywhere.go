@@ -12,9 +12,15 @@ import (
 
 // sameEverywhere follows the rules of that name: what a rule matches ends at one version on every host of its policy, or moves on none
 // (PLAN-9). A host of the policy that this plan does not solve cannot move, so then nothing that the rule matches does.
-func (f *Fleet) sameEverywhere(ctx context.Context, candidates []*candidate, groups []*group) error {
+func (f *Fleet) sameEverywhere(ctx context.Context, req PlanRequest, candidates []*candidate, groups []*group) error {
 	rules := everywhereRules(groups)
 	if len(rules) == 0 {
+		return nil
+	}
+	if req.Amends != nil {
+		for _, rule := range rules {
+			keepEverywhere(*req.Amends, rule, groups)
+		}
 		return nil
 	}
 	facts, err := f.StoredFacts(ctx)

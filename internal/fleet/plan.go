@@ -32,6 +32,8 @@ type PlanRequest struct {
 	Expiry time.Duration // 0: the planner's default
 	// Facts are the stored facts of all hosts where the caller has read them; nil: they are read.
 	Facts map[string]*host.Facts
+	// Amends are the plans of a rollout whose hosts are planned again for what they have now; nil: a plan of its own.
+	Amends *Plans
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
 }
@@ -79,7 +81,7 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	if err := f.solve(ctx, repos, groups); err != nil {
 		return nil, err
 	}
-	if err := f.sameEverywhere(ctx, candidates, groups); err != nil {
+	if err := f.sameEverywhere(ctx, req, candidates, groups); err != nil {
 		return nil, err
 	}
 	return f.assemble(ctx, repos, req, candidates, groups)

@@ -70,7 +70,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	if err := w.d.fleet.Store.PutFacts(ctx, p.Facts); err != nil {
 		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
 	}
-	entry, _ := w.d.plan.Host(w.host.Name)
+	entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name)
 	if p.Facts.InstalledDigest != entry.InstalledDigest {
 		// The recheck will want the dependencies of what is new on the host.
 		if _, err := w.d.shares.take(ctx, w.conn, p.Facts); err != nil {

@@ -68,11 +68,19 @@ type Ballot struct {
 	Waves     []WaveRecord
 	Approvals []Approval
 	People    People // nil: every operating system user
+
+	amended map[int]bool // waves with amended hosts that have not begun
 }
 
 // BallotOf is the ballot of a rollout as the journal has it.
 func BallotOf(s Snapshot, p People) Ballot {
-	return Ballot{Rollout: s.Rollout, Schedule: &s.Schedule, Waves: s.Waves, Approvals: s.Approvals, People: p}
+	b := Ballot{Rollout: s.Rollout, Schedule: &s.Schedule, Waves: s.Waves, Approvals: s.Approvals, People: p, amended: map[int]bool{}}
+	for _, h := range s.Hosts {
+		if s.Schedule.Host[h.Host].Plan != "" && h.State.notBegun() {
+			b.amended[h.Wave] = true
+		}
+	}
+	return b
 }
 
 func (b Ballot) people() People {
@@ -183,7 +191,11 @@ func (b Ballot) confirm(l LevelPlan, a Approval) (Approval, error) {
 	case !b.people().MayApprove(a.Person, l.Class):
 		return a, refuse(fmt.Sprintf("the right \"approve\" or \"approve:%s\" in [person.%s] grants it", l.Class, a.Person), "%s may not approve in class %s", a.Person, l.Class)
 	case l.NotStarter && b.Starter(a.Person):
-		return a, refuse("somebody else has to approve", "%s started the rollout, and class %s has approve_not_starter", a.Person, l.Class)
+		what := "amended"
+		if b.started(a.Person) {
+			what = "started"
+		}
+		return a, refuse("somebody else has to approve", "%s %s the rollout, and class %s has approve_not_starter", a.Person, what, l.Class)
 	}
 	return a, checkTicket(l, a.Ticket)
 }
@@ -212,11 +224,20 @@ func (b Ballot) confirmSignature(a Approval) (Approval, error) {
 	return a, nil
 }
 
-// Starter tells whether a person started the rollout. Somebody whom only sudo names is taken for it too: a claim may take a vote
-// away and never gives one.
+// Starter tells whether a person started the rollout, or amended it: whose own work it is. Somebody whom only sudo names is taken for
+// it too: a claim may take a vote away and never gives one.
 func (b Ballot) Starter(person string) bool {
-	ro := b.Rollout
-	return person == ro.Person || person == b.people().Person(ro.User) || ro.Claimed != "" && person == b.people().Person(ro.Claimed)
+	return b.started(person) ||
+		slices.ContainsFunc(b.Schedule.Amended, func(a Amended) bool { return b.is(person, a.Person, a.User, a.Claimed) })
+}
+
+func (b Ballot) started(person string) bool {
+	return b.is(person, b.Rollout.Person, b.Rollout.User, b.Rollout.Claimed)
+}
+
+// is tells whether a person did what is recorded with a person, a user and a claim.
+func (b Ballot) is(person, recorded, user, claimed string) bool {
+	return person == recorded || person == b.people().Person(user) || claimed != "" && person == b.people().Person(claimed)
 }
 
 // MaxTicket bounds a ticket, in bytes.
@@ -248,7 +269,7 @@ func checkTicket(l LevelPlan, ticket string) error {
 // Next is the scope whose approval will be missing next, or "".
 func (b Ballot) Next() string {
 	for i := range b.Waves {
-		if b.Waves[i].State == WavePending {
+		if b.due(i) {
 			if scope := b.Missing(i); scope != "" {
 				return scope
 			}
@@ -257,20 +278,35 @@ func (b Ballot) Next() string {
 	return ""
 }
 
-// Missing is the scope that keeps a wave shut, or "". Gates of a class and a level are passed on the way in, so that the last level
-// can have one too.
+// due tells whether a wave will still come to its gates.
+func (b Ballot) due(wave int) bool {
+	return wave < len(b.Waves) && b.Waves[wave].State == WavePending || b.amended[wave]
+}
+
+// Missing is the scope that keeps a wave shut, or "".
 func (b Ballot) Missing(wave int) string {
-	level := b.Schedule.Waves[wave].Level
-	if wave > 0 && b.Schedule.Waves[wave-1].Level == level {
-		return ""
-	}
-	l := b.Schedule.Levels[level]
-	for _, scope := range []string{l.ClassScope(), l.Scope()} {
-		if v, ok := b.Votes(scope); ok && !v.Open() && (scope != l.ClassScope() || l.ClassApprove > 0) {
+	for _, scope := range b.scopes(wave) {
+		if v, ok := b.Votes(scope); ok && !v.Open() {
 			return scope
 		}
 	}
 	return ""
+}
+
+// scopes lists the gates on the way into a wave. Those of a class and a level are passed on the way into them, so that the last level
+// can have one too. An amendment voids every approval from before, so after one each wave asks for both anew.
+func (b Ballot) scopes(wave int) []string {
+	amended := len(b.Schedule.Amended) > 0
+	level := b.Schedule.Waves[wave].Level
+	if !amended && wave > 0 && b.Schedule.Waves[wave-1].Level == level {
+		return nil
+	}
+	var out []string
+	l := b.Schedule.Levels[level]
+	if amended || l.ClassApprove > 0 {
+		out = append(out, l.ClassScope()) // a class without a gate has no votes
+	}
+	return append(out, l.Scope())
 }
 
 // Judge decides on a command to approve: the record to be kept, or *ApprovalError with the reason why it cannot count. Another

@@ -272,6 +272,7 @@ func (r *run) redo(cmd Command, why Reason, c *Change) (bool, string) {
 // transaction, stay.
 func again(rec HostRecord) HostRecord {
 	rec.Attempt++
+	rec.Touched = rec.Touched || rec.TxID != ""
 	rec.TxID, rec.TxAt, rec.Began, rec.Cut, rec.Deferred = "", time.Time{}, false, false, 0
 	rec.Erasing, rec.Checks, rec.Started = false, nil, time.Time{}
 	rec.Back, rec.BackWhy, rec.Boot = false, Reason{}, ""

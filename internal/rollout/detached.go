@@ -110,15 +110,15 @@ type Gate struct {
 // Gates lists the approvals that are still missing, in the order in which the rollout will come to them.
 func Gates(b Ballot) []Gate {
 	out := []Gate{}
-	for i, w := range b.Schedule.Waves {
-		if i < len(b.Waves) && b.Waves[i].State != WavePending || i > 0 && b.Schedule.Waves[i-1].Level == w.Level {
+	told := map[string]bool{}
+	for i := range b.Schedule.Waves {
+		if i < len(b.Waves) && !b.due(i) {
 			continue
 		}
-		l := b.Schedule.Levels[w.Level]
-		for _, g := range []Gate{{Scope: l.ClassScope(), Needed: l.ClassApprove}, {Scope: l.Scope(), Needed: l.Approve}} {
-			if v, _ := b.Votes(g.Scope); g.Needed > 0 && !v.Open() {
-				g.Wave, g.Given = i, v.Persons()
-				out = append(out, g)
+		for _, scope := range b.scopes(i) {
+			if v, ok := b.Votes(scope); ok && !v.Open() && !told[scope] {
+				told[scope] = true
+				out = append(out, Gate{Scope: scope, Wave: i, Needed: v.Need, Given: v.Persons()})
 			}
 		}
 	}

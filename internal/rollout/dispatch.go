@@ -90,7 +90,7 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 		}
 		fallthrough
 	case WaveRunning:
-		if !r.windowOpens(w) {
+		if !r.amendedMayBegin(w) || !r.windowOpens(w) {
 			return r.ro.State == RolloutWaiting && idle() && (!r.wait || draining)
 		}
 		if later, others := r.hooksTooEarly(w); idle() && len(later) > 0 && others == 0 {
@@ -128,9 +128,7 @@ func (r *run) finish() {
 func (r *run) enter(w int) bool {
 	if !r.dryRun {
 		if !r.cfg.Clock.Now().Before(r.ro.ExpiresAt) {
-			_ = r.stop(StopReason{Scope: fmt.Sprintf("wave %d", w+1), Reason: Reason{ReasonExpired,
-				"the plan expired at " + r.ro.ExpiresAt.UTC().Format("2006-01-02 15:04Z") + "; make a new one for the hosts that are left"}})
-			r.e.poke()
+			r.stopExpired(w)
 			return false
 		}
 		if scope := r.missingApproval(w); scope != "" {
@@ -152,6 +150,13 @@ func (r *run) enter(w int) bool {
 		c.Events = append(c.Events, Event{Kind: EventRollout, Wave: w, From: string(r.ro.State), To: string(RolloutRunning)})
 	}
 	return r.commit(c) == nil
+}
+
+// stopExpired stops the rollout at a wave that comes too late. Called with mu held.
+func (r *run) stopExpired(w int) {
+	_ = r.stop(StopReason{Scope: fmt.Sprintf("wave %d", w+1), Reason: Reason{ReasonExpired,
+		"the plan expired at " + r.ro.ExpiresAt.UTC().Format("2006-01-02 15:04Z") + "; make a new one for the hosts that are left"}})
+	r.e.poke()
 }
 
 // missingApproval is the scope whose approval keeps a wave shut, or "". Called with mu held.

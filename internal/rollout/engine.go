@@ -81,6 +81,8 @@ type ResumeRequest struct {
 	User  string // who wants it, for the record
 	Wait  bool
 	Adopt bool // take it up as it is, for an engine that died: what is paused stays paused
+	// Digest is that of the rollout which the Fleet was made ready for; ErrAmended when it has another by now. "": not looked at.
+	Digest string
 }
 
 // Start records a rollout and runs it until it ends, stops, waits or is interrupted. Errors before anything was recorded are
@@ -123,6 +125,9 @@ func (e *Engine) Resume(ctx context.Context, rollout string, req ResumeRequest) 
 	}
 	if err == nil && snap.Rollout.State == RolloutAborted && !anyOpen(snap.Hosts) && !anyOwed(snap) {
 		err = ErrAborted
+	}
+	if err == nil && req.Digest != "" && req.Digest != snap.Rollout.Digest {
+		err = ErrAmended
 	}
 	var calendar *Calendar
 	if err == nil {
@@ -204,8 +209,12 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{fmt.Sprintf("%s updates %s and can have no dead man's switch: %s (%d such %s); --without-switch starts all the same",
 			s.Unarmed[0].Host, s.Unarmed[0].Package, s.Unarmed[0].Why, len(s.Unarmed), hostsWord(len(s.Unarmed)))}
 	}
+	return noLowering(p)
+}
+
+// noLowering holds that only plans of a type that says so may lower an EVR, and moves that a policy allows (SEC-6).
+func noLowering(p *planner.Plan) error {
 	for _, set := range p.Sets {
-		// SEC-6: only plans of a type that says so may lower an EVR, and moves that a policy allows.
 		for _, m := range set.Downgrade {
 			if !p.Type.MayLower(m) {
 				return &PlanError{fmt.Sprintf("plan %s is of type %q and lowers %s, which no policy allows", short(p.ID), p.Type, m.From)}

@@ -100,6 +100,7 @@ var (
 	ErrNotFound  = errors.New("no such rollout")
 	ErrLeaseLost = errors.New("another engine has taken this rollout over")
 	ErrAborted   = errors.New("the rollout was aborted and cannot go on; make a new plan")
+	ErrAmended   = errors.New("the rollout was amended, or changed, meanwhile: nothing was done; try again")
 )
 
 // PlanStartedError says that a plan has been started before: a plan starts once (PLAN-10).

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -41,7 +42,7 @@ func (h *hostRun) begin() {
 
 func (h *hostRun) job() Job {
 	rec := h.r.record(h.host)
-	j := Job{Rollout: h.r.id, PlanID: h.r.planID, Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
+	j := Job{Rollout: h.r.id, PlanID: cmp.Or(h.plan.Plan, h.r.planID), Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
 	if h.plan.Confirm {
 		j.Arm = h.r.sched.Confirm
 	}
@@ -187,7 +188,7 @@ func (h *hostRun) preflight() bool {
 	}
 	flags := pf.Flags
 	rec := h.r.record(h.host)
-	if h.plan.Empty {
+	if h.plan.Empty && (h.plan.Plan == "" || pf.InstalledDigest == h.plan.InstalledDigest) {
 		return h.nothing(rec)
 	}
 	if pf.InstalledDigest != h.plan.InstalledDigest {
@@ -210,7 +211,8 @@ func (h *hostRun) preflight() bool {
 // nothing is a host that already has what the plan wants. After an earlier attempt its health is still to be judged; else
 // there is nothing to judge. It is the only way on for which advance returns true in state checking.
 func (h *hostRun) nothing(rec HostRecord) bool {
-	if rec.Attempt > 1 && !h.r.dryRun {
+	untouched := h.plan.Plan != "" && !rec.Touched && len(rec.Baseline) == 0 // it was held before anything began on it
+	if rec.Attempt > 1 && !untouched && !h.r.dryRun {
 		return h.advance(OnAlreadyThere, nil)
 	}
 	return h.end(OnNothingToDo, Reason{ReasonAlreadyUpdated, "what the plan wants is there"})

@@ -122,6 +122,7 @@ func (j *memJournal) check(c Change) {
 			}
 			j.checkBudget(ev)
 			j.checkWindow(ev)
+			j.checkAmended(ev)
 		case OnStart:
 			if j.ro.State == RolloutStopped || j.ro.State == RolloutAborted {
 				j.w.break_("%s starts while the rollout is %s", ev.Host, j.ro.State)
@@ -158,6 +159,30 @@ func (j *memJournal) checkBudget(ev Event) {
 	}
 	if n := j.failures(-1); !j.schedule.Budget.Percent && n > j.schedule.Budget.Max {
 		j.w.break_("%s %s with %d failures in all, budget %d", ev.Host, ev.On, n, j.schedule.Budget.Max)
+	}
+}
+
+// checkAmended: no amended host begins without the approvals of its class and level, for the digest of now.
+func (j *memJournal) checkAmended(ev Event) {
+	if j.schedule.Host[ev.Host].Plan == "" {
+		return
+	}
+	level := j.schedule.Levels[j.schedule.Waves[ev.Wave].Level]
+	need := map[string]int{level.Scope(): level.Approve}
+	for _, l := range j.schedule.Levels {
+		if l.Class == level.Class && l.ClassApprove > 0 {
+			need[l.ClassScope()] = l.ClassApprove
+		}
+	}
+	for _, a := range j.approvals {
+		if a.Digest == j.ro.Digest {
+			need[a.Scope]--
+		}
+	}
+	for scope, n := range need {
+		if n > 0 {
+			j.w.break_("amended %s admitted without %d approvals of %s", ev.Host, n, scope)
+		}
 	}
 }
 

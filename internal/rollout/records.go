@@ -73,6 +73,7 @@ const (
 	FlagRedBefore       Flag = "red_before"       // a check was red before the update and does not blame it
 	FlagRebootDue       Flag = "reboot_due"       // what was updated becomes effective only after a boot, and none was asked for
 	FlagHookFailed      Flag = "hook_failed"      // an after-hook failed
+	FlagAmended         Flag = "amended"          // it follows an amendment of the plan
 )
 
 // Verdict is the result of a check. Unknown is never green.
@@ -110,6 +111,7 @@ type HostRecord struct {
 	EraseDue bool          `json:"erase_due,omitempty"` // step (c) has something to do once checks are green
 	Erasing  bool          `json:"erasing,omitempty"`   // step (c) was asked for
 	Deferred int           `json:"deferred,omitempty"`  // how often in this attempt
+	Touched  bool          `json:"touched,omitempty"`   // an earlier attempt asked for a transaction
 	Unasked  int           `json:"unasked,omitempty"`   // after a restore, until the host was asked: the first attempt that the journal cannot vouch for
 	Remark   string        `json:"remark,omitempty"`    // what the last transaction left to know: failed scriptlets, configuration files
 	Back     bool          `json:"back,omitempty"`      // on the way back, or was

@@ -15,7 +15,7 @@ import (
 )
 
 // Schedule is a plan resolved against the settings of a site: every percentage an integer, every host in its wave, in the
-// order in which it will be admitted. It is recorded before the start and never computed again.
+// order in which it will be admitted. It is recorded before the start and never computed again; Amend gives single hosts another set.
 type Schedule struct {
 	PlanID    string              `json:"plan_id"`
 	Hosts     int                 `json:"hosts"`
@@ -45,7 +45,8 @@ type Schedule struct {
 
 	Excluded []Excluded `json:"excluded,omitempty"` // hosts of the plan that are no part of the rollout, by name
 	Warnings []string   `json:"warnings,omitempty"`
-	Limits   Limits     `json:"-"` // not bound: how fast, not what
+	Amended  []Amended  `json:"amended,omitempty"` // what was changed since the start, in order (PLAN-10)
+	Limits   Limits     `json:"-"`                 // not bound: how fast, not what
 
 	// Digest is sha256 over all of the above: what an approval binds (PLAN-10).
 	Digest string `json:"digest"`
@@ -83,6 +84,7 @@ type WavePlan struct {
 // HostPlan is what the schedule knows of one host.
 type HostPlan struct {
 	Wave            int      `json:"wave"`
+	Plan            string   `json:"plan,omitempty"` // of the amendment that it follows; "": the schedule's
 	MachineID       string   `json:"machine_id"`
 	InstalledDigest string   `json:"installed_digest"`
 	Set             string   `json:"set"`
@@ -420,8 +422,14 @@ func (s Schedule) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Valid tells whether the schedule is what its digest says.
-func (s Schedule) Valid() bool { return s.Digest != "" && s.Digest == s.digest() }
+// Valid tells whether the schedule is what its digest says, and each of its amendments what it says of the schedule before.
+func (s Schedule) Valid() bool {
+	if s.Digest == "" || s.Digest != s.digest() {
+		return false
+	}
+	_, err := s.Reviewed()
+	return err == nil
+}
 
 // Check gives a check by name.
 func (s Schedule) Check(name string) (Check, bool) {

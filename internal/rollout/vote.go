@@ -9,7 +9,15 @@ import (
 
 // ballot is the approvals as they stand. Called with mu held; what it gives is not changed by later steps.
 func (r *run) ballot() Ballot {
-	return Ballot{Rollout: r.ro, Schedule: r.sched, Waves: slices.Clone(r.waves), Approvals: slices.Clip(r.approvals), People: r.cfg.People}
+	b := Ballot{Rollout: r.ro, Schedule: r.sched, Waves: slices.Clone(r.waves), Approvals: slices.Clip(r.approvals), People: r.cfg.People, amended: map[int]bool{}}
+	for _, a := range r.sched.Amended {
+		for _, h := range a.Hosts {
+			if rec := r.hosts[h.Host]; rec.State.notBegun() {
+				b.amended[rec.Wave] = true
+			}
+		}
+	}
+	return b
 }
 
 // verdict is what was found out about a command before the lock was taken.

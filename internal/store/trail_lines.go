@@ -36,6 +36,7 @@ const (
 	LineCommandTaken   = "command.taken"
 	LineCommandRefused = "command.refused"
 	LineNote           = "rollout.note"
+	LineAmended        = "rollout.amended"
 	LineHeadSent       = "head.sent"
 	LineRestored       = "state.restored"
 	LineRepoAccepted   = "repo.accepted"
