@@ -48,6 +48,12 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.launch(p, "")
+}
+
+// launch starts a plan: what was reviewed is what runs. ask is a question that is asked once the waves are printed; "" asks nothing.
+func (s *session) launch(p *planner.Plan, ask string) error {
+	c := s.c
 	if err := s.mayPushPlan(p); err != nil {
 		return err
 	}
@@ -90,6 +96,11 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	s.printSchedule(schedule)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
 		return err
+	}
+	if ask != "" {
+		if err := s.confirm(c, ask); err != nil {
+			return err
+		}
 	}
 	if err := s.keepPlan(p); err != nil {
 		return err
@@ -154,6 +165,9 @@ func (s *session) provision(p *planner.Plan) (*fleet.Provisioned, error) {
 	}
 	for _, w := range files.Warnings {
 		s.say("warning: %s", w)
+	}
+	if p.Type == planner.TypeReboot {
+		return files, nil
 	}
 	s.say("proven: %d %s, %s: digests and signatures are right", len(p.Packages), plural(len(p.Packages), "package", "packages"), humanBytes(files.Bytes))
 	return files, nil

@@ -113,8 +113,9 @@ type fakeHost struct {
 	back    *fakeTx // its way back
 	backs   int
 	boots   int
-	renewed int  // restarts of its services
-	owes    bool // it says itself that it owes a reboot, in a rollout of reboots
+	told    int       // the attempt that told it to boot
+	renewed int       // restarts of its services
+	owes    bool      // it says itself that it owes a reboot, in a rollout of reboots
 	bootEnd time.Time // when its reboot ends
 }
 

@@ -95,6 +95,7 @@ func (f *fakeWorker) Boot(ctx context.Context) (string, error) {
 }
 
 func (f *fakeWorker) Reboot(ctx context.Context, from string) error {
+	f.w.checkBootInside(f.job, f.h)
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
@@ -136,10 +137,19 @@ func (w *world) checkReboot(job Job, h *fakeHost) {
 	case h.boots > 0 && j.hosts[job.Host].Attempt == 1:
 		w.break_("%s: booted twice in one attempt", job.Host)
 	}
-	if why := j.outside(job.Host); why != "" {
-		w.break_("%s: booted at %s, %s", job.Host, time.Now().UTC(), why)
-	}
 	w.checkFloors(job)
+}
+
+// checkBootInside: a host is told to boot only within its windows; how long that takes, and that it is told again, does not matter.
+func (w *world) checkBootInside(job Job, h *fakeHost) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	if why := w.journal.outside(job.Host); why != "" && w.bootOnly && h.told != job.Attempt {
+		w.break_("%s: told to boot at %s, %s", job.Host, time.Now().UTC(), why)
+	}
+	h.told = job.Attempt
 }
 
 func (f *fakeWorker) Restart(ctx context.Context) (Restarted, error) {
