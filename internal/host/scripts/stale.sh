@@ -14,17 +14,18 @@ while [ -n "$pid" ] && [ "$pid" -gt 1 ]; do
 	first "/proc/$pid/stat" || break
 	case ${l##*) } in ?' 0 '* | ?' 1 '*) break ;; esac
 done
-# cgroup PID: sets g to its control group as systemd made it.
+# cgroup PID: sets g to its control group as systemd made it: in the one hierarchy of version 2, or in a named one of version 1.
 cgroup() {
-	g=
+	g= named=
 	{
 		while IFS=: read -r k n l; do
 			case $k:$n in
-			0:) [ -n "$g" ] || g=$l ;;
-			*:name=systemd) g=$l ;;
+			0:) g=$l ;;
+			*:name=systemd) named=$l ;;
 			esac
 		done <"/proc/$1/cgroup"
 	} 2>/dev/null
+	case $g in '' | /) g=$named ;; esac
 }
 # unit PID: sets u to the service or scope it belongs to, "-" for none.
 unit() {

@@ -215,15 +215,16 @@ first "/proc/$pid/stat" || break
 case ${l##*) } in ?' 0 '* | ?' 1 '*) break ;; esac
 done
 cgroup() {
-g=
+g= named=
 {
 while IFS=: read -r k n l; do
 case $k:$n in
-0:) [ -n "$g" ] || g=$l ;;
-*:name=systemd) g=$l ;;
+0:) g=$l ;;
+*:name=systemd) named=$l ;;
 esac
 done <"/proc/$1/cgroup"
 } 2>/dev/null
+case $g in '' | /) g=$named ;; esac
 }
 unit() {
 u=-
