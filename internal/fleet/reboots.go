@@ -74,6 +74,9 @@ func owesReboot(c *candidate, left []rollout.HostRecord, force string) {
 		owed.Recorded = append(owed.Recorded, clean("asked for: "+force))
 	}
 	switch {
+	case len(owed.Reasons()) == 0 && c.facts.Reboot == nil:
+		c.entry.Status, c.entry.Detail = planner.StatusUnreadable, "its facts do not tell whether it owes a reboot; run: cpacman facts "+c.host.Name
+		return
 	case len(owed.Reasons()) == 0:
 		c.entry.Status, c.entry.Detail = planner.StatusNothing, "owes no reboot"
 		return
