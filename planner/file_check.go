@@ -19,6 +19,9 @@ func (p *Plan) validate() error {
 	default:
 		return bad("unknown type %q", p.Type)
 	}
+	if f := p.Requested.Force; f != "" && p.Type != TypeReboot || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
+		return bad("a plan of type %s that is forced because of %q", p.Type, f)
+	}
 	if !p.ExpiresAt.After(p.CreatedAt) {
 		return bad("it expires before it was made")
 	}

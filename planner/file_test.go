@@ -277,6 +277,7 @@ func TestRebootPlan(t *testing.T) {
 		t.Fatalf("%+v, %v", back, err)
 	}
 	for name, change := range map[string]func(*Plan){
+		"odd force":      func(p *Plan) { p.Requested.Force = "\x1b[2J" },
 		"another type":   func(p *Plan) { p.Type = TypeUpdate },
 		"no reason":      func(p *Plan) { p.Hosts[0].Reboot.Host = nil },
 		"no boot":        func(p *Plan) { p.Hosts[0].Reboot.Boot = "" },

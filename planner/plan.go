@@ -47,6 +47,7 @@ const (
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
 	Filter   Filter `json:"filter"`
+	Force    string `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing
 	Selector string `json:"selector"`
 	Weak     bool   `json:"weak,omitempty"` // recommendations are followed
 }

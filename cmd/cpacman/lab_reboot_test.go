@@ -28,7 +28,9 @@ func TestLabReboot(t *testing.T) {
 }
 
 // boot is the boot that a host is in.
-func (d *desk) boot(host string) string { return strings.TrimSpace(d.on(host, "cat /proc/sys/kernel/random/boot_id")) }
+func (d *desk) boot(host string) string {
+	return strings.TrimSpace(d.on(host, "cat /proc/sys/kernel/random/boot_id"))
+}
 
 // A rollout leaves reboots due; rollout reboot finds the hosts and boots them, once, with proof, whatever happens to the control host.
 func rebootsOwed(t *testing.T, l *lab.Lab, unit, plain, other string) {

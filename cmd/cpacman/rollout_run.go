@@ -338,6 +338,9 @@ func remarks(hosts []rollout.HostRecord) []string {
 	}{
 		{rollout.FlagScriptletErrors, "a scriptlet failed and the packages are there"},
 		{rollout.FlagConfigFiles, "configuration files were kept beside new ones (.rpmnew, .rpmsave)"},
+		{rollout.FlagRebootDue, "a reboot is due (cpacman rollout reboot)"},
+		{rollout.FlagRestartFailed, "a service did not come back from its restart"},
+		{rollout.FlagRestartDue, "services run files that are gone and were not restarted"},
 		{rollout.FlagOverdue, "the transaction took longer than was allowed for"},
 	} {
 		var names []string

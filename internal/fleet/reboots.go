@@ -31,7 +31,7 @@ func (f *Fleet) PlanReboots(ctx context.Context, req RebootRequest) (*Planned, e
 	if err := empty.Seal(); err != nil {
 		return nil, err
 	}
-	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeReboot, Requested: planner.Requested{Selector: req.Selector}}
+	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeReboot, Requested: planner.Requested{Selector: req.Selector, Force: clean(req.Force)}}
 	for _, c := range candidates {
 		owesReboot(c, due[c.host.Name], req.Force)
 		if c.entry.Status == planner.StatusPlanned {
@@ -111,4 +111,3 @@ func clean(s string) string {
 	}
 	return s
 }
-
