@@ -231,7 +231,7 @@ func (s *session) runEngine(id string, p *planner.Plan, files *fleet.Provisioned
 		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
 		Journal: s.store, Commands: s.store, Leases: s.store, Observer: observers{watcher, notifier}, People: s.people(), Clock: rollout.SystemClock{},
 		Jitter: mathrand.Float64, Owner: owner,
-		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},
+		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, Reboots: limits.Reboots, LockWait: limits.LockWait},
 	})
 	release := s.interrupts.take(func(count int) {
 		if count == 1 && !s.engine { // an engine of its own is ended from outside: a shutdown must not pause what the next boot takes up
