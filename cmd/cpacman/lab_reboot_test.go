@@ -128,5 +128,21 @@ func servicesRestarted(t *testing.T, l *lab.Lab, unit, plain string) {
 	d.flagged(d.host(plain, "ok"), "restart_due")
 	shown := d.run(0, "rollout", "status", "--hosts", "--output", "json")
 	d.says(shown, "gonesvc.service", "keepsvc.service", "there is no systemd on the host", "stray")
+	d.says(d.run(0, "audit", "trail", "--rollout", d.newest()), "restart.asked", "restart.ended")
 	d.unlocked(unit)
+
+	// What only a reboot helps is booted where the site wants that, in the same rollout.
+	service("dbus-daemon")
+	d.on(unit, "systemctl stop keepsvc")
+	before := d.boot(unit)
+	d = newDesk(t, l, deskOptions{places: []place{{host: unit}}, rollout: "restart = \"needed\"\nreboot = \"needed\""})
+	out = d.run(0, "rollout", "start", d.plan("slow", "lab-slow"))
+	d.says(out, "restarting", "rebooting")
+	d.host(unit, "ok")
+	if d.boot(unit) == before {
+		d.Errorf("%s was not booted", unit)
+	}
+	if left := d.run(0, "audit", "trail", "--rollout", d.newest()); !strings.Contains(left.stdout, "dbus-daemon.service") {
+		d.Errorf("nothing says what it was booted for:\n%s", left.stdout)
+	}
 }
