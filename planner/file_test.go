@@ -262,13 +262,13 @@ func TestRebootPlan(t *testing.T) {
 	if err := empty.Seal(); err != nil {
 		t.Fatal(err)
 	}
-	make := func() *Plan {
+	planned := func() *Plan {
 		return &Plan{Type: TypeReboot, CreatedAt: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Sets: []Set{empty}, Hosts: []PlanHost{
 			{Host: "web01", Set: empty.ID, Status: StatusPlanned, Reboot: &OwedReboot{Boot: "b-1", Host: []string{"kernel 1 runs"}}},
 			{Host: "web02", Status: StatusNothing},
 		}}
 	}
-	p := make()
+	p := planned()
 	if err := p.Seal(); err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestRebootPlan(t *testing.T) {
 			p.Sets, p.Hosts[0].Set = []Set{set}, set.ID
 		},
 	} {
-		p := make()
+		p := planned()
 		change(p)
 		if err := p.Seal(); !errors.Is(err, ErrPlan) {
 			t.Errorf("%s: %v", name, err)
