@@ -89,7 +89,7 @@ func (e *env) rolloutReboot(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		question = ""
 	}
-	if err := s.launch(p, question); err != nil {
+	if err := s.launch(p, false, question); err != nil {
 		return err
 	}
 	return missing

@@ -68,6 +68,7 @@ const (
 	noStart      kind = "refuses to start"
 	erases       kind = "has a step (c)"
 	scriptlets   kind = "scriptlet errors"
+	keepsConfig  kind = "configuration files kept"
 	badKey       kind = "host key"
 	heldStage    kind = "held while staging"
 	heldTest     kind = "held while testing"
@@ -487,6 +488,8 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 		v.Erase = true
 	case f.is(scriptlets):
 		v.Flags, v.Detail = []Flag{FlagScriptletErrors}, "failed scriptlets: foo-2 %post"
+	case f.is(keepsConfig):
+		v.Flags, v.Detail = []Flag{FlagConfigFiles}, "configuration files: /etc/foo.conf.rpmnew"
 	}
 	return v, nil
 }
@@ -532,11 +535,11 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 			w.break_("%s: %s runs twice", job.Host, id)
 		}
 	}
-	w.checkFloors(job)
+	w.checkFloors(job, rec.TxAt)
 }
 
-// checkFloors: no cluster is short of more members than it may be with this one. Called with the locks of world and journal held.
-func (w *world) checkFloors(job Job) {
+// checkFloors: no cluster is short of more members than it may be with this one, announced at since. Called with the locks of world and journal held.
+func (w *world) checkFloors(job Job, since time.Time) {
 	j := w.journal
 	for _, c := range j.schedule.Clusters {
 		if !slices.Contains(c.Members, job.Host) {
@@ -548,6 +551,9 @@ func (w *world) checkFloors(job Job) {
 				continue
 			}
 			r, ours := j.hosts[m]
+			if r.State == StateRollingBack && r.Updated.After(since) {
+				continue // it was taken back after this start was announced, which nobody could know
+			}
 			if w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped {
 				missing++
 			}
