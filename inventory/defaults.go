@@ -22,6 +22,7 @@ func (o *SSHOverride) setDefaults() {}
 
 func (l *Limits) setDefaults() {
 	l.Connections, l.Starts, l.Transfers, l.Transactions = 64, 30, 16, 64
+	l.Reboots = 16
 	l.LockWait = 10 * time.Minute
 }
 
@@ -47,6 +48,7 @@ func (r *Rollout) setDefaults() {
 	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",
 		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"}
 	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
+	r.Restart = RestartNever
 }
 
 func (h *Hook) setDefaults() { h.Timeout = 2 * time.Minute }

@@ -107,6 +107,15 @@ const (
 	RebootNeeded RebootMode = "needed" // when what was updated becomes effective only so
 )
 
+// RestartMode is when a rollout restarts services.
+type RestartMode string
+
+// The restart modes.
+const (
+	RestartNever  RestartMode = "never"
+	RestartNeeded RestartMode = "needed" // those that run files which the update has replaced
+)
+
 // HookWhen is when a hook runs.
 type HookWhen string
 
@@ -173,6 +182,7 @@ func (OrderMode) values() []string       { return []string{"hash", "inventory"} 
 func (RollbackMode) values() []string    { return []string{"never", "host", "wave", "level"} }
 func (SwitchMode) values() []string      { return []string{"ask", "allow"} }
 func (RebootMode) values() []string      { return []string{"never", "needed"} }
+func (RestartMode) values() []string     { return []string{"never", "needed"} }
 func (HookWhen) values() []string {
 	return []string{"before-host", "after-host", "before-wave", "after-wave", "before-level", "after-level", "before-rollout", "after-rollout"}
 }

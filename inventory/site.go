@@ -74,6 +74,7 @@ type Limits struct {
 	Starts       int           `toml:"starts"`       // SSH handshakes at once
 	Transfers    int           `toml:"transfers"`    // hosts that receive files at once
 	Transactions int           `toml:"transactions"` // hosts that run rpm at once
+	Reboots      int           `toml:"reboots"`      // hosts that boot at once
 	Bandwidth    Rate          `toml:"bandwidth"`    // of all transfers together
 	LockWait     time.Duration `toml:"lock_wait"`    // for the rpm lock of a host
 }
@@ -150,6 +151,8 @@ type Rollout struct {
 	WithoutSwitch  SwitchMode      `toml:"without_switch"`
 	Reboot         RebootMode      `toml:"reboot"`
 	RebootTimeout  time.Duration   `toml:"reboot_timeout"`
+	Restart        RestartMode     `toml:"restart"`
+	NoRestart      []string        `toml:"no_restart"` // globs of unit names
 }
 
 // Hook is a program that a rollout runs before or after its steps (ROLL-9). Exactly one of Program and Command is set. Placeholders are

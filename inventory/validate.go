@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -128,6 +129,7 @@ func (ld *loading) checkLimits() {
 	ld.inRange(&l.Source, "limits", "starts", l.Starts, 1, 10_000)
 	ld.inRange(&l.Source, "limits", "transfers", l.Transfers, 1, 100_000)
 	ld.inRange(&l.Source, "limits", "transactions", l.Transactions, 1, 100_000)
+	ld.inRange(&l.Source, "limits", "reboots", l.Reboots, 1, 100_000)
 	if f := &ld.site.Facts; f.MaxAge <= 0 {
 		ld.at(&f.Source)("max_age", "", "key \"max_age\" in [facts] must be more than 0")
 	}
@@ -214,12 +216,26 @@ func (ld *loading) checkRollout() {
 	}
 	ld.globs(&r.Source, "no_rollback", r.NoRollback)
 	ld.globs(&r.Source, "confirm_for", r.ConfirmFor)
+	ld.globs(&r.Source, "no_restart", r.NoRestart)
+	if i := slices.IndexFunc(r.NoRestart, notUnitGlob); i >= 0 || len(r.NoRestart) > maxNoRestart {
+		ld.at(&r.Source)("no_restart", `as in ["docker", "postgresql*"]`, "key \"no_restart\" in [rollout] has names of units: at most %d, of letters, digits and @:._-*?[]", maxNoRestart)
+	}
 	if r.Confirm != 0 && (r.Confirm < minConfirm || r.Confirm > maxConfirm) {
 		ld.at(&r.Source)("confirm", "", "key \"confirm\" in [rollout] is 0s, or from %s to %s", minConfirm, maxConfirm)
 	}
 	if r.RebootTimeout < time.Minute || r.RebootTimeout > 24*time.Hour {
 		ld.at(&r.Source)("reboot_timeout", "", "key \"reboot_timeout\" in [rollout] is from 1m to 24h")
 	}
+}
+
+// maxNoRestart bounds a list that travels to every host.
+const maxNoRestart = 100
+
+// notUnitGlob tells what is no glob of unit names: it is handed to a shell on the host, where it must be a pattern and nothing else.
+func notUnitGlob(s string) bool {
+	return len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("@:._-*?[]", r)
+	})
 }
 
 // The bounds of rollout.confirm: a host needs time for a new connection, and one that is cut off is not to stay so for hours.

@@ -15,9 +15,12 @@ import (
 func (p *Plan) validate() error {
 	bad := func(format string, a ...any) error { return fmt.Errorf("%w: %s", ErrPlan, fmt.Sprintf(format, a...)) }
 	switch p.Type {
-	case TypeUpdate, TypeDowngrade, TypeRollback, TypeRepair, TypeLock:
+	case TypeUpdate, TypeDowngrade, TypeRollback, TypeRepair, TypeLock, TypeReboot:
 	default:
 		return bad("unknown type %q", p.Type)
+	}
+	if f := p.Requested.Force; f != "" && p.Type != TypeReboot || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
+		return bad("a plan of type %s that is forced because of %q", p.Type, f)
 	}
 	if !p.ExpiresAt.After(p.CreatedAt) {
 		return bad("it expires before it was made")
@@ -59,7 +62,48 @@ func (p *Plan) validate() error {
 		case h.Status == StatusPlanned && h.Set == "":
 			return bad("host %q is planned without a set", h.Host)
 		}
+		if err := p.checkReboot(h); err != nil {
+			return bad("host %q %v", h.Host, err)
+		}
 		hosts[h.Host] = true
+	}
+	return nil
+}
+
+// Bounds of what a plan says of a reboot.
+const (
+	maxRebootReasons = 2000
+	maxRebootText    = 4096 // bytes
+)
+
+// checkReboot holds that plans of reboots change no package and say why each host is booted, and that other plans do not.
+func (p *Plan) checkReboot(h *PlanHost) error {
+	r := h.Reboot
+	if p.Type != TypeReboot {
+		if r != nil {
+			return fmt.Errorf("is to be booted by a plan of type %s", p.Type)
+		}
+		return nil
+	}
+	set, _ := p.Set(h.Set)
+	switch {
+	case h.Set != "" && !set.Empty() || h.Rollback.Set != "":
+		return fmt.Errorf("has packages to change in a plan of reboots")
+	case (h.Status == StatusPlanned) != (r != nil):
+		return fmt.Errorf("is %s and the reboot does not go with that", h.Status)
+	case r == nil:
+		return nil
+	case r.Boot == "" || len(r.Boot) > 64 || strings.ContainsFunc(r.Boot, notPlain):
+		return fmt.Errorf("is to be booted from boot %q", r.Boot)
+	}
+	reasons := r.Reasons()
+	if len(reasons) == 0 || len(reasons) > maxRebootReasons {
+		return fmt.Errorf("is to be booted for %d reasons", len(reasons))
+	}
+	for _, text := range reasons {
+		if text == "" || len(text) > maxRebootText || strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("is to be booted for %q", text)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -42,7 +43,26 @@ type hostWriter struct {
 	err error
 }
 
+// rare tells whether a host has what few have: those are left to encoding/json.
+func (h *PlanHost) rare() bool { return h.Reboot != nil }
+
+// plainly writes a host as canonical does.
+func (w *hostWriter) plainly(h *PlanHost) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("    ", "  ")
+	if err := enc.Encode(h); err != nil {
+		w.err = err
+	}
+	w.out = append(append(w.out, "\n    "...), bytes.TrimSuffix(out.Bytes(), []byte("\n"))...)
+}
+
 func (w *hostWriter) host(h *PlanHost) {
+	if h.rare() {
+		w.plainly(h)
+		return
+	}
 	w.out = append(w.out, "\n    {\n      \"bytes\": "...)
 	w.out = strconv.AppendInt(w.out, h.Bytes, 10)
 	w.text("class", h.Class)

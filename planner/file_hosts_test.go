@@ -29,6 +29,9 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 				Scriptlets: texts.Draw(t, "scriptlets"), Services: texts.Draw(t, "services"), Unread: rapid.IntRange(0, 2).Draw(t, "unread")},
 			Rollback: RollbackInfo{Because: text.Draw(t, "because"), Complete: rapid.Bool().Draw(t, "complete"), Set: text.Draw(t, "back")},
 		}
+		if rapid.Bool().Draw(t, "owes") {
+			h.Reboot = &OwedReboot{Boot: text.Draw(t, "boot"), Host: texts.Draw(t, "says"), Recorded: texts.Draw(t, "recorded")}
+		}
 		if rapid.Bool().Draw(t, "missing") {
 			h.Rollback.Missing = rapid.SliceOfN(nevra, 0, 2).Draw(t, "nevras")
 		}
@@ -55,7 +58,7 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 
 // TestHostFields: a field that is new in a plan's hosts must be written there and drawn above.
 func TestHostFields(t *testing.T) {
-	for of, want := range map[reflect.Type]int{reflect.TypeFor[PlanHost](): 13, reflect.TypeFor[Impact](): 6, reflect.TypeFor[RollbackInfo](): 4} {
+	for of, want := range map[reflect.Type]int{reflect.TypeFor[PlanHost](): 14, reflect.TypeFor[Impact](): 6, reflect.TypeFor[RollbackInfo](): 4} {
 		if of.NumField() != want {
 			t.Errorf("%s has %d fields; file_hosts.go and its test know %d", of, of.NumField(), want)
 		}

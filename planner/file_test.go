@@ -255,3 +255,48 @@ func TestPlanKeysAreSorted(t *testing.T) {
 		t.Errorf("a plan file whose keys are not sorted (-want +got):\n%s", cmp.Diff(string(want), string(got)))
 	}
 }
+
+// Plans of reboots change no package and say why; other plans boot nobody.
+func TestRebootPlan(t *testing.T) {
+	var empty Set
+	if err := empty.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	planned := func() *Plan {
+		return &Plan{Type: TypeReboot, CreatedAt: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Sets: []Set{empty}, Hosts: []PlanHost{
+			{Host: "web01", Set: empty.ID, Status: StatusPlanned, Reboot: &OwedReboot{Boot: "b-1", Host: []string{"kernel 1 runs"}}},
+			{Host: "web02", Status: StatusNothing},
+		}}
+	}
+	p := planned()
+	if err := p.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Decode(bytes.NewReader(encoded(t, p)))
+	if err != nil || !reflect.DeepEqual(back.Hosts[0].Reboot.Reasons(), []string{"kernel 1 runs"}) {
+		t.Fatalf("%+v, %v", back, err)
+	}
+	for name, change := range map[string]func(*Plan){
+		"odd force":      func(p *Plan) { p.Requested.Force = "\x1b[2J" },
+		"another type":   func(p *Plan) { p.Type = TypeUpdate },
+		"no reason":      func(p *Plan) { p.Hosts[0].Reboot.Host = nil },
+		"no boot":        func(p *Plan) { p.Hosts[0].Reboot.Boot = "" },
+		"a boot to type": func(p *Plan) { p.Hosts[0].Reboot.Boot = "a\x1b[2J" },
+		"odd reason":     func(p *Plan) { p.Hosts[0].Reboot.Host = []string{"a\nb"} },
+		"not planned":    func(p *Plan) { p.Hosts[0].Status = StatusNothing },
+		"nothing owed":   func(p *Plan) { p.Hosts[0].Reboot = nil },
+		"packages": func(p *Plan) {
+			set := Set{Remove: []Remove{{mustNEVRA(t, "old-1-1.x86_64"), "policy", "why"}}}
+			if err := set.Seal(); err != nil {
+				t.Fatal(err)
+			}
+			p.Sets, p.Hosts[0].Set = []Set{set}, set.ID
+		},
+	} {
+		p := planned()
+		change(p)
+		if err := p.Seal(); !errors.Is(err, ErrPlan) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

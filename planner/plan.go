@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -40,11 +41,13 @@ const (
 	TypeRollback  PlanType = "rollback"
 	TypeRepair    PlanType = "repair"
 	TypeLock      PlanType = "lock"
+	TypeReboot    PlanType = "reboot" // changes no package: hosts that owe a reboot are booted (ROLL-17)
 )
 
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
 	Filter   Filter `json:"filter"`
+	Force    string `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing
 	Selector string `json:"selector"`
 	Weak     bool   `json:"weak,omitempty"` // recommendations are followed
 }
@@ -152,6 +155,7 @@ type PlanHost struct {
 	Level           string       `json:"level"`
 	MachineID       string       `json:"machine_id"`
 	PreBroken       []string     `json:"pre_broken,omitempty"`
+	Reboot          *OwedReboot  `json:"reboot,omitempty"` // of a planned host in a plan of TypeReboot, and of no other
 	Rollback        RollbackInfo `json:"rollback"`
 	Set             string       `json:"set,omitempty"` // ID of a Set; empty when the host is not planned
 	Status          HostStatus   `json:"status"`        // planned, nothing, or why it is not planned
@@ -179,6 +183,16 @@ const (
 	StatusDuplicate   HostStatus = "duplicate"   // its machine-id is that of another host of the inventory
 	StatusUnsolved    HostStatus = "unsolved"    // the checker refused the result: a defect, reported as such
 )
+
+// OwedReboot says why a host is to be booted. One of the lists is not empty.
+type OwedReboot struct {
+	Boot     string   `json:"boot"`               // the boot it was in: boot id, or "time-SECONDS"
+	Host     []string `json:"host,omitempty"`     // what the host itself says; asked again before it is booted
+	Recorded []string `json:"recorded,omitempty"` // what only the control host knows; it holds while the host is in that boot
+}
+
+// Reasons lists why.
+func (o *OwedReboot) Reasons() []string { return slices.Concat(o.Host, o.Recorded) }
 
 // RollbackInfo says whether the packages to go back are at hand.
 type RollbackInfo struct {

@@ -75,6 +75,7 @@ func rolloutCommand(e *env) *cli.Command {
 				Flags: []cli.Flag{reason, &cli.StringFlag{Name: "to", Usage: "the `USER` who answers for it from now on"}}, Action: e.rolloutHandover,
 			},
 			{Name: "note", Usage: "leave a remark with a rollout", ArgsUsage: "ROLLOUT TEXT…", Action: e.rolloutNote},
+			rebootCommand(e),
 			enginesCommand(e),
 			engineCommand(e),
 			{Name: "notify-test", Usage: "send a test to one receiver of notifications", ArgsUsage: "NAME", Action: e.rolloutNotifyTest},

@@ -124,6 +124,10 @@ func (s *session) rehearse(p *planner.Plan, sch rollout.Schedule, earlier []stor
 		Strict: sch.Strict, Connections: s.site.Limits.Connections, Locations: []locationBytes{}, Clusters: notNil(sch.Clusters),
 		Excluded: notNil(sch.Excluded), Warnings: notNil(slices.Clone(sch.Warnings)), History: historyOf(earlier),
 	}
+	if p.Type == planner.TypeReboot {
+		r.History = nil // of transactions
+		r.Connections = min(r.Connections, s.site.Limits.Reboots)
+	}
 	bytes := map[string]int64{}
 	for _, h := range p.Hosts {
 		bytes[h.Host] = h.Bytes

@@ -45,6 +45,11 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		return inventory.RightView, true
 	case "plan", "health", "state backup", "rollout rehearse", "rollout note":
 		return inventory.RightPlan, true
+	case "rollout reboot":
+		if c.String("out") != "" {
+			return inventory.RightPlan, true
+		}
+		return inventory.RightPush, true
 	case "clean":
 		return unless("dry-run", inventory.RightPush)
 	case "rollout start", "rollout stage", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback",

@@ -62,6 +62,15 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 	if err != nil {
 		return err
 	}
+	if staging && p.Type == planner.TypeReboot {
+		return inputError{err: fmt.Errorf("plan %.12s only boots hosts: there is nothing to stage", p.ID)}
+	}
+	return s.launch(p, staging, "")
+}
+
+// launch starts a plan, or with staging goes as far as that: what was reviewed is what runs. ask is a question that is asked once the waves are printed; "" asks nothing.
+func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
+	c := s.c
 	if err := s.mayPushPlan(p); err != nil {
 		return err
 	}
@@ -106,6 +115,11 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 	s.printSchedule(schedule)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
 		return err
+	}
+	if ask != "" {
+		if err := s.confirm(c, ask); err != nil {
+			return err
+		}
 	}
 	if err := s.keepPlan(p); err != nil {
 		return err
@@ -195,6 +209,9 @@ func (s *session) provision(p *planner.Plan) (*fleet.Provisioned, error) {
 	for _, w := range files.Warnings {
 		s.say("warning: %s", w)
 	}
+	if p.Type == planner.TypeReboot {
+		return files, nil
+	}
 	s.say("proven: %d %s, %s: digests and signatures are right", len(p.Packages), plural(len(p.Packages), "package", "packages"), humanBytes(files.Bytes))
 	return files, nil
 }
@@ -258,7 +275,7 @@ func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provision
 		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
 		Journal: s.store, Commands: s.store, Leases: s.store, Observer: observers{watcher, notifier}, People: s.people(), Clock: rollout.SystemClock{},
 		Jitter: mathrand.Float64, Owner: owner,
-		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, LockWait: limits.LockWait},
+		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, Reboots: limits.Reboots, LockWait: limits.LockWait},
 	})
 	release := s.interrupts.take(func(count int) {
 		if count == 1 && !s.engine { // an engine of its own is ended from outside: a shutdown must not pause what the next boot takes up
@@ -388,6 +405,9 @@ func remarks(hosts []rollout.HostRecord) []string {
 	}{
 		{rollout.FlagScriptletErrors, "a scriptlet failed and the packages are there"},
 		{rollout.FlagConfigFiles, "configuration files were kept beside new ones (.rpmnew, .rpmsave)"},
+		{rollout.FlagRebootDue, "a reboot is due (cpacman rollout reboot)"},
+		{rollout.FlagRestartFailed, "a service did not come back from its restart"},
+		{rollout.FlagRestartDue, "services run files that are gone and were not restarted"},
 		{rollout.FlagOverdue, "the transaction took longer than was allowed for"},
 	} {
 		var names []string

@@ -83,6 +83,7 @@ func TestDocsTrail(t *testing.T) {
 	for _, action := range []string{
 		store.LineCreated, store.LineRollout, store.LineEngine, store.LineWave, store.LineHost, store.LineHostKey, store.LinePackages, store.LineTxAsked,
 		store.LineTxEnded, store.LineErase, store.LineApproval, store.LineCommand, store.LineCommandTaken, store.LineCommandRefused, store.LineHeadSent,
+		store.LineBackAsked, store.LineRebootAsked, store.LineRestartAsked,
 	} {
 		if !strings.Contains(text, "| `"+action+"`") {
 			t.Errorf("docs/journal.md does not say what a line %s tells", action)

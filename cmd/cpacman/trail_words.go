@@ -16,7 +16,8 @@ func trailWords(l trail.Line, changes *trail.Changes) string {
 	switch l.Action {
 	case store.LineCreated:
 		words, ok = worded(l, createdWords)
-	case store.LineRollout, store.LineWave, store.LineHost, store.LineTxAsked, store.LineTxEnded, store.LineErase:
+	case store.LineRollout, store.LineWave, store.LineHost, store.LineTxAsked, store.LineTxEnded, store.LineErase,
+		store.LineBackAsked, store.LineBackEnded, store.LineRebootAsked, store.LineRebootEnded, store.LineRestartAsked, store.LineRestartEnded:
 		words, ok = worded(l, stateWords)
 	case store.LinePackages:
 		words, ok = worded(l, func(b store.PackagesBody) string { return packagesWords(b, changes) })

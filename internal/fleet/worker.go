@@ -12,6 +12,7 @@ import (
 	"cpacman/internal/host"
 	"cpacman/internal/rollout"
 	"cpacman/inventory"
+	"cpacman/planner"
 	"cpacman/transport"
 )
 
@@ -71,7 +72,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
 	}
 	entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name)
-	if p.Facts.InstalledDigest != entry.InstalledDigest {
+	if p.Facts.InstalledDigest != entry.InstalledDigest && w.d.plan.Type != planner.TypeReboot {
 		// The recheck will want the dependencies of what is new on the host.
 		if _, err := w.d.shares.take(ctx, w.conn, p.Facts); err != nil {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
@@ -80,6 +81,10 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: w.refusals(p)}
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
+	}
+	out.Boot = bootOf(p.Facts)
+	if r := p.Facts.Reboot; r != nil && r.Needed {
+		out.RebootDue = strings.Join(r.Reasons, "; ")
 	}
 	return out, nil
 }
@@ -111,6 +116,12 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	}
 	if p.PendingShutdown != "" {
 		add(rollout.ReasonBusy, "a shutdown is due on the host: %s", p.PendingShutdown)
+	}
+	if w.d.plan.Type == planner.TypeReboot {
+		if l := p.Facts.Lock; l != nil && l.Held {
+			add(rollout.ReasonBusy, "rpm is at work on the host (process %d: %s): a reboot would cut it", l.PID, l.Command)
+		}
+		return out
 	}
 	if p.FreeVarTmp >= 0 && p.FreeVarTmp < varTmpNeed {
 		add(rollout.ReasonSpace, "/var/tmp has %s free; rpm writes scriptlets there", inventory.Bytes(p.FreeVarTmp))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,8 @@ func (f *Facts) judgeReboot(a *answer, opt CollectOptions, unchanged bool) error
 	whole := *f
 	if unchanged && f.Packages == nil {
 		if p := opt.Previous; p.Reboot != nil && p.BootID == f.BootID && f.BootID != "" {
-			f.Reboot = p.Reboot
+			f.Reboot = &Reboot{Reasons: marks(slices.DeleteFunc(slices.Clone(p.Reboot.Reasons), isMark), a)}
+			f.Reboot.Needed = len(f.Reboot.Reasons) > 0
 			return nil
 		}
 		if opt.Packages == nil {
@@ -81,6 +83,8 @@ func (f *Facts) judgeReboot(a *answer, opt CollectOptions, unchanged bool) error
 		}
 	}
 	reboot := rebootNeeded(&whole, restartNames(a))
+	reboot.Reasons = marks(reboot.Reasons, a)
+	reboot.Needed = len(reboot.Reasons) > 0
 	f.Reboot = &reboot
 	return nil
 }

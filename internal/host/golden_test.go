@@ -121,7 +121,14 @@ func TestGoldenCommands(t *testing.T) {
 		"clean": func(s *script) {
 			_, _ = open(s, SessionOptions{Sudo: true}).Clean(ctx, CleanOptions{What: CleanAll, LedgerAge: time.Hour})
 		},
-		"ledger": func(s *script) { _, _ = open(s, SessionOptions{}).Ledger(ctx) },
+		"boot":   func(s *script) { _, _ = open(s, SessionOptions{}).Boot(ctx) },
+		"reboot": func(s *script) { _ = open(s, SessionOptions{}).Reboot(ctx, "abc-1") },
+		"stale":  func(s *script) { _, _ = open(s, SessionOptions{}).Stale(ctx) },
+		"restart": func(s *script) {
+			_, _ = open(s, SessionOptions{}).RestartUnits(ctx, tx.ID, []string{"nginx.service", `a@dev-x\x2dy.service`})
+		},
+		"restart-poll": func(s *script) { _, _ = open(s, SessionOptions{}).PollRestart(ctx, tx.ID) },
+		"ledger":       func(s *script) { _, _ = open(s, SessionOptions{}).Ledger(ctx) },
 	}
 	for name, run := range cases {
 		s := &script{}
@@ -133,7 +140,7 @@ func TestGoldenCommands(t *testing.T) {
 	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
 		golden(t, "program-"+p+".sh", program(p))
 	}
-	for _, p := range []string{"stage", "admit", "poll", "after", "ledger"} {
+	for _, p := range []string{"stage", "admit", "poll", "after", "ledger", "stale", "restarter"} {
 		golden(t, "program-"+p+".sh", program("guard", p))
 	}
 	for _, p := range []string{"acquire", "preflight", "clean"} {
@@ -142,6 +149,8 @@ func TestGoldenCommands(t *testing.T) {
 	golden(t, "program-test.sh", program("guard", "steps", "test"))
 	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
 	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
+	golden(t, "program-boot.sh", program("guard", "detach", "boot"))
+	golden(t, "program-restart.sh", program(append([]string{"guard"}, restartPrograms...)...))
 	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))
 	golden(t, "program-runner.sh", program("guard", "steps", "runner"))
 }

@@ -109,6 +109,26 @@ func TestReboot(t *testing.T) {
 	}
 }
 
+// A file by which another tool wants a boot is a reason of its own, which comes and goes while packages stay.
+func TestRebootMark(t *testing.T) {
+	old := &Facts{BootID: "b", Reboot: &Reboot{Needed: true, Reasons: []string{"kernel 1 runs", "the host wants it: /run/gone"}}}
+	for name, c := range map[string]struct {
+		answer string
+		want   []string
+	}{
+		"there": {"@m rebootmark /run/reboot-needed\n", []string{"kernel 1 runs", "the host wants it: /run/reboot-needed"}},
+		"gone":  {"@m same\n", []string{"kernel 1 runs"}},
+	} {
+		f := &Facts{BootID: "b"}
+		if err := f.judgeReboot(parseAnswer("m", []byte(c.answer)), CollectOptions{Previous: old}, true); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(&Reboot{Needed: true, Reasons: c.want}, f.Reboot); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	var b strings.Builder
 	for l := range strings.Lines("file repo /a.repo\nline [base]\nline enabled = 0\nline baseurl=http://x/$v\nline [updates]\nline mirrorlist=http://m\n" +

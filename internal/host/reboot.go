@@ -26,6 +26,22 @@ func restartNames(a *answer) []string {
 	return names
 }
 
+// markText begins the reason that a file of the host gives.
+const markText = "the host wants it: "
+
+// marks adds the file by which other tools say that the host is to be booted (zypper's /run/reboot-needed and the like).
+func marks(reasons []string, a *answer) []string {
+	if reasons == nil {
+		reasons = []string{}
+	}
+	if f := a.get("rebootmark"); f != "" {
+		reasons = append(reasons, markText+bounded(f, 200))
+	}
+	return reasons
+}
+
+func isMark(reason string) bool { return strings.HasPrefix(reason, markText) }
+
 // kernelNames are packages whose version-release is in uname -r.
 var kernelNames = []string{"kernel-core", "kernel", "kernel-rt-core", "kernel-rt", "kernel-PAE", "kernel-default", "kernel-uek-core", "kernel-uek"}
 

@@ -197,6 +197,8 @@ func (r *run) take(cmd Command, v verdict) {
 func (r *run) backOn(cmd Command, why Reason, c *Change) (bool, string) {
 	if rec, known := r.hosts[cmd.Host]; cmd.Host != "" && !known {
 		return false, fmt.Sprintf("host %q is no part of this rollout", cmd.Host)
+	} else if r.sched.RebootOnly {
+		return false, "it only boots hosts, and a reboot cannot be taken back"
 	} else if cmd.Host != "" && r.sched.Host[cmd.Host].Back == "" {
 		return false, fmt.Sprintf("host %s has no way back in this rollout (%s); plan --undo makes one", cmd.Host, r.sched.Host[cmd.Host].NoBack)
 	} else if cmd.Host != "" && r.atWork[cmd.Host] {
@@ -287,8 +289,11 @@ func (r *run) reattachLost(host string) {
 			continue
 		}
 		on := OnReattach
-		if r.hosts[h].Back {
+		switch {
+		case r.hosts[h].Back:
 			on = OnReattachBack
+		case r.sched.RebootOnly:
+			on = OnReattachBoot
 		}
 		if r.stepLocked(h, on, Reason{}, nil) != nil {
 			return

@@ -86,6 +86,12 @@ const (
 	noSwitch     kind = "cannot arm a switch"
 	goneConfirm  kind = "gone before it is confirmed"
 	forgetsLate  kind = "forgets the transaction before it is confirmed"
+	stale        kind = "a service runs what is gone"
+	staleBoot    kind = "runs what is gone until it boots"
+	staleStays   kind = "runs what is gone and is left alone"
+	restartFails kind = "cannot restart its services"
+	goneRestart  kind = "gone before its services are restarted"
+	forgetsNow   kind = "forgets the transaction while its services are restarted"
 )
 
 // fakeTx is a transaction on a fake host.
@@ -108,6 +114,9 @@ type fakeHost struct {
 	back    *fakeTx // its way back
 	backs   int
 	boots   int
+	told    int       // the attempt that told it to boot
+	renewed int       // restarts of its services
+	owes    bool      // it says itself that it owes a reboot, in a rollout of reboots
 	bootEnd time.Time // when its reboot ends
 }
 
@@ -148,6 +157,8 @@ type world struct {
 	hooks    hookRuns
 	red      map[string]bool // hosts that are red once updated, whatever else is wrong with them
 	maxArmed int             // switches at once; 0: not looked at
+	booting  int             // the most hosts that booted at once
+	bootOnly bool            // the rollout boots hosts and installs nothing
 }
 
 func newWorld(kinds map[string]kind) *world {
@@ -322,6 +333,10 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 	if f.h.updated {
 		pf.InstalledDigest = "new"
 	}
+	pf.Boot = fmt.Sprintf("boot-%d", f.h.boots)
+	if f.h.owes && f.h.boots == 0 {
+		pf.RebootDue = "kernel 2 is installed"
+	}
 	return pf, nil
 }
 
@@ -430,7 +445,8 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 	defer unlock()
 	t := f.h.tx[f.job.TxID]
 	switch {
-	case t == nil, f.is(forgets) && time.Now().After(t.ends), f.is(forgetsLate) && f.w.journal.record(f.job.Host).State == StateConfirming:
+	case t == nil, f.is(forgets) && time.Now().After(t.ends), f.is(forgetsLate) && f.w.journal.record(f.job.Host).State == StateConfirming,
+		f.is(forgetsNow) && f.w.journal.record(f.job.Host).State == StateRestarting:
 		return TxStatus{Phase: TxUnknown}, nil
 	case f.is(retestFails):
 		t.ends = time.Now()
@@ -519,6 +535,12 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 			w.break_("%s: %s runs twice", job.Host, id)
 		}
 	}
+	w.checkFloors(job, rec.TxAt)
+}
+
+// checkFloors: no cluster is short of more members than it may be with this one, announced at since. Called with the locks of world and journal held.
+func (w *world) checkFloors(job Job, since time.Time) {
+	j := w.journal
 	for _, c := range j.schedule.Clusters {
 		if !slices.Contains(c.Members, job.Host) {
 			continue
@@ -529,7 +551,7 @@ func (w *world) checkStart(job Job, h *fakeHost) {
 				continue
 			}
 			r, ours := j.hosts[m]
-			if r.State == StateRollingBack && r.Updated.After(rec.TxAt) {
+			if r.State == StateRollingBack && r.Updated.After(since) {
 				continue // it was taken back after this start was announced, which nobody could know
 			}
 			if w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped {
@@ -556,7 +578,7 @@ func (w *world) checkInside(host string) {
 // missingState is written down here on its own, so that a mistake in the engine's list is seen.
 func missingState(s State) bool {
 	switch s {
-	case StateDraining, StateTransacting, StateVerifying, StateRebooting, StateConfirming, StateChecking, StateRollingBack, StateRolledBack,
+	case StateDraining, StateTransacting, StateVerifying, StateRestarting, StateRebooting, StateConfirming, StateChecking, StateRollingBack, StateRolledBack,
 		StateRollbackFailed, StateTxFailed, StateTxPartial, StateHealthFailed, StateLost,
 		StateUnreconciled, StateHeld, StateUnreachable, StateDeferred:
 		return true

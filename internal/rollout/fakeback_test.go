@@ -96,6 +96,7 @@ func (f *fakeWorker) Boot(ctx context.Context) (string, error) {
 }
 
 func (f *fakeWorker) Reboot(ctx context.Context, from string) error {
+	f.w.checkBootInside(f.job, f.h)
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
@@ -107,9 +108,74 @@ func (f *fakeWorker) Reboot(ctx context.Context, from string) error {
 	if rec := f.w.journal.record(f.job.Host); rec.State != StateRebooting {
 		f.w.break_("%s: booted while the journal has %s", f.job.Host, rec.State)
 	}
+	f.w.checkReboot(f.job, f.h)
 	f.h.boots++
 	f.h.bootEnd = time.Now().Add(40 * time.Second)
+	n := 0
+	for _, h := range f.w.hosts {
+		if time.Now().Before(h.bootEnd) {
+			n++
+		}
+	}
+	f.w.booting = max(f.w.booting, n)
 	return Disconnected(errors.New("connection closed"))
+}
+
+// checkReboot checks what must hold at the moment a host is booted in a rollout of reboots. Called with the world's lock held.
+func (w *world) checkReboot(job Job, h *fakeHost) {
+	if !w.bootOnly {
+		return
+	}
+	h.updated = true
+	j := w.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.ro.DryRun:
+		w.break_("%s: booted in a dry run", job.Host)
+	case h.owner != job.Rollout:
+		w.break_("%s: booted without the lock", job.Host)
+	case h.boots > 0 && j.hosts[job.Host].Attempt == 1:
+		w.break_("%s: booted twice in one attempt", job.Host)
+	}
+	w.checkFloors(job, j.hosts[job.Host].Updated)
+}
+
+// checkBootInside: a host is told to boot only within its windows; how long that takes, and that it is told again, does not matter.
+func (w *world) checkBootInside(job Job, h *fakeHost) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	if why := w.journal.outside(job.Host); why != "" && w.bootOnly && h.told != job.Attempt {
+		w.break_("%s: told to boot at %s, %s", job.Host, time.Now().UTC(), why)
+	}
+	h.told = job.Attempt
+}
+
+func (f *fakeWorker) Restart(ctx context.Context) (Restarted, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return Restarted{}, err
+	}
+	defer unlock()
+	if rec := f.w.journal.record(f.job.Host); rec.State != StateRestarting {
+		f.w.break_("%s: services restarted while the journal has %s", f.job.Host, rec.State)
+	}
+	f.h.renewed++
+	switch {
+	case f.is(stale):
+		return Restarted{Done: []string{"web.service"}, Failed: []string{"cache.service (failed)"}}, nil
+	case f.is(staleBoot) && f.h.boots == 0:
+		return Restarted{Done: []string{"web.service"}, Reboot: []string{"dbus.service"}}, nil
+	case f.is(staleStays):
+		return Restarted{Kept: []string{"docker.service"}}, nil
+	case f.is(restartFails):
+		return Restarted{}, Failed(ReasonRestart, "systemctl: bus is gone")
+	case f.is(goneRestart):
+		return Restarted{}, Disconnected(errors.New("reset"))
+	}
+	return Restarted{}, nil
 }
 
 // checkArmed: no more switches wait at once than hosts may fail, and never less than one may. Called with the world's lock held.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // hostRun works on one host, in one goroutine: connection, preflight, packages, test, transaction, verification, health.
@@ -16,7 +18,7 @@ type hostRun struct {
 	w        Worker // nil: not connected
 	locked   bool
 	missing  string // by missingNow, when floor allowed the host to begin
-	slot     bool   // holds one of the transactions
+	slot     bool   // holds one of slots
 	progress time.Time
 }
 
@@ -28,6 +30,10 @@ func (h *hostRun) begin() {
 	}
 	if h.r.record(h.host).State == StateChecking {
 		h.check()
+		return
+	}
+	if h.r.sched.RebootOnly {
+		h.rebootOnly()
 		return
 	}
 	if !h.stage() || !h.test() || !h.ready() || !h.lock() || !h.mayArm() || !h.drain() {
@@ -42,7 +48,7 @@ func (h *hostRun) begin() {
 
 func (h *hostRun) job() Job {
 	rec := h.r.record(h.host)
-	j := Job{Rollout: h.r.id, PlanID: cmp.Or(h.plan.Plan, h.r.planID), Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt)}
+	j := Job{Rollout: h.r.id, PlanID: cmp.Or(h.plan.Plan, h.r.planID), Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt), NoRestart: h.r.sched.NoRestart}
 	if h.plan.Confirm {
 		j.Arm = h.r.sched.Confirm
 	}
@@ -59,9 +65,17 @@ func (h *hostRun) close() {
 	}
 }
 
+// slots bound how many hosts change at once: transactions, or reboots where there is nothing else to do.
+func (h *hostRun) slots() *semaphore.Weighted {
+	if h.r.sched.RebootOnly {
+		return h.r.reboots
+	}
+	return h.r.transactions
+}
+
 func (h *hostRun) endSlot() {
 	if h.slot {
-		h.r.transactions.Release(1)
+		h.slots().Release(1)
 		h.slot = false
 	}
 }
@@ -112,7 +126,7 @@ func (h *hostRun) advance(on Trigger, edit func(*HostRecord)) bool {
 		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
 		return false
 	}
-	if (on == OnSlot || on == OnDrain || on == OnStart) && r.leaveWindow(h.host) {
+	if (on == OnSlot || on == OnDrain || on == OnStart || on == OnReboot) && r.leaveWindow(h.host) {
 		return false
 	}
 	return r.stepLocked(h.host, on, Reason{}, edit) == nil
@@ -185,6 +199,9 @@ func (h *hostRun) preflight() bool {
 			why.Text += "; " + more.Text
 		}
 		return h.end(OnRefused, why)
+	}
+	if h.r.sched.RebootOnly {
+		return h.owesReboot(pf)
 	}
 	flags := pf.Flags
 	rec := h.r.record(h.host)
@@ -267,7 +284,7 @@ func (h *hostRun) test() bool {
 
 // ready waits for a transaction slot and takes the baseline as late as possible (ROLL-4).
 func (h *hostRun) ready() bool {
-	if h.r.transactions.Acquire(h.ctx(), 1) != nil {
+	if h.slots().Acquire(h.ctx(), 1) != nil {
 		return false
 	}
 	h.slot = true

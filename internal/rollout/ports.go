@@ -27,6 +27,8 @@ type Job struct {
 	TxID    string // of this attempt
 	// Arm is the time of the dead man's switch that Start arms with the transaction; 0: none.
 	Arm time.Duration
+	// NoRestart are globs of the units that Restart leaves alone.
+	NoRestart []string
 }
 
 // Worker is one connection to one host for one attempt. It is used by one goroutine at a time and may be replaced by a new
@@ -40,6 +42,7 @@ type Worker interface {
 	Transactor
 	Reverter
 	Rebooter
+	Restarter
 	// Close ends the connection. What runs on the host goes on. It may be called twice.
 	Close() error
 }
@@ -116,6 +119,23 @@ type Rebooter interface {
 	Reboot(ctx context.Context, from string) error
 }
 
+// Restarter restarts services that still run what the transaction replaced (ROLL-9).
+type Restarter interface {
+	// Restart looks for processes that run files which are gone, restarts the services they belong to where that may be done, and
+	// returns when that has ended. It may be repeated: what runs new files is left alone. KindFailed: it could not be done.
+	Restart(ctx context.Context) (Restarted, error)
+}
+
+// Restarted is what came of it. All names are of units.
+type Restarted struct {
+	Done   []string // restarted
+	Failed []string // did not come back
+	Reboot []string // run files that are gone, and only a reboot helps
+	Kept   []string // run files that are gone and are not to be restarted: the site says so, or people are logged in there
+	Detail string   // for people: what else is to be known, as that there is no systemd
+	Due    bool     // something runs files that are gone and no reboot is needed for it
+}
+
 // Hooks runs the programs of operators before and after steps (ROLL-9). An error means that the hook failed or could not be run.
 //
 // Called from many goroutines. A run may be repeated with the same id after the engine died in it.
@@ -143,6 +163,9 @@ type Preflight struct {
 	Refusals        []Reason // key missing, no space, unfinished transaction, shutdown due: any holds the host
 	Flags           []Flag
 	Facts           any // opaque to the engine, handed to Rechecker
+
+	Boot      string // the boot the host is in, as Rebooter.Boot names it
+	RebootDue string // why the host says that it is to be booted; "" when it does not
 }
 
 // TxPhase is what a host says of a transaction id.

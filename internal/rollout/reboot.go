@@ -7,7 +7,8 @@ import (
 	"cpacman/inventory"
 )
 
-// verified takes a host on whose installed set is the expected one: to its reboot, to the confirmation of its switch, or to its checks.
+// verified takes a host on whose installed set is the expected one: to its reboot, to the restart of its services, to the confirmation of
+// its switch, or to its checks.
 func (h *hostRun) verified(v Verification, why Reason, note func(*HostRecord)) bool {
 	reboot := v.Reboot && h.r.sched.Reboot == inventory.RebootNeeded
 	edit := func(rec *HostRecord) {
@@ -19,14 +20,22 @@ func (h *hostRun) verified(v Verification, why Reason, note func(*HostRecord)) b
 	switch {
 	case reboot:
 		return h.reboot(why, edit) && h.confirm()
+	case h.r.sched.Restart == inventory.RestartNeeded:
+		return h.r.step(h.host, OnRestart, why, edit) == nil && h.restart()
 	case h.plan.Confirm:
 		return h.r.step(h.host, OnVerifiedArmed, why, edit) == nil && h.confirm()
 	}
 	return h.r.step(h.host, OnVerified, why, edit) == nil
 }
 
-// reboot notes the boot that the host is in, and boots it.
+// reboot notes the boot that the host is in, and boots it. It waits for its turn, unless a dead man's switch is running: that would fire.
 func (h *hostRun) reboot(why Reason, edit func(*HostRecord)) bool {
+	if !h.plan.Confirm {
+		if h.r.reboots.Acquire(h.ctx(), 1) != nil {
+			return false
+		}
+		defer h.r.reboots.Release(1)
+	}
 	var boot string
 	if err := h.persist(func(w Worker) (err error) {
 		boot, err = w.Boot(h.ctx())
@@ -40,11 +49,45 @@ func (h *hostRun) reboot(why Reason, edit func(*HostRecord)) bool {
 	}) != nil {
 		return false
 	}
-	return h.awaitBoot()
+	return h.awaitBoot(true)
 }
 
-// awaitBoot asks for the boot until the host says another one than before: the proof that it has booted.
-func (h *hostRun) awaitBoot() bool {
+// owesReboot decides, in a rollout of reboots, whether a host that was read is to be booted. The host is believed over the plan; what
+// only the control host knows holds as long as the host is in the boot that the plan saw.
+func (h *hostRun) owesReboot(pf Preflight) bool {
+	why := pf.RebootDue
+	if why == "" && h.plan.Recorded != "" && pf.Boot == h.plan.Boot {
+		why = h.plan.Recorded
+	}
+	switch rec := h.r.record(h.host); {
+	case why == "" && rec.Attempt > 1 && !h.r.dryRun:
+		return h.advance(OnAlreadyThere, nil) // an earlier attempt has booted it: only health is left
+	case why == "" && pf.Boot != h.plan.Boot:
+		return h.end(OnNothingToDo, Reason{ReasonNotDue, "it has booted since the plan was made and owes no reboot"})
+	case why == "":
+		return h.end(OnNothingToDo, Reason{ReasonNotDue, "it owes no reboot any more"})
+	case pf.Boot == "":
+		return h.end(OnRefused, Reason{ReasonReboot, "the host does not say which boot it is in, so nothing could prove that it has booted"})
+	case h.r.dryRun:
+		return h.end(OnDryRunPassed, Reason{ReasonDryRun, "it owes a reboot; a dry run goes no further: " + why})
+	}
+	return h.advance(OnRebootDue, func(rec *HostRecord) {
+		rec.Flags, rec.Boot, rec.Remark = addFlags(rec.Flags, pf.Flags...), pf.Boot, boundText("booted because: "+why)
+	})
+}
+
+// rebootOnly is the rest of an attempt in a rollout of reboots. A host that another has booted meanwhile is not booted again.
+func (h *hostRun) rebootOnly() {
+	if !h.ready() || !h.lock() || !h.drain() || !h.spared() || !h.advance(OnReboot, nil) || !h.awaitBoot(false) || !h.confirm() {
+		return
+	}
+	h.endSlot()
+	h.check()
+}
+
+// awaitBoot asks for the boot until the host says another one than before: the proof that it has booted. told: it may have been told to
+// already. Until then a rollout of reboots that stops, or whose window closes, leaves the host alone.
+func (h *hostRun) awaitBoot(told bool) bool {
 	from := h.r.record(h.host).Boot
 	limit := h.r.sched.RebootTimeout
 	if limit <= 0 {
@@ -54,11 +97,16 @@ func (h *hostRun) awaitBoot() bool {
 	var last error
 	for {
 		var boot string
+		spared := false
 		err := h.ask(func(w Worker) (err error) {
-			if boot, err = w.Boot(h.ctx()); err == nil && boot == from {
-				err = w.Reboot(h.ctx(), from)
+			if boot, err = w.Boot(h.ctx()); err != nil || boot != from {
+				return err
 			}
-			return err
+			if spared = !told && (h.r.halted() || h.outside()); spared {
+				return nil
+			}
+			told = true
+			return w.Reboot(h.ctx(), from)
 		})
 		switch {
 		case h.ctx().Err() != nil:
@@ -66,6 +114,8 @@ func (h *hostRun) awaitBoot() bool {
 		case err == nil && boot != "" && boot != from:
 			h.close() // what follows proves itself over a new connection
 			return h.r.step(h.host, OnRebooted, Reason{}, func(rec *HostRecord) { rec.Boot = "" }) == nil
+		case spared, err != nil && !told && (h.r.halted() || h.outside()):
+			return h.end(OnNeverStarted, Reason{})
 		case kindOf(err) == KindFailed:
 			return h.end(OnLost, Reason{ReasonReboot, "it could not be told to boot: " + err.Error()})
 		}

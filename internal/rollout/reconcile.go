@@ -130,7 +130,11 @@ func (h *hostRun) reconcile() {
 			return
 		}
 	case err == nil && rec.State == StateLost:
-		err = h.r.step(h.host, OnReattach, Reason{}, func(rec *HostRecord) { rec.Unasked = 0 })
+		on := OnReattach
+		if h.r.sched.RebootOnly {
+			on = OnReattachBoot
+		}
+		err = h.r.step(h.host, on, Reason{}, func(rec *HostRecord) { rec.Unasked = 0 })
 	case err == nil:
 		err = h.r.note(h.host, Reason{}, func(rec *HostRecord) { rec.Unasked = 0 })
 	default:

@@ -129,7 +129,7 @@ func restoreAndResume(t *testing.T, n int, want map[string]State) {
 func TestRestoredHostIsAsked(t *testing.T) {
 	for _, from := range []State{StatePending, StateDeferred, StateHeld, StateUnreachable, StateUnreconciled, StateLost,
 		StateConnecting, StatePreflight, StateStaging, StateTesting, StateReady, StateWaitingLock,
-		StateTransacting, StateVerifying, StateChecking, StateRebooting, StateConfirming, StateRollingBack} {
+		StateTransacting, StateVerifying, StateChecking, StateRestarting, StateRebooting, StateConfirming, StateRollingBack} {
 		for _, attempt := range []int{1, 2} {
 			if attempt == 1 && (from == StateRebooting || from == StateConfirming || from == StateRollingBack) {
 				continue // the same attempt is taken up where it is, as after a crash

@@ -53,6 +53,8 @@ const (
 	ReasonNoSwitch       ReasonCode = "no_switch"       // a dead man's switch is wanted and cannot be had
 	ReasonHook           ReasonCode = "hook"            // a before-hook failed
 	ReasonReboot         ReasonCode = "reboot"          // did not come back from its reboot
+	ReasonNotDue         ReasonCode = "not_due"         // owes no reboot
+	ReasonRestart        ReasonCode = "restart"         // what the restart of services came to
 	ReasonMaintenance    ReasonCode = "maintenance"     // the inventory has it in maintenance, or retired, by now
 	ReasonRestored       ReasonCode = "restored"        // the journal came out of a backup
 )
@@ -72,6 +74,8 @@ const (
 	FlagRechecked       Flag = "rechecked"        // the host had changed, and its set computed again was the same
 	FlagRedBefore       Flag = "red_before"       // a check was red before the update and does not blame it
 	FlagRebootDue       Flag = "reboot_due"       // what was updated becomes effective only after a boot, and none was asked for
+	FlagRestartDue      Flag = "restart_due"      // services run files that are gone, and were not restarted
+	FlagRestartFailed   Flag = "restart_failed"   // a service that was restarted did not come back
 	FlagHookFailed      Flag = "hook_failed"      // an after-hook failed
 	FlagAmended         Flag = "amended"          // it follows an amendment of the plan
 )

@@ -26,6 +26,7 @@ type run struct {
 	connections  *semaphore.Weighted
 	transfers    *semaphore.Weighted
 	transactions *semaphore.Weighted
+	reboots      *semaphore.Weighted
 	room         int // Limits.Connections
 	lockWait     time.Duration
 
@@ -72,6 +73,10 @@ func newRun(e *Engine, s Snapshot, limits Limits, epoch int64) *run {
 	r.connections = semaphore.NewWeighted(int64(r.room))
 	r.transfers = semaphore.NewWeighted(int64(max(limits.Transfers, 1)))
 	r.transactions = semaphore.NewWeighted(int64(max(limits.Transactions, 1)))
+	if limits.Reboots <= 0 {
+		limits.Reboots = limits.Transactions
+	}
+	r.reboots = semaphore.NewWeighted(int64(max(limits.Reboots, 1)))
 	r.tally = newTally(r.m, r.sched)
 	for i := range s.Hosts {
 		rec := s.Hosts[i]

@@ -37,11 +37,14 @@ type Schedule struct {
 	Scriptlets  inventory.ScriptletMode   `json:"scriptlet_errors,omitempty"` // fail: a failed scriptlet fails its host
 	ConfigFiles inventory.ScriptletMode   `json:"config_files,omitempty"`     // fail: so does a .rpmnew or .rpmsave file
 
-	Confirm       time.Duration        `json:"confirm,omitempty"` // of the dead man's switch, on hosts that have one
-	Unarmed       []Unarmed            `json:"unarmed,omitempty"` // hosts that should have a switch and can have none, by name
-	Reboot        inventory.RebootMode `json:"reboot,omitempty"`
-	RebootTimeout time.Duration        `json:"reboot_timeout,omitempty"`
-	Hooks         []HookPlan           `json:"hooks,omitempty"` // those in use, by name
+	Confirm       time.Duration         `json:"confirm,omitempty"` // of the dead man's switch, on hosts that have one
+	Unarmed       []Unarmed             `json:"unarmed,omitempty"` // hosts that should have a switch and can have none, by name
+	Reboot        inventory.RebootMode  `json:"reboot,omitempty"`
+	RebootTimeout time.Duration         `json:"reboot_timeout,omitempty"`
+	RebootOnly    bool                  `json:"reboot_only,omitempty"` // of a plan of reboots: hosts are booted and nothing is installed
+	Restart       inventory.RestartMode `json:"restart,omitempty"`
+	NoRestart     []string              `json:"no_restart,omitempty"`
+	Hooks         []HookPlan            `json:"hooks,omitempty"` // those in use, by name
 
 	Excluded []Excluded `json:"excluded,omitempty"` // hosts of the plan that are no part of the rollout, by name
 	Warnings []string   `json:"warnings,omitempty"`
@@ -98,6 +101,8 @@ type HostPlan struct {
 	Confirm         bool     `json:"confirm,omitempty"` // a dead man's switch is armed with its transaction
 	Before          []string `json:"before,omitempty"`  // hooks
 	After           []string `json:"after,omitempty"`
+	Boot            string   `json:"boot,omitempty"`     // of a host to be booted: the boot that the plan saw it in
+	Recorded        string   `json:"recorded,omitempty"` // why it owes a reboot in that boot, whatever the host says
 }
 
 // HookPlan is a hook that the rollout uses.
@@ -147,6 +152,10 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 		MinSample: s.Rollout.MinSample, Unreachable: s.Rollout.Unreachable, Strict: s.Rollout.Strict,
 		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback, Scriptlets: s.Rollout.Scriptlets, ConfigFiles: s.Rollout.ConfigFiles,
 		Confirm: s.Rollout.Confirm, Reboot: s.Rollout.Reboot, RebootTimeout: s.Rollout.RebootTimeout,
+		RebootOnly: plan.Type == planner.TypeReboot,
+	}
+	if s.Rollout.Restart != inventory.RestartNever && !r.out.RebootOnly {
+		r.out.Restart, r.out.NoRestart = s.Rollout.Restart, s.Rollout.NoRestart
 	}
 	if err := r.hosts(); err != nil {
 		return Schedule{}, err
@@ -243,10 +252,13 @@ func (r *resolver) hosts() error {
 		}
 		hs := r.s.Hosts[h.Host]
 		hp := HostPlan{
-			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty(),
+			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty() && !r.out.RebootOnly,
 			Checks: union(r.s.Levels[level].Checks, hs.Checks), Clusters: union(nil, hs.Clusters),
 			Windows:   union(nil, hs.Windows),
 			PreBroken: len(h.PreBroken) > 0, Before: hs.Before, After: hs.After,
+		}
+		if h.Reboot != nil {
+			hp.Boot, hp.Recorded = h.Reboot.Boot, boundText(strings.Join(h.Reboot.Recorded, "; "))
 		}
 		r.wayBack(h, set, &hp)
 		if err := r.use(h.Host, hp); err != nil {

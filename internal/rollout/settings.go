@@ -66,6 +66,8 @@ type RolloutSettings struct {
 	WithoutSwitch  inventory.SwitchMode
 	Reboot         inventory.RebootMode
 	RebootTimeout  time.Duration
+	Restart        inventory.RestartMode
+	NoRestart      []string // globs of unit names that are not restarted
 }
 
 // HostSettings is what the inventory says of one host.
@@ -88,6 +90,7 @@ type Limits struct {
 	Connections  int           `json:"connections"`
 	Transfers    int           `json:"transfers"`
 	Transactions int           `json:"transactions"`
+	Reboots      int           `json:"reboots"` // hosts that boot at once; 0: as many as transactions
 	LockWait     time.Duration `json:"lock_wait"`
 }
 

@@ -45,6 +45,23 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 42))
 	r := randomRig(t, rng)
+	r.s.Rollout.Restart = []inventory.RestartMode{inventory.RestartNever, inventory.RestartNeeded}[seed%2]
+	for i, h := range sortedKeys(r.kinds) {
+		if seed%2 == 1 && (uint64(i)+seed)%13 == 0 && r.kinds[h] == plain {
+			r.kinds[h] = []kind{stale, staleBoot, staleStays, restartFails, goneRestart, forgetsNow}[(uint64(i)+seed)/13%6]
+			r.w.hosts[h].kind = r.kinds[h]
+		}
+	}
+	sched, err := Resolve(r.plan, r.s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.req.Schedule = sched
+	r.drive(t, rng)
+}
+
+// drive runs a rollout until it has come to its end.
+func (r *rig) drive(t *testing.T, rng *rand.Rand) {
 	var out Outcome
 	var err error
 	for run := range 300 {
@@ -153,6 +170,42 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	}
 	r.plan.ExpiresAt = r.plan.ExpiresAt.AddDate(1, 0, 0)
 	return r
+}
+
+// TestSimulationOfReboots is TestSimulation of rollouts that only boot hosts.
+func TestSimulationOfReboots(t *testing.T) {
+	n := simulations / 4
+	if testing.Short() {
+		n = 25
+	}
+	for seed := range n {
+		sim(t, fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(uint64(seed), 43))
+			r := randomRig(t, rng)
+			for h, k := range r.kinds {
+				switch k { // what cannot happen without a transaction is left out
+				case plain, upToDate, rebuilt, noKey, lockedByPeer, red, redLate, redAlways, blind, away, awayOnce, noReturn, goneConfirm:
+				default:
+					r.kinds[h] = plain
+				}
+			}
+			r.s.Limits.Reboots = rng.IntN(6)
+			r.reboots()
+			flaky, outside := r.w.flaky, r.w.outside
+			cfg, rng2, fails := r.cfg, r.w.rng, r.w.hooks.fails
+			r.build()
+			r.cfg.Jitter, r.cfg.Timing = cfg.Jitter, cfg.Timing
+			r.w.rng, r.w.sleepOps, r.w.flaky, r.w.outside, r.w.hooks.fails = rng2, true, flaky, outside, fails
+			r.rebooting()
+			r.drive(t, rng)
+			if limit := r.s.Limits.Reboots; limit > 0 && r.w.booting > limit+1 && !t.Failed() {
+				t.Errorf("%d hosts booted at once, %d may", r.w.booting, limit)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
 }
 
 // randomWindows gives some hosts of half of the fleets up to two maintenance windows.

@@ -14,7 +14,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		Windows: siteWindows(site),
 		Limits: Limits{
 			Connections: site.Limits.Connections, Transfers: site.Limits.Transfers,
-			Transactions: site.Limits.Transactions, LockWait: site.Limits.LockWait,
+			Transactions: site.Limits.Transactions, Reboots: site.Limits.Reboots, LockWait: site.Limits.LockWait,
 		},
 		Rollout: RolloutSettings{
 			MaxFailures: site.Rollout.MaxFailures, MaxUnreachable: site.Rollout.MaxUnreachable,
@@ -23,6 +23,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			Scriptlets: site.Rollout.Scriptlets, ConfigFiles: site.Rollout.ConfigFiles, NoRollback: site.Rollout.NoRollback,
 			Confirm: site.Rollout.Confirm, ConfirmFor: site.Rollout.ConfirmFor, WithoutSwitch: site.Rollout.WithoutSwitch,
 			Reboot: site.Rollout.Reboot, RebootTimeout: site.Rollout.RebootTimeout,
+			Restart: site.Rollout.Restart, NoRestart: site.Rollout.NoRestart,
 		},
 	}
 	for _, c := range site.Classes {

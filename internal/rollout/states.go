@@ -16,6 +16,7 @@ const (
 	StateWaitingLock State = "waiting_lock" // waits for the host's locks and for its clusters
 	StateTransacting State = "transacting"  // the transaction was asked for; only the host knows more
 	StateVerifying   State = "verifying"    // the installed set is compared with the expected one
+	StateRestarting  State = "restarting"   // services that run files which are gone are restarted
 	StateRebooting   State = "rebooting"    // it was told to boot; proof is another boot id
 	StateConfirming  State = "confirming"   // a new connection proves that it can be reached; disarms its dead man's switch
 	StateChecking    State = "checking"     // health checks, then what is to be erased when they are green
@@ -110,7 +111,10 @@ const (
 	OnVerifyOld     Trigger = "verify_old"     // the installed set is what it was before
 	OnVerifyPartial Trigger = "verify_partial" // neither; or complete after an interruption
 	OnVerifiedArmed Trigger = "verified_armed" // the same, and a dead man's switch waits to be disarmed
-	OnReboot        Trigger = "reboot"         // the same, and what was updated becomes effective only after a boot
+	OnReboot        Trigger = "reboot"         // the same, and what was updated becomes effective only after a boot; or a boot is all there is to do
+	OnRebootDue     Trigger = "reboot_due"     // in a rollout of reboots: the host owes one
+	OnRestart       Trigger = "restart"        // the same as verified, and services may run files that are gone
+	OnRestarted     Trigger = "restarted"      // they were restarted, or it is known which were not
 	OnRebooted      Trigger = "rebooted"       // the host says another boot id
 	OnConfirmed     Trigger = "confirmed"      // reached over a new connection; its switch, if any, is disarmed
 	OnRollBack      Trigger = "roll_back"      // policy or an operator takes it back
@@ -118,6 +122,7 @@ const (
 	OnRolledBack    Trigger = "rolled_back"    // the installed set is what it was before
 	OnBackFailed    Trigger = "back_failed"    // it is not
 	OnReattachBack  Trigger = "reattach_back"  // a host that was lost on its way back is asked again
+	OnReattachBoot  Trigger = "reattach_boot"  // a host that was lost in a rollout of reboots is asked again which boot it is in
 	OnErase         Trigger = "erase"          // checks are green; step (c) follows
 	OnEraseFailed   Trigger = "erase_failed"   // step (c) did not do what it should
 	OnHealthy       Trigger = "healthy"        // checks green (and step (c) done)

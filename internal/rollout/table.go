@@ -20,6 +20,7 @@ func States() []StateInfo {
 		{StateWaitingLock, PhaseWay, CountsNeither, false, false, "spool, perhaps the lock", "waits for the host's locks and its clusters"},
 		{StateTransacting, PhaseWay, CountsNeither, true, false, tx, "the transaction was asked for; the host knows more"},
 		{StateVerifying, PhaseWay, CountsNeither, true, false, tx, "the installed set is compared"},
+		{StateRestarting, PhaseWay, CountsNeither, true, false, tx, "services that run files which are gone are restarted"},
 		{StateRebooting, PhaseWay, CountsNeither, true, false, tx, "boots; proof is another boot id"},
 		{StateConfirming, PhaseWay, CountsNeither, true, false, tx, "is reached over a new connection, which disarms its dead man's switch"},
 		{StateChecking, PhaseWay, CountsNeither, true, false, tx, "health checks, then step (c)"},
@@ -56,6 +57,8 @@ func Transitions() []Transition {
 		{StatePreflight, OnUnchanged, StateStaging, ByHost},
 		{StatePreflight, OnNothingToDo, StateNoop, ByHost},
 		{StatePreflight, OnAlreadyThere, StateChecking, ByHost},
+		{StatePreflight, OnRebootDue, StateReady, ByHost},
+		{StatePreflight, OnDryRunPassed, StateNoop, ByHost}, // of a rollout of reboots
 		{StateStaging, OnRefused, StateHeld, ByHost},
 		{StateStaging, OnStaged, StateTesting, ByHost},
 		{StateStaging, OnStageFailed, StateStageFailed, ByHost},
@@ -70,9 +73,11 @@ func Transitions() []Transition {
 		{StateWaitingLock, OnLockExpired, StateHeld, ByHost},
 		{StateWaitingLock, OnStart, StateTransacting, ByEngine},
 		{StateWaitingLock, OnDrain, StateDraining, ByEngine},
+		{StateWaitingLock, OnReboot, StateRebooting, ByEngine},
 		{StateDraining, OnRefused, StateHeld, ByHost},
 		{StateDraining, OnWindowClosed, StatePending, ByEngine},
 		{StateDraining, OnStart, StateTransacting, ByEngine},
+		{StateDraining, OnReboot, StateRebooting, ByEngine},
 		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed
 		{StateTransacting, OnTxDone, StateVerifying, ByHost},
 		{StateTransacting, OnTxInterrupted, StateVerifying, ByHost},
@@ -89,8 +94,14 @@ func Transitions() []Transition {
 		{StateVerifying, OnLost, StateLost, ByNetwork},
 		{StateVerifying, OnVerifiedArmed, StateConfirming, ByHost},
 		{StateVerifying, OnReboot, StateRebooting, ByHost},
+		{StateVerifying, OnRestart, StateRestarting, ByEngine},
 		{StateVerifying, OnRollBack, StateRollingBack, ByEngine},
 		{StateVerifying, OnWentBack, StateRollingBack, ByHost},
+		{StateRestarting, OnRestarted, StateConfirming, ByHost},
+		{StateRestarting, OnReboot, StateRebooting, ByHost},
+		{StateRestarting, OnTxUnknown, StateUnreconciled, ByHost},
+		{StateRestarting, OnLost, StateLost, ByNetwork},
+		{StateRebooting, OnNeverStarted, StatePending, ByEngine}, // stopped, or its window closed, before it was told to
 		{StateRebooting, OnRebooted, StateConfirming, ByHost},
 		{StateRebooting, OnLost, StateLost, ByNetwork},
 		{StateConfirming, OnConfirmed, StateChecking, ByHost},
@@ -105,6 +116,7 @@ func Transitions() []Transition {
 		{StateRollingBack, OnBackFailed, StateRollbackFailed, ByHost},
 		{StateRollingBack, OnLost, StateLost, ByNetwork},
 		{StateLost, OnReattachBack, StateRollingBack, ByOperator},
+		{StateLost, OnReattachBoot, StateRebooting, ByOperator},
 		{StateChecking, OnErase, StateChecking, ByHealth},
 		{StateChecking, OnHealthy, StateOK, ByHealth},
 		{StateChecking, OnUnhealthy, StateHealthFailed, ByHealth},
@@ -134,7 +146,7 @@ func Transitions() []Transition {
 	)
 	// After a restore the host may know a transaction that the journal does not, whatever that has.
 	for _, s := range [...]State{StatePending, StateDeferred, StateHeld, StateUnreachable, StateUnreconciled, StateTransacting, StateVerifying,
-		StateRebooting, StateConfirming, StateRollingBack, StateChecking} {
+		StateRestarting, StateRebooting, StateConfirming, StateRollingBack, StateChecking} {
 		t = append(t, Transition{s, OnReattach, StateTransacting, ByHost})
 	}
 	for _, s := range [...]State{StatePending, StateDeferred, StateHeld, StateUnreachable} {

@@ -65,16 +65,21 @@ func reasonWith(err error, code ReasonCode) Reason {
 	return Reason{Code: code, Text: err.Error()}.bounded()
 }
 
+// spared asks the clusters again, where since the lock was taken another member has begun to go back, or was found red.
+func (h *hostRun) spared() bool {
+	if h.r.missingNow(h.host) == h.missing {
+		return true
+	}
+	if why := h.r.floor(h.host); why != "" {
+		return h.ctx().Err() == nil && h.end(OnRefused, Reason{ReasonClusterFloor, why})
+	}
+	return true
+}
+
 // start journals the transaction. From here on only the host knows what happened.
 func (h *hostRun) start() bool {
 	id, now := h.job().TxID, h.r.cfg.Clock.Now()
-	if h.r.missingNow(h.host) != h.missing {
-		// Since the lock was taken another member has begun to go back, or was found red.
-		if why := h.r.floor(h.host); why != "" {
-			return h.ctx().Err() == nil && h.end(OnRefused, Reason{ReasonClusterFloor, why})
-		}
-	}
-	return h.advance(OnStart, func(rec *HostRecord) {
+	return h.spared() && h.advance(OnStart, func(rec *HostRecord) {
 		rec.TxID, rec.TxAt, rec.Began, rec.Cut = id, now, false, false
 	})
 }
@@ -305,7 +310,7 @@ func anyRedBefore(results []CheckResult) bool {
 // erase runs step (c). It is an rpm transaction too, so it takes a slot and the host's lock.
 func (h *hostRun) erase() {
 	if !h.slot {
-		if h.r.transactions.Acquire(h.ctx(), 1) != nil {
+		if h.slots().Acquire(h.ctx(), 1) != nil {
 			return
 		}
 		h.slot = true
@@ -331,10 +336,10 @@ func (h *hostRun) erase() {
 // reattach takes a host up again after the engine was gone: the host is asked first and believed over the journal.
 func (h *hostRun) reattach() {
 	defer h.finish()
-	h.slot = h.r.transactions.TryAcquire(1)
+	h.slot = h.slots().TryAcquire(1)
 	rec := h.r.record(h.host)
 	switch {
-	case rec.State == StateChecking && rec.TxID == "": // nothing to reattach to: only health was left
+	case rec.State == StateChecking && (rec.TxID == "" || h.r.sched.RebootOnly): // nothing to reattach to: only health was left
 		h.check()
 		return
 	case !h.r.m.info[rec.State].Touched:
@@ -348,11 +353,15 @@ func (h *hostRun) reattach() {
 		h.back()
 		return
 	case StateRebooting:
-		if !h.awaitBoot() || !h.confirm() {
+		if !h.awaitBoot(!h.r.sched.RebootOnly) || !h.confirm() {
+			return
+		}
+	case StateRestarting:
+		if !h.known() || !h.restart() {
 			return
 		}
 	case StateConfirming:
-		if !h.known() || !h.confirm() {
+		if !h.r.sched.RebootOnly && !h.known() || !h.confirm() {
 			return
 		}
 	case StateTransacting:

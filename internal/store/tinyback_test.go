@@ -20,3 +20,6 @@ func (w *tinyWorker) VerifyBack(context.Context) (rollout.Verification, error) {
 }
 func (w *tinyWorker) Boot(context.Context) (string, error) { return "", errNotAsked }
 func (w *tinyWorker) Reboot(context.Context, string) error { return errNotAsked }
+func (w *tinyWorker) Restart(context.Context) (rollout.Restarted, error) {
+	return rollout.Restarted{}, errNotAsked
+}

@@ -31,6 +31,8 @@ const (
 	LineBackEnded      = "tx.back_ended"
 	LineRebootAsked    = "reboot.asked"
 	LineRebootEnded    = "reboot.ended"
+	LineRestartAsked   = "restart.asked"
+	LineRestartEnded   = "restart.ended"
 	LineApproval       = "approval"
 	LineCommand        = "command.asked"
 	LineCommandTaken   = "command.taken"
@@ -48,7 +50,7 @@ type CreatedBody struct {
 	PlanSHA256 string             `json:"plan_sha256,omitempty"` // of the plan file's bytes; its id is Record.PlanID
 	Repos      []planner.PlanRepo `json:"repos,omitempty"`       // the snapshots that the plan was computed from
 	Requested  *planner.Requested `json:"requested,omitempty"`
-	Overrides  []string           `json:"overrides,omitempty"` // again, dry_run, keep_staged
+	Overrides  []string           `json:"overrides,omitempty"` // again, dry_run, keep_staged …
 	Hosts      int                `json:"hosts"`
 	Waves      int                `json:"waves"`
 }
@@ -95,7 +97,8 @@ func createdEntries(snap rollout.Snapshot, plan planFacts) []entry {
 	for _, o := range []struct {
 		name string
 		on   bool
-	}{{"again", r.Again}, {"dry_run", r.DryRun}, {"keep_staged", r.KeepStaged}, {"staging", r.Staging}, {"without_switch", r.WithoutSwitch}, {"ignore_window", r.IgnoreWindow}} {
+	}{{"again", r.Again}, {"dry_run", r.DryRun}, {"keep_staged", r.KeepStaged}, {"staging", r.Staging}, {"without_switch", r.WithoutSwitch}, {"ignore_window", r.IgnoreWindow},
+		{"force", plan.Requested != nil && plan.Requested.Force != ""}} {
 		if o.on {
 			b.Overrides = append(b.Overrides, o.name)
 		}
@@ -218,9 +221,11 @@ func changeEntries(ctx context.Context, tx *sql.Tx, id string, c rollout.Change)
 var (
 	askedLine = map[rollout.State]string{
 		rollout.StateTransacting: LineTxAsked, rollout.StateRollingBack: LineBackAsked, rollout.StateRebooting: LineRebootAsked,
+		rollout.StateRestarting: LineRestartAsked,
 	}
 	endedLine = map[rollout.State]string{
 		rollout.StateTransacting: LineTxEnded, rollout.StateRollingBack: LineBackEnded, rollout.StateRebooting: LineRebootEnded,
+		rollout.StateRestarting: LineRestartEnded,
 	}
 )
 

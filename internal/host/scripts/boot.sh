@@ -11,6 +11,11 @@ say boot "$boot"
 if [ "$1" = reboot ] && [ "$2" = "$boot" ]; then
 	[ ! -d "$dir/ledger" ] || running
 	[ -z "$r" ] || fail busy "$r"
+	# A transaction of somebody else is not cut either.
+	if rpmpaths; then
+		lockholder "$lockfile"
+		case $h in held*) command_of "${h#held }" && fail busy "rpm's lock is held by process ${h#held }: $l" ;; esac
+	fi
 	sync
 	if [ -d /run/systemd/system ]; then
 		run='sleep 1; systemctl reboot'

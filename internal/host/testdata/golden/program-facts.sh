@@ -188,6 +188,11 @@ lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.l
 lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
 lines module /etc/dnf/modules.d/*.module
 lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+for f in /run/reboot-required /run/reboot-needed /var/run/reboot-required /var/run/reboot-needed; do
+[ -f "$f" ] || continue
+say rebootmark "$f"
+break
+done
 fp=
 [ -n "$have" ] && [ -n "$db" ] && fingerprint
 if [ -n "$have" ] && [ "$fp" = "$have" ]; then

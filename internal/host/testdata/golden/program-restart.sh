@@ -1,0 +1,264 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+h=free
+lockid=
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case $lk_rw in WRITE) ;; *) continue ;; esac
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+h=unknown
+return 0
+fi
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+dir=$1
+shift
+[ "$uid" = 0 ] || fail root "needs root's rights"
+mine() {
+[ ! -h "$1" ] && [ -d "$1" ] || return 1
+set -- $(ls -ldn "$1")
+[ "$3" = 0 ] || return 1
+case $1 in drwx------*) return 0 ;; esac
+return 1
+}
+sane() {
+set -- $(ls -ldnL "$1/." 2>/dev/null)
+[ "$3" = 0 ] || return 1
+case $4:$1 in *:d????-??-?* | 0:d???????-?*) return 0 ;; esac
+return 1
+}
+p=$dir
+while [ "$p" != / ]; do
+p=${p%/*}
+[ -n "$p" ] || p=/
+sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
+done
+place() {
+for p in "$@"; do
+[ -d "$p" ] || mkdir "$p" 2>/dev/null
+mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+done
+}
+[ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
+sha256() {
+sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(openssl dgst -sha256 <"$1" 2>/dev/null) || sum=
+case $sum in
+*"= "*) sum=${sum##*= } ;;
+*) sum=${sum%% *} ;;
+esac
+[ -n "$sum" ]
+}
+isdigest() {
+case $1 in *[!0-9a-f]* | '') return 1 ;; esac
+[ ${#1} = 64 ]
+}
+running() {
+r=
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+for e in "$dir"/ledger/*; do
+[ -f "$e/state" ] || continue
+active "$e" || continue
+r=${e##*/}
+return
+done
+}
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
+entry() {
+s_phase= s_pid=0 s_start= s_boot= s_time=0
+while read -r k v; do
+case $k in
+protocol) version "$1" "$v" ;;
+phase) s_phase=$v ;;
+pid) s_pid=$v ;;
+start) s_start=$v ;;
+boot) s_boot=$v ;;
+time) s_time=$v ;;
+esac
+done <"$1/state"
+}
+active() {
+entry "$1"
+alive=no
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
+[ "$s_boot" = "$now_boot" ] || return 1
+if [ "$s_phase" = accepted ]; then
+l=$(date +%s)
+[ $(($l - $s_time)) -lt 60 ] || return 1
+alive=starting
+return 0
+fi
+if starttime "$s_pid" && [ "$t" = "$s_start" ]; then
+alive=runner
+return 0
+fi
+members "$s_pid"
+case $m in *" rpm "*) alive=rpm && return 0 ;; esac
+return 1
+}
+members() {
+m=
+for f in /proc/[0-9]*/stat; do
+first "$f" || continue
+name=${l#*\(}
+name=${name%)*}
+pid=${l%% *}
+l=${l##*) }
+set -f
+set -- "$1" $l
+set +f
+[ "$5" = "$1" ] && [ "$2" != Z ] || continue
+m="$m$pid $3 $2 $name 
+"
+done
+}
+detached() {
+how=
+if [ -d /run/systemd/system ]; then
+collect=
+systemd-run --help 2>/dev/null | grep -e --collect >/dev/null && collect=--collect
+systemd-run --quiet --unit="cpacman-$1" --description="$2" $collect -p KillMode=process \
+-p SendSIGKILL=no /bin/sh -c "$run" </dev/null >/dev/null 2>&1 && how=systemd
+fi
+[ -z "$how" ] || return 0
+how=setsid
+if command -v setsid >/dev/null 2>&1; then
+setsid /bin/sh -c "$run" </dev/null >/dev/null 2>&1 &
+else
+how=background
+(trap '' HUP; exec /bin/sh -c "$run") </dev/null >/dev/null 2>&1 &
+fi
+}
+id=$1
+[ -f "$dir/ledger/$id/state" ] || fail unknown "$id"
+w=$dir/ledger/$id/restart
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+standing() {
+st=none
+[ -d "$w" ] || return 0
+st=done
+[ ! -f "$w/done" ] || return 0
+st=cut
+a_time=0 a_boot=
+[ ! -f "$w/asked" ] || read -r a_time a_boot <"$w/asked"
+[ "$a_boot" = "$now_boot" ] || return 0
+pid= start=
+[ ! -f "$w/pid" ] || read -r pid start <"$w/pid"
+if [ -z "$pid" ]; then
+l=$(date +%s)
+[ $(($l - $a_time)) -ge 60 ] || st=running
+elif starttime "$pid" && [ "$t" = "$start" ]; then
+st=running
+fi
+}
+standing
+if [ $# -gt 2 ] && [ "$st" != running ] && [ "$st" != done ]; then
+running
+[ -z "$r" ] || fail busy "$r"
+[ -d /run/systemd/system ] || fail nosystemd "there is no systemd"
+rm -rf "$w"
+mkdir "$w" || fail space "mkdir failed"
+printf '%s\n' "$2" >"$w/run.sh" || fail space "writing failed"
+shift 2
+printf '%s\n' "$@" >"$w/units" && printf '%s %s\n' "$(date +%s)" "$now_boot" >"$w/asked" || fail space "writing failed"
+sync "$w/units" "$w/asked" "$w" 2>/dev/null || sync
+run="exec /bin/sh '$w/run.sh' - '$dir' '$id' </dev/null >'$w/log' 2>&1"
+detached "$id-restart" "cpacman restarts services after $id"
+say started "$how"
+st=running
+fi
+say standing "$st"
+[ ! -f "$w/result" ] || while read -r l; do say result "$l"; done <"$w/result"
+[ ! -s "$w/log" ] || tail -c 4096 "$w/log" | sed "s/^/$N log /"
+echo
+say end
