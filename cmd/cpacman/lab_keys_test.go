@@ -17,7 +17,7 @@ func scenarioKeys(t *testing.T, l *lab.Lab, hosts []string) {
 	d.on(hosts[0], "rpm -e "+had)
 	d.says(d.run(0, "keys", "list", "all", "--lacking"), "1: "+hosts[0], "lab@lab.invalid", "plan --keys")
 	bare := d.plan("bare", "lab-tools")
-	d.says(d.run(1, "rollout", "start", bare), "key_missing")
+	d.says(d.run(1, "rollout", "start", bare), "does not have the signing key")
 	d.reason(d.host(hosts[0], "held"), "plan again with --keys")
 
 	// the key alone comes in by a plan that changes no package
