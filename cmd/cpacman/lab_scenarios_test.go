@@ -52,6 +52,7 @@ func TestLabScenarios(t *testing.T) {
 		{"Trail", 2, scenarioTrail},
 		{"TwoApprove", 2, scenarioTwoApprove},
 		{"Keys", 2, scenarioKeys},
+		{"DNF", 2, scenarioDNF},
 	}
 	total := 0
 	for _, s := range list {

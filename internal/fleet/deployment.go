@@ -160,6 +160,9 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 			tx.Erase = append(tx.Erase, r.NEVRA)
 		}
 	}
+	// What goes back, or is in the way of it, is rpm's in any case.
+	tx.DNF = d.fleet.Site.Effective(h).Executor == inventory.ExecutorDNF && !tx.OldPackage && len(tx.First) == 0 &&
+		len(tx.Upgrade)+len(tx.InstallOnly)+len(tx.Erase) > 0
 	return tx, nil
 }
 

@@ -64,7 +64,7 @@ func stepError(err error, code rollout.ReasonCode) error {
 
 // Preflight implements rollout.Preparer.
 func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
-	p, err := w.s.Preflight(ctx, host.PreflightOptions{Keys: w.d.signers(w.tx), Unmet: true})
+	p, err := w.s.Preflight(ctx, host.PreflightOptions{Keys: w.d.signers(w.tx), Unmet: true, DNF: w.tx.DNF})
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(stepError(err, rollout.ReasonInternal))
 	}
@@ -107,6 +107,13 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	}
 	if left, ok := w.d.fleet.leftOut(w.host); ok {
 		add(rollout.ReasonMaintenance, "%s", left.Detail)
+	}
+	if w.tx.DNF && p.DNF == "" {
+		text := "there is no dnf on the host, and executor = \"dnf\" of class " + w.host.Class + " wants it: install it, or use executor = \"rpm\""
+		if len(p.Instead) > 0 {
+			text += "; it has " + strings.Join(p.Instead, ", ") + ", which does not serve: yum 3 and microdnf cannot install exactly given files"
+		}
+		add(rollout.ReasonExecutor, "%s", text)
 	}
 	if p.OtherTransaction != "" {
 		add(rollout.ReasonBusy, "transaction %s is under way on the host", p.OtherTransaction)

@@ -144,7 +144,7 @@ func TestGoldenCommands(t *testing.T) {
 	for _, p := range []string{"acquire", "preflight", "clean"} {
 		golden(t, "program-"+p+".sh", program("guard", "lock", p))
 	}
-	golden(t, "program-test.sh", program("guard", "steps", "keys", "test"))
+	golden(t, "program-test.sh", program("guard", "steps", "keys", "executor", "test"))
 	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
 	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
 	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))

@@ -25,7 +25,7 @@ func (s *Session) RunErase(ctx context.Context, tx Transaction) error {
 }
 
 // runnerProgram is what carries a transaction out.
-func runnerProgram() string { return program("guard", "steps", "keys", "runner") }
+func runnerProgram() string { return program("guard", "steps", "keys", "executor", "runner") }
 
 func (s *Session) start(ctx context.Context, tx Transaction, mode string) error {
 	if s.owner == nil {

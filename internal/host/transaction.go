@@ -41,6 +41,9 @@ type Transaction struct {
 	Retire []string
 	// UndoKeys makes a way back restore the keys that its transaction retired, first, and remove those it imported, last.
 	UndoKeys bool
+	// DNF makes the host's dnf carry the steps out instead of rpm, from the same files with all repositories off (PUSH-10). Not with First
+	// or OldPackage, and never a way back: those are rpm's.
+	DNF bool
 	// Removes are the packages that (a) takes out: replaced versions and what Obsoletes removes. Verify expects
 	// before − First − Removes + Upgrade + InstallOnly.
 	Removes []rpm.NEVRA
@@ -93,6 +96,9 @@ func (t Transaction) Validate() error {
 		if !words(label(e), "._-+~^") || strings.HasPrefix(e.Name, "-") {
 			return bad("package to erase %q", e.String())
 		}
+	}
+	if t.DNF && (t.OldPackage || len(t.First) > 0) {
+		return bad("dnf does not go back")
 	}
 	if err := t.validateKeys(); err != nil {
 		return bad("%w", err)
@@ -183,6 +189,9 @@ func (t Transaction) order() []byte {
 	}
 	for _, e := range t.Retire {
 		line("retire", e)
+	}
+	if t.DNF {
+		line("executor dnf")
 	}
 	if t.UndoKeys {
 		line("undokeys yes")

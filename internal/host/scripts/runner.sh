@@ -31,7 +31,7 @@ phase() {
 finish() {
 	detail=$2
 	[ "$1" != refused ] || undokeys
-	for f in k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
+	for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
 	rm -rf u i key.*.asc keys.now test.b test.c test.d
 	[ "$mode" != install ] || clock
 	phase "$1"
@@ -69,7 +69,7 @@ step() {
 		phase running
 		(
 			[ ! -d "$w/$n" ] || cd "$w/$n" || exit 255
-			case $1 in dropkeys) "$@" ;; *) exec "$@" ;; esac
+			case $1 in dropkeys | putin | takeout) "$@" ;; *) exec "$@" ;; esac
 		) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 		step_rc=$?
 		[ "$step_rc" != 0 ] && busy "$w/$n.err" || break
@@ -182,7 +182,7 @@ if [ "$mode" = erase ]; then
 	done
 	[ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 	inhibit
-	[ -z "$o_e" ] || until step e $rpm -e $o_e; do :; done
+	[ -z "$o_e" ] || until step e takeout $o_e; do :; done
 	retire
 	finish done
 fi
@@ -232,19 +232,20 @@ while :; do
 	linkall order || finish refused "digest $bad"
 	importkeys || continue
 	rpmtest || finish refused "test $test_rc"
+	dnftest || finish refused "test dnf"
 	[ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 	[ -n "$began" ] || inhibit
 	if [ -n "$o_x" ]; then
 		step x $rpm -e --nodeps $o_x || continue
-		[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+		[ "$o_u" = 0 ] || step u putin u
 		break
 	fi
-	step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
+	step u putin u && break
 done
 # Step (b) only after a whole (a): there is no one-by-one and no skipping.
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 	[ -n "$began" ] || inhibit
 	waitlock
-	until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
+	until step i putin i; do :; done
 fi
 finish done

@@ -22,8 +22,11 @@ if [ -n "$o_k" ]; then
 else
 	rpmtest
 fi
+if [ "$test_rc" = 0 ]; then
+	if dnftest; then rm -f "$w/test.y"; else test_rc=1; fi
+fi
 say test "$test_rc"
-for f in k x u i; do
+for f in k y x u i; do
 	[ -f "$w/test.$f" ] || continue
 	keep "$w/test.$f"
 	sed "s/^/$N out /" "$w/test.$f"

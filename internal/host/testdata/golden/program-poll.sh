@@ -223,7 +223,7 @@ done <"$w/order"
 if [ -n "$n" ]; then
 say ended "$(cat "$w/u.out" "$w/i.out" 2>/dev/null | grep -c '^%% 100\.')"
 fi
-for f in test.k test.x test.u test.i test.e k.err k.undo x.err u.err i.err e.err r.err; do
+for f in test.k test.y test.x test.u test.i test.e k.err k.undo x.err u.err i.err e.err r.err; do
 [ -s "$w/$f" ] || continue
 say log "== $f"
 tail -c 8192 "$w/$f" | sed "s/^/$N log /"

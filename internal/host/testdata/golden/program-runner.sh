@@ -202,7 +202,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -222,6 +222,7 @@ e) o_e="$o_e $a" ;;
 import) o_k="$o_k $a" ;;
 retire) o_r="$o_r $a" ;;
 undokeys) o_undo=yes ;;
+executor) o_exec=$a ;;
 esac
 done <"$1"
 }
@@ -370,6 +371,52 @@ rc=$?
 done
 return $rc
 }
+dnf=
+for l in /usr/bin/dnf /bin/dnf; do
+[ -x $l ] && dnf=$l && break
+done
+dnfopt() {
+o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+[ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
+}
+putin() {
+set -- "$1" ./*.rpm
+if [ "$o_exec" != dnf ]; then
+case $1 in u) flag=-U ;; i) flag=-i ;; esac
+shift
+exec $rpm $flag --percent $o_old --define "_pkgverify_level $o_level" "$@"
+fi
+names=
+[ "$1" = u ] || names=$($rpm -qp --nosignature --qf '%{NAME},' ./*.rpm 2>/dev/null </dev/null)
+shift
+dnfopt
+set -f
+exec $dnf -y $o --setopt="installonlypkgs=${names%,}" install "$@"
+}
+dnftest() {
+[ "$o_exec" = dnf ] || return 0
+[ -n "$dnf" ] || {
+echo 'error: there is no dnf on this host' >"$w/test.y"
+return 1
+}
+[ "$o_u" -gt 0 ] || return 0
+dnfopt
+set -- "$w"/u/*.rpm
+set -f
+$dnf -y $o --setopt=tsflags=test --setopt=installonlypkgs= install "$@" </dev/null >"$w/test.y" 2>&1
+rc=$?
+set +f
+[ "$rc" != 0 ] || return 0
+grep -e '^[^=]' "$w/test.y" | tail -n 30 | sed 's/^/dnf: /' >"$w/test.z"
+mv -f "$w/test.z" "$w/test.y"
+return $rc
+}
+takeout() {
+[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+dnfopt
+set -f
+exec $dnf -y $o --noautoremove remove "$@"
+}
 id=$1
 mode=$2
 w=$dir/ledger/$id
@@ -396,7 +443,7 @@ sync . 2>/dev/null
 finish() {
 detail=$2
 [ "$1" != refused ] || undokeys
-for f in k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
+for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
 rm -rf u i key.*.asc keys.now test.b test.c test.d
 [ "$mode" != install ] || clock
 phase "$1"
@@ -429,7 +476,7 @@ detail=$n
 phase running
 (
 [ ! -d "$w/$n" ] || cd "$w/$n" || exit 255
-case $1 in dropkeys) "$@" ;; *) exec "$@" ;; esac
+case $1 in dropkeys | putin | takeout) "$@" ;; *) exec "$@" ;; esac
 ) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 step_rc=$?
 [ "$step_rc" != 0 ] && busy "$w/$n.err" || break
@@ -531,7 +578,7 @@ case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is run
 done
 [ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 inhibit
-[ -z "$o_e" ] || until step e $rpm -e $o_e; do :; done
+[ -z "$o_e" ] || until step e takeout $o_e; do :; done
 retire
 finish done
 fi
@@ -576,18 +623,19 @@ if ! expected; then finish refused "changed $count $set"; fi
 linkall order || finish refused "digest $bad"
 importkeys || continue
 rpmtest || finish refused "test $test_rc"
+dnftest || finish refused "test dnf"
 [ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 [ -n "$began" ] || inhibit
 if [ -n "$o_x" ]; then
 step x $rpm -e --nodeps $o_x || continue
-[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+[ "$o_u" = 0 ] || step u putin u
 break
 fi
-step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
+step u putin u && break
 done
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 [ -n "$began" ] || inhibit
 waitlock
-until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
+until step i putin i; do :; done
 fi
 finish done

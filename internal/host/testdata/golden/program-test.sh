@@ -202,7 +202,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -222,6 +222,7 @@ e) o_e="$o_e $a" ;;
 import) o_k="$o_k $a" ;;
 retire) o_r="$o_r $a" ;;
 undokeys) o_undo=yes ;;
+executor) o_exec=$a ;;
 esac
 done <"$1"
 }
@@ -370,6 +371,52 @@ rc=$?
 done
 return $rc
 }
+dnf=
+for l in /usr/bin/dnf /bin/dnf; do
+[ -x $l ] && dnf=$l && break
+done
+dnfopt() {
+o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+[ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
+}
+putin() {
+set -- "$1" ./*.rpm
+if [ "$o_exec" != dnf ]; then
+case $1 in u) flag=-U ;; i) flag=-i ;; esac
+shift
+exec $rpm $flag --percent $o_old --define "_pkgverify_level $o_level" "$@"
+fi
+names=
+[ "$1" = u ] || names=$($rpm -qp --nosignature --qf '%{NAME},' ./*.rpm 2>/dev/null </dev/null)
+shift
+dnfopt
+set -f
+exec $dnf -y $o --setopt="installonlypkgs=${names%,}" install "$@"
+}
+dnftest() {
+[ "$o_exec" = dnf ] || return 0
+[ -n "$dnf" ] || {
+echo 'error: there is no dnf on this host' >"$w/test.y"
+return 1
+}
+[ "$o_u" -gt 0 ] || return 0
+dnfopt
+set -- "$w"/u/*.rpm
+set -f
+$dnf -y $o --setopt=tsflags=test --setopt=installonlypkgs= install "$@" </dev/null >"$w/test.y" 2>&1
+rc=$?
+set +f
+[ "$rc" != 0 ] || return 0
+grep -e '^[^=]' "$w/test.y" | tail -n 30 | sed 's/^/dnf: /' >"$w/test.z"
+mv -f "$w/test.z" "$w/test.y"
+return $rc
+}
+takeout() {
+[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+dnfopt
+set -f
+exec $dnf -y $o --noautoremove remove "$@"
+}
 place "$dir" "$dir/spool"
 w=$dir/test.$$
 rm -rf "$w"
@@ -392,8 +439,11 @@ fi
 else
 rpmtest
 fi
+if [ "$test_rc" = 0 ]; then
+if dnftest; then rm -f "$w/test.y"; else test_rc=1; fi
+fi
 say test "$test_rc"
-for f in k x u i; do
+for f in k y x u i; do
 [ -f "$w/test.$f" ] || continue
 keep "$w/test.$f"
 sed "s/^/$N out /" "$w/test.$f"
