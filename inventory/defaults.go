@@ -31,7 +31,7 @@ func (f *FactsSettings) setDefaults() { f.MaxAge = 24 * time.Hour }
 func (r *Repo) setDefaults() { r.Priority, r.Auto, r.Signed = 99, true, SignedRequired }
 
 func (c *Class) setDefaults() {
-	c.PreBroken, c.HostSignatures, c.InstallOnlyKeep = PreBrokenPlan, SignaturesAll, 3
+	c.PreBroken, c.HostSignatures, c.Executor, c.InstallOnlyKeep = PreBrokenPlan, SignaturesAll, ExecutorRPM, 3
 }
 
 func (l *Level) setDefaults() {

@@ -23,6 +23,7 @@ type Effective struct {
 	InstallOnlyKeep int
 	PreBroken       PreBrokenMode
 	HostSignatures  SignaturesMode
+	Executor        ExecutorMode // of the class
 	VendorChange    VendorChange
 	SameVendor      [][]string // globs of vendors; those of one list count as one
 	Weak            bool       // follow weak dependencies
@@ -268,7 +269,7 @@ func (r *resolver) class() {
 		c.setDefaults()
 	}
 	r.out.InstallOnly, r.out.InstallOnlyKeep = c.InstallOnly, c.InstallOnlyKeep
-	r.out.PreBroken, r.out.HostSignatures = c.PreBroken, c.HostSignatures
+	r.out.PreBroken, r.out.HostSignatures, r.out.Executor = c.PreBroken, c.HostSignatures, c.Executor
 	r.out.VendorChange, r.out.SameVendor, r.out.Weak = c.VendorChange, c.SameVendor, c.Weak
 	if r.trace {
 		r.classOrigins(c)
@@ -287,6 +288,7 @@ func (r *resolver) classOrigins(c *Class) {
 	r.add("repos", repos, origin)
 	r.add("pre_broken", string(c.PreBroken), c.Origin("pre_broken"))
 	r.add("host_signatures", string(c.HostSignatures), c.Origin("host_signatures"))
+	r.add("executor", string(c.Executor), c.Origin("executor"))
 	r.add("install_only_keep", strconv.Itoa(c.InstallOnlyKeep), c.Origin("install_only_keep"))
 	r.add("install_only", list(c.InstallOnly), c.Origin("install_only"))
 	r.add("allow_vendor_change", c.VendorChange.String(), c.Origin("allow_vendor_change"))

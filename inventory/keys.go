@@ -167,6 +167,7 @@ func classRows() []KeyDoc {
 		{Key: "name", Type: "name", Doc: "required; classes are ordered as in the file"},
 		{Key: "repos", Type: "list of repository ids", Default: "every repository", Doc: "the view of the class, less those whose `hosts` does not match"},
 		{Key: "pre_broken", Type: "plan | hold", Default: `"plan"`, Doc: "hosts whose rpm database has faults already"},
+		{Key: "executor", Type: "rpm | dnf", Default: `"rpm"`, Doc: "what installs on the host; `dnf`: local files with all repositories off, for its history, reasons and plugins"},
 		{Key: "host_signatures", Type: "all | digest", Default: `"all"`, Doc: "what the host verifies again before it installs"},
 		{Key: "install_only_keep", Type: "integer", Unit: "packages", Default: "3", Doc: "how many of each install-only package stay, at least 1; the running kernel always stays"},
 		{Key: "install_only", Type: "list of globs", Default: "[]", Doc: "more names that are installed beside their older versions, as kernels are"},

@@ -40,6 +40,15 @@ const (
 	PreBrokenHold PreBrokenMode = "hold" // hold the host
 )
 
+// ExecutorMode is what carries transactions out on a host.
+type ExecutorMode string
+
+// The values of executor.
+const (
+	ExecutorRPM ExecutorMode = "rpm"
+	ExecutorDNF ExecutorMode = "dnf" // local files, all repositories off; rpm's test stays the proof
+)
+
 // SignaturesMode is what the host itself verifies before a transaction.
 type SignaturesMode string
 
@@ -175,6 +184,7 @@ func (SSHProfile) values() []string      { return []string{"modern", "legacy"} }
 func (SudoMode) values() []string        { return []string{"never", "nopasswd", "password"} }
 func (SignedMode) values() []string      { return []string{"required", "optional"} }
 func (PreBrokenMode) values() []string   { return []string{"plan", "hold"} }
+func (ExecutorMode) values() []string    { return []string{"rpm", "dnf"} }
 func (SignaturesMode) values() []string  { return []string{"all", "digest"} }
 func (ScriptletMode) values() []string   { return []string{"report", "fail"} }
 func (UnreachableMode) values() []string { return []string{"defer", "fail", "ignore"} }

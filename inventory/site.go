@@ -107,6 +107,7 @@ type Class struct {
 	Repos           []string       `toml:"repos"` // nil: every repository whose selector matches
 	PreBroken       PreBrokenMode  `toml:"pre_broken"`
 	HostSignatures  SignaturesMode `toml:"host_signatures"`
+	Executor        ExecutorMode   `toml:"executor"`
 	InstallOnlyKeep int            `toml:"install_only_keep"` // kernels and the like to keep, at least 1
 	InstallOnly     []string       `toml:"install_only"`      // more globs of names that are installed beside
 	Exclude         []string       `toml:"exclude"`           // globs of package names

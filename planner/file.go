@@ -49,6 +49,7 @@ func (p *Plan) Seal() error {
 // normalise sorts what a map or a scheduler may have put in any order.
 func (p *Plan) normalise() {
 	p.Requested.Filter = p.Requested.Filter.normal()
+	p.normaliseKeys()
 	p.Repos = nonNil(p.Repos) // their order is their priority: kept
 	for i := range p.Sets {
 		p.Sets[i].normalise()
@@ -61,6 +62,7 @@ func (p *Plan) normalise() {
 		h.Rollback.Missing = nonNil(h.Rollback.Missing)
 		slices.SortFunc(h.Rollback.Missing, rpm.CompareNEVRA)
 		slices.Sort(h.PreBroken)
+		h.Keys.normalise()
 		for _, list := range [][]string{h.Impact.RebootReasons, h.Impact.Services, h.Impact.ConfigFiles, h.Impact.Scriptlets} {
 			slices.Sort(list)
 		}

@@ -47,6 +47,10 @@ func (p *Plan) validate() error {
 	if err != nil {
 		return bad("rollback: %v", err)
 	}
+	keys, err := checkKeys(p.Keys)
+	if err != nil {
+		return bad("%v", err)
+	}
 	hosts := make(map[string]bool, len(p.Hosts))
 	for i := range p.Hosts {
 		h := &p.Hosts[i]
@@ -64,6 +68,9 @@ func (p *Plan) validate() error {
 		}
 		if err := p.checkReboot(h); err != nil {
 			return bad("host %q %v", h.Host, err)
+		}
+		if err := h.Keys.validate(keys); err != nil {
+			return bad("host %q: %v", h.Host, err)
 		}
 		hosts[h.Host] = true
 	}
@@ -285,6 +292,9 @@ func (p *Plan) Summary() []string {
 		line := h.Host + ": " + string(h.Status)
 		if s, ok := p.Set(h.Set); ok {
 			line += ": " + s.Summary()
+			if words := h.Keys.Summary(); words != "" {
+				line += ", " + words
+			}
 		}
 		if len(h.PreBroken) > 0 {
 			line += fmt.Sprintf(", pre-broken (%d)", len(h.PreBroken))

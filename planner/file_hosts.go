@@ -44,7 +44,7 @@ type hostWriter struct {
 }
 
 // rare tells whether a host has what few have: those are left to encoding/json.
-func (h *PlanHost) rare() bool { return h.Reboot != nil }
+func (h *PlanHost) rare() bool { return h.Reboot != nil || !h.Keys.Empty() }
 
 // plainly writes a host as canonical does.
 func (w *hostWriter) plainly(h *PlanHost) {

@@ -14,11 +14,13 @@ const PlanFormat = 1
 // the only thing a rollout takes (PLAN-10). The same facts, repositories and request give the same bytes. The fields of the types here
 // stand in the order of their keys, which makes that the order of the file; Set sorts its own.
 type Plan struct {
-	CreatedAt    time.Time     `json:"created_at"` // the newest collected_at used, never the wall clock
-	ExpiresAt    time.Time     `json:"expires_at"`
-	Format       int           `json:"format"`
-	Hosts        []PlanHost    `json:"hosts"`
-	ID           string        `json:"id"` // sha256 of the rest, lower-case hex
+	CreatedAt time.Time  `json:"created_at"` // the newest collected_at used, never the wall clock
+	ExpiresAt time.Time  `json:"expires_at"`
+	Format    int        `json:"format"`
+	Hosts     []PlanHost `json:"hosts"`
+	ID        string     `json:"id"` // sha256 of the rest, lower-case hex
+	// Keys are the signing keys that hosts of the plan import (PUSH-9), with their text: what is reviewed is what is imported.
+	Keys         []PlanKey     `json:"keys,omitempty"`
 	MissingFiles []string      `json:"missing_files"`
 	Packages     []PlanPackage `json:"packages"`
 	Repos        []PlanRepo    `json:"repos"`
@@ -46,10 +48,11 @@ const (
 
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
-	Filter   Filter `json:"filter"`
-	Force    string `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing
-	Selector string `json:"selector"`
-	Weak     bool   `json:"weak,omitempty"` // recommendations are followed
+	Filter   Filter        `json:"filter"`
+	Force    string        `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing
+	Keys     RequestedKeys `json:"keys,omitzero"`
+	Selector string        `json:"selector"`
+	Weak     bool          `json:"weak,omitempty"` // recommendations are followed
 }
 
 // Filter is the selection of updates (PLAN-7). The zero value selects everything.
@@ -152,6 +155,7 @@ type PlanHost struct {
 	Host            string       `json:"host"`
 	Impact          Impact       `json:"impact"`
 	InstalledDigest string       `json:"installed_digest"`
+	Keys            KeyLines     `json:"keys,omitzero"`
 	Level           string       `json:"level"`
 	MachineID       string       `json:"machine_id"`
 	PreBroken       []string     `json:"pre_broken,omitempty"`

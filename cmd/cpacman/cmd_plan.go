@@ -76,7 +76,7 @@ func planCommand(e *env) *cli.Command {
 		Description: "Asks the hosts first (--stored: plans from stored facts), then solves every configuration once. --out writes the plan\n" +
 			"file that `rollout start` takes; the table on stdout is its summary. `plan show FILE` prints a plan, `plan show FILE HOST`\n" +
 			"everything about one host. --repair, --downgrade, --undo, --like and --lock make plans that go elsewhere than up.",
-		Flags: outputFlags(append(append(filterFlags(), kindFlags()...),
+		Flags: outputFlags(append(append(append(filterFlags(), kindFlags()...), keyFlags()...),
 			&cli.BoolFlag{Name: "stored", Usage: "plan from stored facts; ask nobody"},
 			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
 		)...),
@@ -103,12 +103,15 @@ func (s *session) plan() error {
 	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
 		return err
 	}
+	if err := s.askedKeys(&req); err != nil {
+		return err
+	}
 	if d := s.c.Duration("expires"); d < 0 {
 		return usagef("--expires wants a positive duration")
 	}
 	live := !s.c.Bool("stored")
 	if live {
-		if _, err := s.collect(req.Hosts, false); err != nil {
+		if _, err := s.collect(req.Hosts, len(req.Keys.Retire) > 0); err != nil {
 			return err
 		}
 		// Facts may decide what a selector matches, so it is read again.
@@ -117,7 +120,7 @@ func (s *session) plan() error {
 	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
 	planned, err := s.fleet.Plan(s.ctx, s.repos, req)
 	if err != nil {
-		return repoError(err)
+		return keyPlanError(err)
 	}
 	return s.deliverPlan(planned)
 }
@@ -152,6 +155,9 @@ func (s *session) deliverPlan(planned *fleet.Planned) error {
 		for _, n := range notes {
 			s.say("note: set %.12s: %s", id, n)
 		}
+	}
+	for _, n := range planned.KeyNotes {
+		s.say("note: %s", n)
 	}
 	return s.planVerdict(planned, out)
 }
@@ -220,6 +226,9 @@ func planTable(p *planner.Plan) data {
 		if detail == "" && len(h.PreBroken) > 0 {
 			detail = "pre-broken: " + h.PreBroken[0]
 		}
+		if words := h.Keys.Summary(); words != "" {
+			detail = strings.TrimSuffix(words+"; "+detail, "; ")
+		}
 		d.rows = append(d.rows, append(row, humanBytes(h.Bytes), reboot, detail))
 	}
 	return d
@@ -277,6 +286,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	for _, one := range p.PackagesFor(set) {
 		advisories[one.NEVRA.String()] = strings.Join(one.Advisories, " ")
 	}
+	addKeyLines(p, h.Keys, add)
 	for _, m := range set.Upgrade {
 		add("upgrade", m.From.String(), moveTo(m), because(advisories[m.To.String()], m.Policy))
 	}
@@ -306,9 +316,10 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		add("pre-broken", fault, "", "")
 	}
 	d.value = struct {
-		Host planner.PlanHost `json:"host"`
-		Set  planner.Set      `json:"set"`
-	}{h, set}
+		Host planner.PlanHost  `json:"host"`
+		Set  planner.Set       `json:"set"`
+		Keys []planner.PlanKey `json:"keys,omitempty"`
+	}{h, set, planKeysOf(p, h.Keys)}
 	if err := e.emit(c, d); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ func commands(e *env) []*cli.Command {
 		initCommand(e),
 		inventoryCommand(e),
 		factsCommand(e),
+		keysCommand(e),
 		repoCommand(e),
 		planCommand(e),
 		explainCommand(e),

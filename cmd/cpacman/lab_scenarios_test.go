@@ -51,6 +51,8 @@ func TestLabScenarios(t *testing.T) {
 		{"Maintenance", 2, scenarioMaintenance},
 		{"Trail", 2, scenarioTrail},
 		{"TwoApprove", 2, scenarioTwoApprove},
+		{"Keys", 2, scenarioKeys},
+		{"DNF", 2, scenarioDNF},
 	}
 	total := 0
 	for _, s := range list {

@@ -36,7 +36,7 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		return inventory.RightPush, true
 	case "rollout approve":
 		return inventory.RightView, true // who signed is known later; see approveAs
-	case "facts":
+	case "facts", "keys list":
 		return unless("stored", inventory.RightPlan)
 	case "rollout engines":
 		if c.Bool("resume") {

@@ -73,7 +73,7 @@ func (f *Fleet) Amend(ctx context.Context, repos *Repos, plans Plans, hosts []*i
 		return nil, err
 	}
 	p := plans.Reviewed
-	req := PlanRequest{Hosts: hosts, Selector: p.Requested.Selector, Facts: facts, Live: live, Amends: &plans,
+	req := PlanRequest{Hosts: hosts, Selector: p.Requested.Selector, Facts: facts, Live: live, Amends: &plans, Keys: p.Requested.Keys,
 		Request: planner.Request{Filter: p.Requested.Filter, Type: p.Type, Weak: p.Requested.Weak}}
 	planned, err := f.Plan(ctx, repos, req)
 	if err != nil {

@@ -24,7 +24,7 @@ func (d *Deployment) backOrder(h *inventory.Host, tx host.Transaction) (host.Tra
 		return host.Transaction{}, false
 	}
 	back := host.Transaction{ID: host.BackID(tx.ID), MachineID: tx.MachineID, VerifyLevel: tx.VerifyLevel, LockWait: tx.LockWait,
-		Deadline: tx.Deadline, OldPackage: true}
+		Deadline: tx.Deadline, OldPackage: true, UndoKeys: !entry.Keys.Empty()}
 	d.addFiles(&back, set, plan.RollbackPackagesFor(set))
 	for _, r := range set.Remove {
 		switch r.Rule {

@@ -27,10 +27,11 @@ type Deployment struct {
 	owner   rollout.Owner
 	timeout time.Duration // until a transaction is overdue; 0: never said
 
-	installed *Installed
-	shares    *shares
-	keys      sync.Map // host and fingerprint that the audit trail has
-	snapshots error    // why hosts cannot be planned again from the plan's own repositories; nil: they can
+	installed  *Installed
+	shares     *shares
+	signerKeys signerKeys
+	keys       sync.Map // host and fingerprint that the audit trail has
+	snapshots  error    // why hosts cannot be planned again from the plan's own repositories; nil: they can
 }
 
 // The engine's ports that a Deployment serves.
@@ -44,6 +45,9 @@ var (
 
 // NewDeployment prepares a proven plan for the engine.
 func (f *Fleet) NewDeployment(ctx context.Context, repos *Repos, p *planner.Plan, files *Provisioned, id string, owner rollout.Owner) (*Deployment, error) {
+	if err := CheckKeys(p); err != nil {
+		return nil, err
+	}
 	s, err := f.newShares(repos)
 	if err != nil {
 		return nil, err
@@ -103,6 +107,8 @@ func (d *Deployment) Open(ctx context.Context, job rollout.Job) (rollout.Worker,
 	}
 	d.sawKey(ctx, h, conn)
 	w := &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}
+	entry, _ := d.planOf(h.Name).Host(h.Name)
+	w.keyLines = entry.Keys
 	w.back, w.hasBack = d.backOrder(h, tx)
 	return w, nil
 }
@@ -149,6 +155,13 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 	if d.fleet.Site.Effective(h).HostSignatures == inventory.SignaturesDigest {
 		tx.VerifyLevel = "digest"
 	}
+	var err error
+	if tx.Import, err = importFiles(plan, entry.Keys); err != nil {
+		return host.Transaction{}, err
+	}
+	for _, r := range entry.Keys.Retire {
+		tx.Retire = append(tx.Retire, r.Entry)
+	}
 	d.addFiles(&tx, set, plan.PackagesFor(set))
 	tx.OldPackage = len(set.Downgrade) > 0
 	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
@@ -164,6 +177,9 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 			tx.Erase = append(tx.Erase, r.NEVRA)
 		}
 	}
+	// What goes back, or is in the way of it, is rpm's in any case.
+	tx.DNF = d.fleet.Site.Effective(h).Executor == inventory.ExecutorDNF && !tx.OldPackage && len(tx.First) == 0 &&
+		len(tx.Upgrade)+len(tx.InstallOnly)+len(tx.Erase) > 0
 	return tx, nil
 }
 
@@ -217,6 +233,9 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	if !ok || h == nil || !planned {
 		return r, fmt.Errorf("host %s is not in the plan", name)
 	}
+	if plan.Requested.Keys.Only {
+		return rollout.RecheckResult{Verdict: rollout.RecheckSame}, nil // packages are not what it is about
+	}
 	if d.snapshots != nil {
 		return r, fmt.Errorf("the host changed since the plan and cannot be planned again: %w", d.snapshots)
 	}
@@ -249,7 +268,15 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 		return r, err
 	}
 	planSet, _ := plan.Set(entry.Set)
-	return recheck(planSet, result.Set), nil
+	out := recheck(planSet, result.Set)
+	if out.Verdict == rollout.RecheckNothing && !entry.Keys.Empty() {
+		// The keys are still to be done, in an order that has no packages any more.
+		out = rollout.RecheckResult{Verdict: rollout.RecheckChanged, Detail: "its packages are there already and its signing keys are not done: plan again"}
+		if planSet.Empty() {
+			out = rollout.RecheckResult{Verdict: rollout.RecheckSame}
+		}
+	}
+	return out, nil
 }
 
 // recheck compares the set of the plan with the one computed now, by what they change: reasons may differ.

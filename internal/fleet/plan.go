@@ -34,6 +34,8 @@ type PlanRequest struct {
 	Facts map[string]*host.Facts
 	// Amends are the plans of a rollout whose hosts are planned again for what they have now; nil: a plan of its own.
 	Amends *Plans
+	// Keys is what is asked for about signing keys.
+	Keys planner.RequestedKeys
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
 }
@@ -44,6 +46,7 @@ type Planned struct {
 	Solutions int                 // how many different configurations were solved (PLAN-11)
 	Notes     map[string][]string // by set id: what the planner has to say to people
 	Faults    map[string]error    // by host: why StatusUnsolved
+	KeyNotes  []string            // what was asked for about signing keys and found nowhere
 }
 
 // candidate is one host on its way into a plan.
@@ -73,6 +76,9 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	candidates, err := f.candidates(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if req.Keys.Only {
+		return f.planKeysOnly(ctx, req, candidates)
 	}
 	groups, err := f.group(ctx, repos, req, candidates)
 	if err != nil {
@@ -287,7 +293,7 @@ func (f *Fleet) solve(ctx context.Context, repos *Repos, groups []*group) error 
 func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate, groups []*group) (*Planned, error) {
 	out := &Planned{Notes: map[string][]string{}, Solutions: len(groups)}
 	p := &planner.Plan{Format: planner.PlanFormat, Type: req.Request.Type,
-		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter, Weak: req.Request.Weak}}
+		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter, Weak: req.Request.Weak, Keys: req.Keys}}
 	sets := map[string]planner.Set{}
 	packages := map[string]planner.PlanPackage{}
 	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
@@ -321,12 +327,6 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 			}
 		}
 	}
-	for _, c := range candidates {
-		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
-			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
-		}
-		p.Hosts = append(p.Hosts, c.entry)
-	}
 	for _, s := range sets {
 		p.Sets = append(p.Sets, s)
 	}
@@ -345,16 +345,7 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	if err := f.missingFiles(ctx, repos, p); err != nil {
 		return nil, err
 	}
-	for _, h := range p.Hosts {
-		if h.CollectedAt.After(p.CreatedAt) {
-			p.CreatedAt = h.CollectedAt
-		}
-	}
-	if req.Expiry > 0 {
-		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
-	}
-	out.Plan = p
-	return out, p.Seal()
+	return f.finishPlan(ctx, req, p, candidates, out)
 }
 
 // held tells whether the class keeps hosts with a broken database out.

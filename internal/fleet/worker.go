@@ -26,10 +26,11 @@ type worker struct {
 	conn *transport.Conn
 	s    *host.Session
 
-	hasBack bool
-	before  *host.Facts // read by Preflight
-	unmet   []string
-	sent    []string // digests that Stage sent
+	hasBack  bool
+	keyLines planner.KeyLines
+	before   *host.Facts // read by Preflight
+	unmet    []string
+	sent     []string // digests that Stage sent
 }
 
 // varTmpNeed is what rpm must find in /var/tmp for its scriptlets, in bytes; rpm --test does not look.
@@ -63,7 +64,7 @@ func stepError(err error, code rollout.ReasonCode) error {
 
 // Preflight implements rollout.Preparer.
 func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
-	p, err := w.s.Preflight(ctx, host.PreflightOptions{Keys: w.d.signers(w.tx), Unmet: true})
+	p, err := w.s.Preflight(ctx, host.PreflightOptions{Keys: w.d.signers(w.tx), Unmet: true, DNF: w.tx.DNF})
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(stepError(err, rollout.ReasonInternal))
 	}
@@ -78,7 +79,11 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
 		}
 	}
-	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: w.refusals(p)}
+	keys, err := w.keyRefusals(ctx, p)
+	if err != nil {
+		return rollout.Preflight{}, heldWhenFailed(err)
+	}
+	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
 	}
@@ -107,9 +112,12 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	if left, ok := w.d.fleet.leftOut(w.host); ok {
 		add(rollout.ReasonMaintenance, "%s", left.Detail)
 	}
-	if len(p.MissingKeys) > 0 {
-		add(rollout.ReasonKeyMissing, "the host's rpm does not have the signing key %s: import it there (rpm --import), or set host_signatures = \"digest\" for class %s",
-			strings.Join(p.MissingKeys, ", "), w.host.Class)
+	if w.tx.DNF && p.DNF == "" {
+		text := "there is no dnf on the host, and executor = \"dnf\" of class " + w.host.Class + " wants it: install it, or use executor = \"rpm\""
+		if len(p.Instead) > 0 {
+			text += "; it has " + strings.Join(p.Instead, ", ") + ", which does not serve: yum 3 and microdnf cannot install exactly given files"
+		}
+		add(rollout.ReasonExecutor, "%s", text)
 	}
 	if p.OtherTransaction != "" {
 		add(rollout.ReasonBusy, "transaction %s is under way on the host", p.OtherTransaction)
@@ -176,7 +184,7 @@ func (w *worker) Test(ctx context.Context) error {
 	case r.OK:
 		return nil
 	case len(r.MissingKeys) > 0:
-		return rollout.Held(rollout.ReasonKeyMissing, "the host's rpm does not have the key "+strings.Join(r.MissingKeys, ", "))
+		return rollout.Held(rollout.ReasonKeyMissing, "the host's rpm does not have the key "+strings.Join(r.MissingKeys, ", ")+": plan again with --keys to import it")
 	case r.Changed:
 		return rollout.Held(rollout.ReasonChanged, "the installed packages changed between two looks")
 	case r.SpaceShort:
@@ -349,7 +357,16 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 	if err != nil {
 		return rollout.Verification{}, err
 	}
-	out := verification(v, st, len(w.tx.Erase) > 0 && !erased)
+	out := verification(v, st, len(w.tx.Erase)+len(w.tx.Retire) > 0 && !erased)
+	if faults := keyFaults(v.After.Keys, w.keyLines, erased); len(faults) > 0 {
+		if out.Outcome == rollout.VerifyExpected {
+			out.Outcome = rollout.VerifyPartial
+			if v.Unchanged {
+				out.Outcome = rollout.VerifyOld
+			}
+		}
+		out.Detail = strings.TrimPrefix(out.Detail+"; "+strings.Join(faults, "; "), "; ")
+	}
 	due, why := rebootDue(v, w.tx)
 	if out.Reboot = due; due {
 		out.Detail = strings.TrimPrefix(out.Detail+"; needs a reboot: "+why, "; ")
@@ -464,6 +481,9 @@ func (w *worker) eraseVerdict(ctx context.Context, st host.Status) error {
 	v, err := w.verify(ctx, st, true)
 	if err != nil {
 		return err
+	}
+	if faults := keyFaults(v.After.Keys, w.keyLines, true); len(faults) > 0 {
+		return rollout.Failed(rollout.ReasonTransaction, strings.Join(faults, "; ")+": "+verifyDetail(v, st))
 	}
 	if !v.OK {
 		return rollout.Failed(rollout.ReasonTransaction, "step (c), the removal of old builds, was not completed: "+verifyDetail(v, st))

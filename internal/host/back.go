@@ -41,7 +41,7 @@ func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) err
 		return err
 	}
 	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms, drop, digest, hostID(tx.ID), s.owner.ID, "install",
-		program("guard", "steps", "runner"), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
+		runnerProgram(), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
 		program("guard", "switch", "watch"))
 	var refused *RemoteError
 	if errors.As(err, &refused) && refused.Code == "noswitch" {

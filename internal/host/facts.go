@@ -75,6 +75,10 @@ type Key struct {
 	ID      string `json:"id"`      // version of gpg-pubkey: last 8 hex digits of the key id
 	Created string `json:"created"` // release of gpg-pubkey: creation time, hex
 	Summary string `json:"summary"`
+	// Read from the key itself; empty where the host's rpm does not show it, or where it is of a kind that cannot be read here.
+	Fingerprint string `json:"fingerprint,omitempty"` // lower-case hex
+	Owner       string `json:"owner,omitempty"`       // first user id
+	Expires     int64  `json:"expires,omitempty"`     // seconds since 1970; 0: never
 }
 
 // Reboot says whether the host runs older code than it has installed.

@@ -136,6 +136,11 @@ func TestGoldenCommands(t *testing.T) {
 		golden(t, name+".txt", s.text(t))
 	}
 	golden(t, "order.txt", string(tx.order()))
+	keyed := tx
+	keyed.Import = []KeyFile{{Fingerprint: strings.Repeat("1a", 20), Armor: "-----BEGIN\n\nxyz=\n", SHA256: strings.Repeat("e", 64)}}
+	keyed.Retire = []string{"gpg-pubkey-0123abcd-5f5e1000"}
+	golden(t, "order-keys.txt", string(keyed.order()))
+	golden(t, "program-keytest.sh", program("guard", "keys", "keytest"))
 	golden(t, "order-back.txt", string(someBack(tx).order()))
 	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
 		golden(t, "program-"+p+".sh", program(p))
@@ -146,13 +151,13 @@ func TestGoldenCommands(t *testing.T) {
 	for _, p := range []string{"acquire", "preflight", "clean"} {
 		golden(t, "program-"+p+".sh", program("guard", "lock", p))
 	}
-	golden(t, "program-test.sh", program("guard", "steps", "test"))
+	golden(t, "program-test.sh", program("guard", "steps", "keys", "executor", "test"))
 	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
 	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
 	golden(t, "program-boot.sh", program("guard", "detach", "boot"))
 	golden(t, "program-restart.sh", program(append([]string{"guard"}, restartPrograms...)...))
 	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))
-	golden(t, "program-runner.sh", program("guard", "steps", "runner"))
+	golden(t, "program-runner.sh", runnerProgram())
 }
 
 // text names programs by their digest's beginning and prints the rest.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -16,8 +17,11 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// tagSummary is RPMTAG_SUMMARY.
-const tagSummary = 1004
+// RPMTAG_SUMMARY and RPMTAG_PUBKEYS.
+const (
+	tagSummary = 1004
+	tagPubkeys = 266
+)
 
 // maxDatabase is the largest rpmdb.sqlite that is imported, in bytes; real ones have some 100 MB.
 const maxDatabase = 4 << 30
@@ -129,6 +133,9 @@ func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*
 		}
 		if in.Name == "gpg-pubkey" {
 			f.Keys = append(f.Keys, Key{ID: in.Version, Created: in.Release, Summary: bounded(in.Parsed.Text(tagSummary), maxField)})
+			if text := strings.Join(strings.Fields(strings.Join(in.Parsed.Texts(tagPubkeys), "")), ""); len(text) < maxKeyText {
+				fillKey(f.Keys, in.Version+" "+in.Release, text)
+			}
 			continue
 		}
 		f.Packages = append(f.Packages, fromHeader(in))

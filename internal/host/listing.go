@@ -48,6 +48,7 @@ func readListing(f *Facts, a *answer) error {
 		return fmt.Errorf("%w: rpm lists no packages", ErrUnreadable)
 	}
 	sortPackages(f.Packages)
+	readKeyPackets(f.Keys, a)
 	sortKeys(f.Keys)
 	f.Database.Fingerprint = trusted(a)
 	return nil

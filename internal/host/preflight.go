@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"path"
 	"strings"
 	"time"
 )
@@ -16,6 +17,8 @@ type Preflight struct {
 	OtherTransaction string       // ledger id of cpacman's transaction that is under way, "" none
 	HostLock         *LockedError // who holds the host lock now, this session included; nil: nobody
 	MissingKeys      []string     // of PreflightOptions.Keys
+	DNF              string       // program that the host's dnf is (dnf-3, dnf5), "" none
+	Instead          []string     // yum, microdnf: what the host has of that kind, asked for with DNF
 	Unmet            []string     // unmet dependencies the host has already, as rpm -Va prints them
 	Duplicates       []string     // name.arch that is installed more than once; install-only packages are among them
 }
@@ -23,6 +26,7 @@ type Preflight struct {
 // PreflightOptions of Session.Preflight.
 type PreflightOptions struct {
 	Keys  []string // ids of the keys that signed the packages to come, 8 to 40 hex digits
+	DNF   bool     // look for dnf
 	Unmet bool     // list unmet dependencies too: costs about as much as reading every header
 }
 
@@ -32,11 +36,14 @@ func (s *Session) Preflight(ctx context.Context, opt PreflightOptions) (Prefligh
 	if err != nil {
 		return Preflight{}, err
 	}
-	unmet := ""
+	unmet, dnf := "", ""
+	if opt.DNF {
+		dnf = "dnf"
+	}
 	if opt.Unmet {
 		unmet = "unmet"
 	}
-	a, err := s.call(ctx, "preflight", []string{"lock", "preflight"}, unmet)
+	a, err := s.call(ctx, "preflight", []string{"lock", "preflight"}, unmet, dnf)
 	if err != nil {
 		return Preflight{}, err
 	}
@@ -52,6 +59,10 @@ func (s *Session) Preflight(ctx context.Context, opt PreflightOptions) (Prefligh
 		p.HostLock = lockedBy(a)
 	}
 	p.PendingShutdown = shutdown(a.all("shutdown"))
+	p.DNF, p.Instead = path.Base(bounded(a.get("dnf"), 200)), a.all("instead")
+	if a.get("dnf") == "" {
+		p.DNF = ""
+	}
 	p.Unmet = unmetLines(a.all("unmet"))
 	for _, id := range opt.Keys {
 		if !hasKey(f.Keys, id) {

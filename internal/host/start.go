@@ -18,11 +18,14 @@ func (s *Session) Start(ctx context.Context, tx Transaction) error {
 
 // RunErase starts step (c) of a transaction whose other steps are done; Poll tells what becomes of it. It can be started once.
 func (s *Session) RunErase(ctx context.Context, tx Transaction) error {
-	if len(tx.Erase) == 0 {
+	if len(tx.Erase)+len(tx.Retire) == 0 {
 		return fmt.Errorf("host %s: %w: nothing to erase", s.opt.Host, errTransaction)
 	}
 	return s.start(ctx, tx, "erase")
 }
+
+// runnerProgram is what carries a transaction out.
+func runnerProgram() string { return program("guard", "steps", "keys", "executor", "runner") }
 
 func (s *Session) start(ctx context.Context, tx Transaction, mode string) error {
 	if s.owner == nil {
@@ -33,7 +36,7 @@ func (s *Session) start(ctx context.Context, tx Transaction, mode string) error 
 		return err
 	}
 	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms,
-		drop, digest, hostID(tx.ID), s.owner.ID, mode, program("guard", "steps", "runner"))
+		drop, digest, hostID(tx.ID), s.owner.ID, mode, runnerProgram())
 	return err
 }
 
@@ -60,6 +63,7 @@ const (
 	RefusedLock    = "lock"    // rpm's lock was held beyond LockWait; LockHolder has who
 	RefusedDigest  = "digest"  // a staged package is missing or has other bytes
 	RefusedMachine = "machine" // another machine
+	RefusedKey     = "key"     // a signing key of the order could not be imported, or one to retire not be kept
 	RefusedKernel  = "kernel"  // step (c) would erase the running kernel
 )
 
@@ -67,7 +71,7 @@ const (
 type Status struct {
 	ID         string
 	Phase      Phase
-	Step       string         // "x", "u", "i", "e" or "units" while running
+	Step       string         // "k", "x", "u", "i", "e", "r" or "units" while running
 	Mode       string         // "install", "erase" or "back": which part Phase is about
 	RC         map[string]int // exit status of each step that ended
 	Reason     string         // of a refusal: one of the constants above, or "rpm"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,15 @@ type Transaction struct {
 	Erase       []rpm.NEVRA
 	// First are erased without regard to dependencies (rpm -e --nodeps) ahead of (a): what is in the way of going back over an Obsoletes.
 	First []rpm.NEVRA
+	// Import are signing keys that come in ahead of all else, under the lock (PUSH-9). Retire are entries of rpm's keyring,
+	// "gpg-pubkey-VERSION-RELEASE", that RunErase takes out last. Both are passed over where that is so already.
+	Import []KeyFile
+	Retire []string
+	// UndoKeys makes a way back restore the keys that its transaction retired, first, and remove those it imported, last.
+	UndoKeys bool
+	// DNF makes the host's dnf carry the steps out instead of rpm, from the same files with all repositories off (PUSH-10). Not with First
+	// or OldPackage, and never a way back: those are rpm's.
+	DNF bool
 	// Removes are the packages that (a) takes out: replaced versions and what Obsoletes removes. Verify expects
 	// before − First − Removes + Upgrade + InstallOnly.
 	Removes []rpm.NEVRA
@@ -87,7 +97,13 @@ func (t Transaction) Validate() error {
 			return bad("package to erase %q", e.String())
 		}
 	}
-	if len(t.First)+len(t.Upgrade)+len(t.InstallOnly)+len(t.Erase) == 0 {
+	if t.DNF && (t.OldPackage || len(t.First) > 0) {
+		return bad("dnf does not go back")
+	}
+	if err := t.validateKeys(); err != nil {
+		return bad("%w", err)
+	}
+	if len(t.First)+len(t.Upgrade)+len(t.InstallOnly)+len(t.Erase)+len(t.Import)+len(t.Retire) == 0 && !t.UndoKeys {
 		return bad("nothing to do")
 	}
 	return nil
@@ -164,6 +180,21 @@ func (t Transaction) order() []byte {
 	}
 	for _, e := range t.Erase {
 		line("e", label(e))
+	}
+	for i, k := range t.Import {
+		line("import", strconv.Itoa(i+1), k.SHA256, k.Fingerprint)
+		for l := range strings.Lines(k.Armor) {
+			line("k"+strconv.Itoa(i+1), strings.TrimSuffix(l, "\n"))
+		}
+	}
+	for _, e := range t.Retire {
+		line("retire", e)
+	}
+	if t.DNF {
+		line("executor dnf")
+	}
+	if t.UndoKeys {
+		line("undokeys yes")
 	}
 	return []byte(b.String())
 }

@@ -41,6 +41,8 @@ const (
 	ReasonBusy           ReasonCode = "busy"            // an earlier transaction is unfinished, or a shutdown is due
 	ReasonLocked         ReasonCode = "locked"          // a lock stayed with somebody else
 	ReasonKeyMissing     ReasonCode = "key_missing"     //
+	ReasonExecutor       ReasonCode = "no_executor"     // the host has no dnf, and its class wants it
+	ReasonKeyRefused     ReasonCode = "key_refused"     // the host's rpm does not take a signing key, as by crypto policy
 	ReasonSpace          ReasonCode = "space"           //
 	ReasonAuth           ReasonCode = "auth"            // the host refuses our identity or sudo
 	ReasonHostKey        ReasonCode = "host_key"        //

@@ -252,7 +252,7 @@ func (r *resolver) hosts() error {
 		}
 		hs := r.s.Hosts[h.Host]
 		hp := HostPlan{
-			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty() && !r.out.RebootOnly,
+			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty() && h.Keys.Empty() && !r.out.RebootOnly,
 			Checks: union(r.s.Levels[level].Checks, hs.Checks), Clusters: union(nil, hs.Clusters),
 			Windows:   union(nil, hs.Windows),
 			PreBroken: len(h.PreBroken) > 0, Before: hs.Before, After: hs.After,

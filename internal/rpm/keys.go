@@ -169,6 +169,31 @@ func (k Key) Created() time.Time { return k.entity.PrimaryKey.CreationTime.UTC()
 // CreatedHex is that time as the release of the gpg-pubkey entry has it.
 func (k Key) CreatedHex() string { return fmt.Sprintf("%08x", uint32(k.Created().Unix())) }
 
+// Expires is when the primary key ends by its newest self-signature; zero: never, or not said.
+func (k Key) Expires() time.Time {
+	self, _ := k.entity.PrimarySelfSignature()
+	if self == nil || self.KeyLifetimeSecs == nil || *self.KeyLifetimeSecs == 0 {
+		return time.Time{}
+	}
+	return k.Created().Add(time.Duration(*self.KeyLifetimeSecs) * time.Second)
+}
+
+// Armor is the key alone, its packets as they were read, in the text form that `rpm --import` takes.
+func (k Key) Armor() (string, error) {
+	var b bytes.Buffer
+	w, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
+	if err != nil {
+		return "", fmt.Errorf("write key %s: %w", k.Fingerprint(), err)
+	}
+	if _, err := w.Write(k.raw); err != nil {
+		return "", fmt.Errorf("write key %s: %w", k.Fingerprint(), err)
+	}
+	if err := w.Close(); err != nil {
+		return "", fmt.Errorf("write key %s: %w", k.Fingerprint(), err)
+	}
+	return b.String() + "\n", nil
+}
+
 // UserIDs returns the names bound to the key, sorted.
 func (k Key) UserIDs() []string {
 	var ids []string

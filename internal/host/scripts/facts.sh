@@ -60,9 +60,14 @@ fingerprint() {
 }
 listing() {
 	listtags
+	# The packets of a signing key, base64 in lines, behind its own line.
+	pubkeys=
+	case $q in *"
+PUBKEYS
+"*) pubkeys="%|PUBKEYS?{$N k %{VERSION} %{RELEASE}\\n%{PUBKEYS}\\n$N ke\\n}:{}|" ;; esac
 	say begin
 	{
-		$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n" </dev/null
+		$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n$pubkeys" </dev/null
 		say rc $?
 	} | sed -n -e p -e '$='
 	say listed

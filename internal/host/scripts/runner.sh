@@ -30,8 +30,9 @@ phase() {
 # finish PHASE DETAIL: the last state. Logs are bounded only now: a filter in between would break scriptlets when it dies.
 finish() {
 	detail=$2
-	for f in x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
-	rm -rf u i test.b test.c test.d
+	[ "$1" != refused ] || undokeys
+	for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
+	rm -rf u i key.*.asc keys.now test.b test.c test.d
 	[ "$mode" != install ] || clock
 	phase "$1"
 	exit 0
@@ -68,7 +69,7 @@ step() {
 		phase running
 		(
 			[ ! -d "$w/$n" ] || cd "$w/$n" || exit 255
-			exec "$@"
+			case $1 in dropkeys | putin | takeout) "$@" ;; *) exec "$@" ;; esac
 		) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 		step_rc=$?
 		[ "$step_rc" != 0 ] && busy "$w/$n.err" || break
@@ -128,6 +129,41 @@ units() {
 		done
 	fi
 }
+# importkeys: the keys of the order come in, under the lock; what was there before is on disk before. 1: it had to wait.
+importkeys() {
+	[ -n "$o_k" ] && [ ! -f keys.after ] || return 0
+	keyfiles order || finish refused "digest $bad"
+	if [ ! -f keys.before ]; then
+		pubkeys >keys.new && mv -f keys.new keys.before || finish refused "key the keys of the host cannot be written down"
+		sync keys.before . 2>/dev/null || sync
+	fi
+	step k $keys --import "$w"/key.*.asc || return 1
+	pubkeys >keys.new && mv -f keys.new keys.after
+	# No package was touched: what comes next can still be refused.
+	begun= began=
+	[ "$step_rc" = 0 ] || finish refused "key rpmkeys --import failed"
+}
+# undokeys: a transaction that is refused leaves the keys as they were.
+undokeys() {
+	[ "$mode" = install ] && [ -z "$begun" ] || return 0
+	newkeys .
+	[ -z "$l" ] || dropkeys $l >k.undo 2>&1
+}
+# retire: takes the keys of the order out, each kept in the ledger before, for the way back.
+retire() {
+	left $o_r
+	[ -n "$l" ] || return 0
+	n=0
+	gone=$l
+	for p in $gone; do
+		n=$(($n + 1))
+		$rpm -q --qf '%{DESCRIPTION}\n' "$p" </dev/null >"retired.$n.new" 2>/dev/null
+		grep -e 'BEGIN PGP PUBLIC KEY' "retired.$n.new" >/dev/null || finish refused "key $p cannot be kept for the way back"
+		mv -f "retired.$n.new" "retired.$n.asc"
+	done
+	sync . 2>/dev/null || sync
+	until step r dropkeys $gone; do :; done
+}
 
 while read -r k v; do
 	case $k in token) token=$v ;; esac
@@ -144,9 +180,10 @@ if [ "$mode" = erase ]; then
 	for p in $o_e; do
 		case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
 	done
-	$rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
+	[ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 	inhibit
-	until step e $rpm -e $o_e; do :; done
+	[ -z "$o_e" ] || until step e takeout $o_e; do :; done
+	retire
 	finish done
 fi
 
@@ -164,11 +201,21 @@ if [ "$mode" = back ]; then
 	o_x=$l
 	inhibit
 	begun=yes
+	from=$dir/ledger/${id%-back}
+	if [ -n "$o_undo" ]; then
+		# A key that was retired comes back first: what goes back may be signed with it.
+		set -- "$from"/retired.*.asc
+		[ ! -f "$1" ] || step k $keys --import "$@"
+	fi
 	[ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
 	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	left $o_e
 	[ -z "$l" ] || step e $rpm -e $l
+	if [ -n "$o_undo" ]; then
+		newkeys "$from"
+		[ -z "$l" ] || step r dropkeys $l
+	fi
 	detail=units
 	phase running
 	units
@@ -183,20 +230,22 @@ while :; do
 	phase testing
 	if ! expected; then finish refused "changed $count $set"; fi
 	linkall order || finish refused "digest $bad"
+	importkeys || continue
 	rpmtest || finish refused "test $test_rc"
+	dnftest || finish refused "test dnf"
 	[ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 	[ -n "$began" ] || inhibit
 	if [ -n "$o_x" ]; then
 		step x $rpm -e --nodeps $o_x || continue
-		[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+		[ "$o_u" = 0 ] || step u putin u
 		break
 	fi
-	step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
+	step u putin u && break
 done
 # Step (b) only after a whole (a): there is no one-by-one and no skipping.
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 	[ -n "$began" ] || inhibit
 	waitlock
-	until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
+	until step i putin i; do :; done
 fi
 finish done

@@ -2,7 +2,7 @@
 
 # readorder FILE: sets o_… and, with link as $2, links the packages by their names.
 readorder() {
-	o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
+	o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 	while read -r k a b c; do
 		case $k in
 		id) o_id=$a ;;
@@ -19,6 +19,10 @@ readorder() {
 		i) o_i=$(($o_i + 1)) ;;
 		x) o_x="$o_x $a" ;;
 		e) o_e="$o_e $a" ;;
+		import) o_k="$o_k $a" ;;
+		retire) o_r="$o_r $a" ;;
+		undokeys) o_undo=yes ;;
+		executor) o_exec=$a ;;
 		esac
 	done <"$1"
 }

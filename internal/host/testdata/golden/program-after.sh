@@ -204,7 +204,7 @@ done
 id=$1
 w=$dir/ledger/$id
 [ -f "$w/state" ] || fail unknown "$id"
-for f in x u i e; do
+for f in k x u i e r; do
 for k in err out; do
 [ -s "$w/$f.$k" ] || continue
 grep -e 'scriptlet failed' -e ' created as ' -e ' saved as ' -e '^error: ' "$w/$f.$k" | head -n 2000 | sed "s/^/$N out /"

@@ -155,9 +155,13 @@ fp=$(stat -L -c '%n %s %i %y %Y' "$db" "$@" /etc/rpm/macros /etc/rpm/platform /u
 }
 listing() {
 listtags
+pubkeys=
+case $q in *"
+PUBKEYS
+"*) pubkeys="%|PUBKEYS?{$N k %{VERSION} %{RELEASE}\\n%{PUBKEYS}\\n$N ke\\n}:{}|" ;; esac
 say begin
 {
-$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n" </dev/null
+$rpm -qa --qf "$N p\\t%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}\\t%{RELEASE}\\t%{ARCH}\\t$digest\\t%{INSTALLTIME}\\t$color\\t$N:%|VENDOR?{v%{VENDOR}}:{s%{SUMMARY}}|\\n$pubkeys" </dev/null
 say rc $?
 } | sed -n -e p -e '$='
 say listed

@@ -213,7 +213,7 @@ say alive "$alive"
 while read -r l; do say s "$l"; done <"$w/state"
 [ ! -f "$w/rc" ] || while read -r l; do say rc "$l"; done <"$w/rc"
 n=
-for f in x u i e; do
+for f in k x u i e r; do
 [ -f "$w/$f.out" ] || continue
 n=$f
 done
@@ -223,7 +223,7 @@ done <"$w/order"
 if [ -n "$n" ]; then
 say ended "$(cat "$w/u.out" "$w/i.out" 2>/dev/null | grep -c '^%% 100\.')"
 fi
-for f in test.x test.u test.i test.e x.err u.err i.err e.err; do
+for f in test.k test.y test.x test.u test.i test.e k.err k.undo x.err u.err i.err e.err r.err; do
 [ -s "$w/$f" ] || continue
 say log "== $f"
 tail -c 8192 "$w/$f" | sed "s/^/$N log /"

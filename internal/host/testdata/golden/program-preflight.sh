@@ -251,5 +251,13 @@ elif [ -f /var/run/shutdown.pid ]; then
 say shutdown shutdown.pid
 fi
 command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || fail tools "neither sha256sum nor openssl is on this host"
+if [ "$2" = dnf ]; then
+for f in /usr/bin/dnf /bin/dnf; do
+[ -x $f ] && say dnf "$(readlink -f $f)" && break
+done
+for f in yum microdnf; do
+[ ! -x /usr/bin/$f ] || say instead $f
+done
+fi
 [ "$1" != unmet ] || $rpm -Va --nofiles --noscripts </dev/null 2>/dev/null | sed "s/^/$N unmet /"
 say end

@@ -202,7 +202,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -219,6 +219,10 @@ u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
 x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
+import) o_k="$o_k $a" ;;
+retire) o_r="$o_r $a" ;;
+undokeys) o_undo=yes ;;
+executor) o_exec=$a ;;
 esac
 done <"$1"
 }
@@ -295,6 +299,124 @@ isdigest "$2" || fail argument "no digest: $2"
 cat <"$1/$2.order" >"$w/order" || fail space "copying the order failed"
 sha256 "$w/order" && [ "$sum" = "$2" ] || fail digest "the order has other bytes"
 }
+keys=$rpm
+[ ! -x "${rpm%rpm}rpmkeys" ] || keys=${rpm%rpm}rpmkeys
+keyfiles() {
+bad=
+rm -f "$w"/key.*.asc
+while read -r k a b c; do
+case $k in import) ;; *) continue ;; esac
+sed -n "s/^k$a //p" "$1" >"$w/key.$a.asc"
+sha256 "$w/key.$a.asc" && [ "$sum" = "$b" ] && continue
+bad="key $c"
+return 1
+done <"$1"
+}
+pubkeys() { $rpm -qa gpg-pubkey --qf '%{VERSION}-%{RELEASE}\n' </dev/null 2>/dev/null | sort; }
+keydb() {
+rm -rf "$w/keydb"
+mkdir "$w/keydb" || return 1
+}
+trykey() {
+l=
+$keys --dbpath "$w/keydb" --import "$1" </dev/null >"$w/key.out" 2>&1 && return 0
+l=$(grep -v '^rpm: ' "$w/key.out" | head -n 5 | tr '\n' ' ')
+rm -f "$w/key.out"
+[ -n "$l" ] || l='rpmkeys --import refuses it'
+}
+testkeys() {
+keydb || return 1
+: >"$w/test.k"
+$rpm -q gpg-pubkey --qf '%{DESCRIPTION}\n' </dev/null >"$w/known.asc" 2>/dev/null
+trykey "$w/known.asc"
+rc=0
+for p in $o_k; do
+trykey "$w/key.$p.asc"
+[ -n "$l" ] || continue
+printf 'error: key %s is refused: %s\n' "$p" "$l" >>"$w/test.k"
+rc=1
+done
+for p in u i; do
+[ "$rc" = 0 ] || break
+set -- "$w/$p"/*.rpm
+[ -f "$1" ] || continue
+$keys --dbpath "$w/keydb" -Kv --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/key.out" 2>&1 && continue
+rc=1
+grep -e 'NOKEY' -e 'NOT OK' -e 'BAD' -e 'NOTTRUSTED' -e '^error: ' "$w/key.out" >>"$w/test.k"
+done
+rm -rf "$w/keydb" "$w/known.asc" "$w/key.out"
+return $rc
+}
+newkeys() {
+l=
+[ -f "$1/keys.before" ] || return 0
+f=$1/keys.after
+[ -f "$f" ] || {
+pubkeys >"$w/keys.now"
+f=$w/keys.now
+}
+for p in $(cat "$f"); do
+grep -x -F -e "$p" "$1/keys.before" >/dev/null && continue
+$rpm -q "gpg-pubkey-$p" </dev/null >/dev/null 2>&1 && l="$l gpg-pubkey-$p"
+done
+}
+dropkeys() {
+$rpm -e --allmatches "$@" </dev/null
+rc=$?
+for p; do
+$rpm -q "$p" </dev/null >/dev/null 2>&1 || continue
+l=${p#gpg-pubkey-}
+$keys --delete "${l%-*}" </dev/null
+rc=$?
+done
+return $rc
+}
+dnf=
+for l in /usr/bin/dnf /bin/dnf; do
+[ -x $l ] && dnf=$l && break
+done
+dnfopt() {
+o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+[ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
+}
+putin() {
+set -- "$1" ./*.rpm
+if [ "$o_exec" != dnf ]; then
+case $1 in u) flag=-U ;; i) flag=-i ;; esac
+shift
+exec $rpm $flag --percent $o_old --define "_pkgverify_level $o_level" "$@"
+fi
+names=
+[ "$1" = u ] || names=$($rpm -qp --nosignature --qf '%{NAME},' ./*.rpm 2>/dev/null </dev/null)
+shift
+dnfopt
+set -f
+exec $dnf -y $o --setopt="installonlypkgs=${names%,}" install "$@"
+}
+dnftest() {
+[ "$o_exec" = dnf ] || return 0
+[ -n "$dnf" ] || {
+echo 'error: there is no dnf on this host' >"$w/test.y"
+return 1
+}
+[ "$o_u" -gt 0 ] || return 0
+dnfopt
+set -- "$w"/u/*.rpm
+set -f
+$dnf -y $o --setopt=tsflags=test --setopt=installonlypkgs= install "$@" </dev/null >"$w/test.y" 2>&1
+rc=$?
+set +f
+[ "$rc" != 0 ] || return 0
+grep -e '^[^=]' "$w/test.y" | tail -n 30 | sed 's/^/dnf: /' >"$w/test.z"
+mv -f "$w/test.z" "$w/test.y"
+return $rc
+}
+takeout() {
+[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+dnfopt
+set -f
+exec $dnf -y $o --noautoremove remove "$@"
+}
 id=$1
 mode=$2
 w=$dir/ledger/$id
@@ -320,8 +442,9 @@ sync . 2>/dev/null
 }
 finish() {
 detail=$2
-for f in x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
-rm -rf u i test.b test.c test.d
+[ "$1" != refused ] || undokeys
+for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
+rm -rf u i key.*.asc keys.now test.b test.c test.d
 [ "$mode" != install ] || clock
 phase "$1"
 exit 0
@@ -353,7 +476,7 @@ detail=$n
 phase running
 (
 [ ! -d "$w/$n" ] || cd "$w/$n" || exit 255
-exec "$@"
+case $1 in dropkeys | putin | takeout) "$@" ;; *) exec "$@" ;; esac
 ) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 step_rc=$?
 [ "$step_rc" != 0 ] && busy "$w/$n.err" || break
@@ -408,6 +531,37 @@ for u in sshd ssh; do
 done
 fi
 }
+importkeys() {
+[ -n "$o_k" ] && [ ! -f keys.after ] || return 0
+keyfiles order || finish refused "digest $bad"
+if [ ! -f keys.before ]; then
+pubkeys >keys.new && mv -f keys.new keys.before || finish refused "key the keys of the host cannot be written down"
+sync keys.before . 2>/dev/null || sync
+fi
+step k $keys --import "$w"/key.*.asc || return 1
+pubkeys >keys.new && mv -f keys.new keys.after
+begun= began=
+[ "$step_rc" = 0 ] || finish refused "key rpmkeys --import failed"
+}
+undokeys() {
+[ "$mode" = install ] && [ -z "$begun" ] || return 0
+newkeys .
+[ -z "$l" ] || dropkeys $l >k.undo 2>&1
+}
+retire() {
+left $o_r
+[ -n "$l" ] || return 0
+n=0
+gone=$l
+for p in $gone; do
+n=$(($n + 1))
+$rpm -q --qf '%{DESCRIPTION}\n' "$p" </dev/null >"retired.$n.new" 2>/dev/null
+grep -e 'BEGIN PGP PUBLIC KEY' "retired.$n.new" >/dev/null || finish refused "key $p cannot be kept for the way back"
+mv -f "retired.$n.new" "retired.$n.asc"
+done
+sync . 2>/dev/null || sync
+until step r dropkeys $gone; do :; done
+}
 while read -r k v; do
 case $k in token) token=$v ;; esac
 done <state
@@ -422,9 +576,10 @@ waitlock
 for p in $o_e; do
 case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
 done
-$rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
+[ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
 inhibit
-until step e $rpm -e $o_e; do :; done
+[ -z "$o_e" ] || until step e takeout $o_e; do :; done
+retire
 finish done
 fi
 if [ "$mode" = back ]; then
@@ -440,11 +595,20 @@ left $o_x
 o_x=$l
 inhibit
 begun=yes
+from=$dir/ledger/${id%-back}
+if [ -n "$o_undo" ]; then
+set -- "$from"/retired.*.asc
+[ ! -f "$1" ] || step k $keys --import "$@"
+fi
 [ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
 [ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 [ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 left $o_e
 [ -z "$l" ] || step e $rpm -e $l
+if [ -n "$o_undo" ]; then
+newkeys "$from"
+[ -z "$l" ] || step r dropkeys $l
+fi
 detail=units
 phase running
 units
@@ -457,19 +621,21 @@ detail=
 phase testing
 if ! expected; then finish refused "changed $count $set"; fi
 linkall order || finish refused "digest $bad"
+importkeys || continue
 rpmtest || finish refused "test $test_rc"
+dnftest || finish refused "test dnf"
 [ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 [ -n "$began" ] || inhibit
 if [ -n "$o_x" ]; then
 step x $rpm -e --nodeps $o_x || continue
-[ "$o_u" = 0 ] || step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm
+[ "$o_u" = 0 ] || step u putin u
 break
 fi
-step u $rpm -U --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm && break
+step u putin u && break
 done
 if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 [ -n "$began" ] || inhibit
 waitlock
-until step i $rpm -i --percent $o_old --define "_pkgverify_level $o_level" ./*.rpm; do :; done
+until step i putin i; do :; done
 fi
 finish done

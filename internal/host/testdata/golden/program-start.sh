@@ -202,7 +202,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -219,6 +219,10 @@ u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
 x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
+import) o_k="$o_k $a" ;;
+retire) o_r="$o_r $a" ;;
+undokeys) o_undo=yes ;;
+executor) o_exec=$a ;;
 esac
 done <"$1"
 }

@@ -202,7 +202,7 @@ m="$m$pid $3 $2 $name
 done
 }
 readorder() {
-o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e=
+o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
 case $k in
 id) o_id=$a ;;
@@ -219,6 +219,10 @@ u) o_u=$(($o_u + 1)) ;;
 i) o_i=$(($o_i + 1)) ;;
 x) o_x="$o_x $a" ;;
 e) o_e="$o_e $a" ;;
+import) o_k="$o_k $a" ;;
+retire) o_r="$o_r $a" ;;
+undokeys) o_undo=yes ;;
+executor) o_exec=$a ;;
 esac
 done <"$1"
 }
@@ -295,6 +299,124 @@ isdigest "$2" || fail argument "no digest: $2"
 cat <"$1/$2.order" >"$w/order" || fail space "copying the order failed"
 sha256 "$w/order" && [ "$sum" = "$2" ] || fail digest "the order has other bytes"
 }
+keys=$rpm
+[ ! -x "${rpm%rpm}rpmkeys" ] || keys=${rpm%rpm}rpmkeys
+keyfiles() {
+bad=
+rm -f "$w"/key.*.asc
+while read -r k a b c; do
+case $k in import) ;; *) continue ;; esac
+sed -n "s/^k$a //p" "$1" >"$w/key.$a.asc"
+sha256 "$w/key.$a.asc" && [ "$sum" = "$b" ] && continue
+bad="key $c"
+return 1
+done <"$1"
+}
+pubkeys() { $rpm -qa gpg-pubkey --qf '%{VERSION}-%{RELEASE}\n' </dev/null 2>/dev/null | sort; }
+keydb() {
+rm -rf "$w/keydb"
+mkdir "$w/keydb" || return 1
+}
+trykey() {
+l=
+$keys --dbpath "$w/keydb" --import "$1" </dev/null >"$w/key.out" 2>&1 && return 0
+l=$(grep -v '^rpm: ' "$w/key.out" | head -n 5 | tr '\n' ' ')
+rm -f "$w/key.out"
+[ -n "$l" ] || l='rpmkeys --import refuses it'
+}
+testkeys() {
+keydb || return 1
+: >"$w/test.k"
+$rpm -q gpg-pubkey --qf '%{DESCRIPTION}\n' </dev/null >"$w/known.asc" 2>/dev/null
+trykey "$w/known.asc"
+rc=0
+for p in $o_k; do
+trykey "$w/key.$p.asc"
+[ -n "$l" ] || continue
+printf 'error: key %s is refused: %s\n' "$p" "$l" >>"$w/test.k"
+rc=1
+done
+for p in u i; do
+[ "$rc" = 0 ] || break
+set -- "$w/$p"/*.rpm
+[ -f "$1" ] || continue
+$keys --dbpath "$w/keydb" -Kv --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/key.out" 2>&1 && continue
+rc=1
+grep -e 'NOKEY' -e 'NOT OK' -e 'BAD' -e 'NOTTRUSTED' -e '^error: ' "$w/key.out" >>"$w/test.k"
+done
+rm -rf "$w/keydb" "$w/known.asc" "$w/key.out"
+return $rc
+}
+newkeys() {
+l=
+[ -f "$1/keys.before" ] || return 0
+f=$1/keys.after
+[ -f "$f" ] || {
+pubkeys >"$w/keys.now"
+f=$w/keys.now
+}
+for p in $(cat "$f"); do
+grep -x -F -e "$p" "$1/keys.before" >/dev/null && continue
+$rpm -q "gpg-pubkey-$p" </dev/null >/dev/null 2>&1 && l="$l gpg-pubkey-$p"
+done
+}
+dropkeys() {
+$rpm -e --allmatches "$@" </dev/null
+rc=$?
+for p; do
+$rpm -q "$p" </dev/null >/dev/null 2>&1 || continue
+l=${p#gpg-pubkey-}
+$keys --delete "${l%-*}" </dev/null
+rc=$?
+done
+return $rc
+}
+dnf=
+for l in /usr/bin/dnf /bin/dnf; do
+[ -x $l ] && dnf=$l && break
+done
+dnfopt() {
+o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+[ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
+}
+putin() {
+set -- "$1" ./*.rpm
+if [ "$o_exec" != dnf ]; then
+case $1 in u) flag=-U ;; i) flag=-i ;; esac
+shift
+exec $rpm $flag --percent $o_old --define "_pkgverify_level $o_level" "$@"
+fi
+names=
+[ "$1" = u ] || names=$($rpm -qp --nosignature --qf '%{NAME},' ./*.rpm 2>/dev/null </dev/null)
+shift
+dnfopt
+set -f
+exec $dnf -y $o --setopt="installonlypkgs=${names%,}" install "$@"
+}
+dnftest() {
+[ "$o_exec" = dnf ] || return 0
+[ -n "$dnf" ] || {
+echo 'error: there is no dnf on this host' >"$w/test.y"
+return 1
+}
+[ "$o_u" -gt 0 ] || return 0
+dnfopt
+set -- "$w"/u/*.rpm
+set -f
+$dnf -y $o --setopt=tsflags=test --setopt=installonlypkgs= install "$@" </dev/null >"$w/test.y" 2>&1
+rc=$?
+set +f
+[ "$rc" != 0 ] || return 0
+grep -e '^[^=]' "$w/test.y" | tail -n 30 | sed 's/^/dnf: /' >"$w/test.z"
+mv -f "$w/test.z" "$w/test.y"
+return $rc
+}
+takeout() {
+[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+dnfopt
+set -f
+exec $dnf -y $o --noautoremove remove "$@"
+}
 place "$dir" "$dir/spool"
 w=$dir/test.$$
 rm -rf "$w"
@@ -306,9 +428,22 @@ first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || fail machine "the order is for another machine: $o_machine, this is $l"
 linkall "$w/order" || fail digest "staged package is missing or has other bytes: $bad"
 if ! expected; then say changed "$count" "$set"; fi
+if [ -n "$o_k" ]; then
+keyfiles "$w/order" || fail digest "$bad"
+if testkeys; then
+[ "$o_level" != all ] || o_level=digest
 rpmtest
+else
+test_rc=1
+fi
+else
+rpmtest
+fi
+if [ "$test_rc" = 0 ]; then
+if dnftest; then rm -f "$w/test.y"; else test_rc=1; fi
+fi
 say test "$test_rc"
-for f in x u i; do
+for f in k y x u i; do
 [ -f "$w/test.$f" ] || continue
 keep "$w/test.$f"
 sed "s/^/$N out /" "$w/test.$f"

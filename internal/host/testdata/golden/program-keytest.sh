@@ -1,0 +1,288 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+h=free
+lockid=
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case $lk_rw in WRITE) ;; *) continue ;; esac
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+h=unknown
+return 0
+fi
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+dir=$1
+shift
+[ "$uid" = 0 ] || fail root "needs root's rights"
+mine() {
+[ ! -h "$1" ] && [ -d "$1" ] || return 1
+set -- $(ls -ldn "$1")
+[ "$3" = 0 ] || return 1
+case $1 in drwx------*) return 0 ;; esac
+return 1
+}
+sane() {
+set -- $(ls -ldnL "$1/." 2>/dev/null)
+[ "$3" = 0 ] || return 1
+case $4:$1 in *:d????-??-?* | 0:d???????-?*) return 0 ;; esac
+return 1
+}
+p=$dir
+while [ "$p" != / ]; do
+p=${p%/*}
+[ -n "$p" ] || p=/
+sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
+done
+place() {
+for p in "$@"; do
+[ -d "$p" ] || mkdir "$p" 2>/dev/null
+mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+done
+}
+[ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
+sha256() {
+sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(openssl dgst -sha256 <"$1" 2>/dev/null) || sum=
+case $sum in
+*"= "*) sum=${sum##*= } ;;
+*) sum=${sum%% *} ;;
+esac
+[ -n "$sum" ]
+}
+isdigest() {
+case $1 in *[!0-9a-f]* | '') return 1 ;; esac
+[ ${#1} = 64 ]
+}
+running() {
+r=
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+for e in "$dir"/ledger/*; do
+[ -f "$e/state" ] || continue
+active "$e" || continue
+r=${e##*/}
+return
+done
+}
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
+entry() {
+s_phase= s_pid=0 s_start= s_boot= s_time=0
+while read -r k v; do
+case $k in
+protocol) version "$1" "$v" ;;
+phase) s_phase=$v ;;
+pid) s_pid=$v ;;
+start) s_start=$v ;;
+boot) s_boot=$v ;;
+time) s_time=$v ;;
+esac
+done <"$1/state"
+}
+active() {
+entry "$1"
+alive=no
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
+[ "$s_boot" = "$now_boot" ] || return 1
+if [ "$s_phase" = accepted ]; then
+l=$(date +%s)
+[ $(($l - $s_time)) -lt 60 ] || return 1
+alive=starting
+return 0
+fi
+if starttime "$s_pid" && [ "$t" = "$s_start" ]; then
+alive=runner
+return 0
+fi
+members "$s_pid"
+case $m in *" rpm "*) alive=rpm && return 0 ;; esac
+return 1
+}
+members() {
+m=
+for f in /proc/[0-9]*/stat; do
+first "$f" || continue
+name=${l#*\(}
+name=${name%)*}
+pid=${l%% *}
+l=${l##*) }
+set -f
+set -- "$1" $l
+set +f
+[ "$5" = "$1" ] && [ "$2" != Z ] || continue
+m="$m$pid $3 $2 $name 
+"
+done
+}
+keys=$rpm
+[ ! -x "${rpm%rpm}rpmkeys" ] || keys=${rpm%rpm}rpmkeys
+keyfiles() {
+bad=
+rm -f "$w"/key.*.asc
+while read -r k a b c; do
+case $k in import) ;; *) continue ;; esac
+sed -n "s/^k$a //p" "$1" >"$w/key.$a.asc"
+sha256 "$w/key.$a.asc" && [ "$sum" = "$b" ] && continue
+bad="key $c"
+return 1
+done <"$1"
+}
+pubkeys() { $rpm -qa gpg-pubkey --qf '%{VERSION}-%{RELEASE}\n' </dev/null 2>/dev/null | sort; }
+keydb() {
+rm -rf "$w/keydb"
+mkdir "$w/keydb" || return 1
+}
+trykey() {
+l=
+$keys --dbpath "$w/keydb" --import "$1" </dev/null >"$w/key.out" 2>&1 && return 0
+l=$(grep -v '^rpm: ' "$w/key.out" | head -n 5 | tr '\n' ' ')
+rm -f "$w/key.out"
+[ -n "$l" ] || l='rpmkeys --import refuses it'
+}
+testkeys() {
+keydb || return 1
+: >"$w/test.k"
+$rpm -q gpg-pubkey --qf '%{DESCRIPTION}\n' </dev/null >"$w/known.asc" 2>/dev/null
+trykey "$w/known.asc"
+rc=0
+for p in $o_k; do
+trykey "$w/key.$p.asc"
+[ -n "$l" ] || continue
+printf 'error: key %s is refused: %s\n' "$p" "$l" >>"$w/test.k"
+rc=1
+done
+for p in u i; do
+[ "$rc" = 0 ] || break
+set -- "$w/$p"/*.rpm
+[ -f "$1" ] || continue
+$keys --dbpath "$w/keydb" -Kv --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/key.out" 2>&1 && continue
+rc=1
+grep -e 'NOKEY' -e 'NOT OK' -e 'BAD' -e 'NOTTRUSTED' -e '^error: ' "$w/key.out" >>"$w/test.k"
+done
+rm -rf "$w/keydb" "$w/known.asc" "$w/key.out"
+return $rc
+}
+newkeys() {
+l=
+[ -f "$1/keys.before" ] || return 0
+f=$1/keys.after
+[ -f "$f" ] || {
+pubkeys >"$w/keys.now"
+f=$w/keys.now
+}
+for p in $(cat "$f"); do
+grep -x -F -e "$p" "$1/keys.before" >/dev/null && continue
+$rpm -q "gpg-pubkey-$p" </dev/null >/dev/null 2>&1 && l="$l gpg-pubkey-$p"
+done
+}
+dropkeys() {
+$rpm -e --allmatches "$@" </dev/null
+rc=$?
+for p; do
+$rpm -q "$p" </dev/null >/dev/null 2>&1 || continue
+l=${p#gpg-pubkey-}
+$keys --delete "${l%-*}" </dev/null
+rc=$?
+done
+return $rc
+}
+place "$dir"
+w=$dir/test.$$
+rm -rf "$w"
+mkdir "$w" || fail space "mkdir $w failed"
+trap 'rm -rf "$w"' 0
+while [ $# -ge 2 ]; do
+keydb || fail space "mkdir failed"
+printf '%s' "$2" >"$w/key.1.asc" || fail space "writing the key failed"
+trykey "$w/key.1.asc"
+[ -z "$l" ] || say refused "$1 $l"
+shift 2
+done
+say end
