@@ -47,6 +47,7 @@ func (r *Rollout) setDefaults() {
 	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",
 		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"}
 	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
+	r.EmergencySoak = 10 * time.Minute
 }
 
 func (h *Hook) setDefaults() { h.Timeout = 2 * time.Minute }

@@ -126,6 +126,7 @@ func mainSections() []section {
 			{Key: "without_switch", Type: "ask | allow", Default: `"ask"`, Doc: "hosts that should have a switch and can have none (`no_rollback`, a package to go back to is missing): the start wants `--without-switch`, or it warns"},
 			{Key: "reboot", Type: "never | needed", Default: `"never"`, Doc: "whether a host is rebooted where what was updated becomes effective only so"},
 			{Key: "reboot_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"15m"`, Doc: "for a host to come back; then it is `lost`"},
+			{Key: "emergency_soak", Type: "duration", Unit: "s, m, h, d", Default: `"10m"`, Doc: "the longest soak of `rollout start --emergency`, for levels that soak for longer; 1s to 24h"},
 		}},
 		{"trail", whereMain, trailRows()},
 		{"health.NAME", whereMain, healthRows()},

@@ -147,6 +147,7 @@ type Rollout struct {
 	WithoutSwitch  SwitchMode      `toml:"without_switch"`
 	Reboot         RebootMode      `toml:"reboot"`
 	RebootTimeout  time.Duration   `toml:"reboot_timeout"`
+	EmergencySoak  time.Duration   `toml:"emergency_soak"` // the longest soak of an emergency rollout
 }
 
 // Hook is a program that a rollout runs before or after its steps (ROLL-9). Exactly one of Program and Command is set. Placeholders are

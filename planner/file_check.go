@@ -44,6 +44,23 @@ func (p *Plan) validate() error {
 	if err != nil {
 		return bad("rollback: %v", err)
 	}
+	for _, name := range slices.Concat(p.Requested.Filter.Advisories, p.Requested.Filter.CVEs) {
+		if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return bad("bad name of an advisory %q", name)
+		}
+	}
+	for _, name := range p.Requested.Filter.OverrideHolds {
+		if !IsName(name) {
+			return bad("holds are overridden of %q, which is no name of a package", name)
+		}
+	}
+	for _, s := range p.Sets {
+		for _, o := range s.Overridden {
+			if !slices.Contains(p.Requested.Filter.OverrideHolds, o.NEVRA.Name) {
+				return bad("set %q overrides a hold of %q, which is not asked for", s.ID, o.NEVRA)
+			}
+		}
+	}
 	hosts := make(map[string]bool, len(p.Hosts))
 	for i := range p.Hosts {
 		h := &p.Hosts[i]

@@ -37,6 +37,12 @@ func (s *session) filter() (planner.Filter, error) {
 		Security: c.Bool("security"), Bugfix: c.Bool("bugfix"), Severities: c.StringSlice("severity"),
 		Advisories: c.StringSlice("advisory"), CVEs: c.StringSlice("cve"),
 		Packages: c.StringSlice("package"), Exclude: c.StringSlice("exclude"), Newest: c.Bool("newest"),
+		OverrideHolds: c.StringSlice("override-hold"),
+	}
+	for _, name := range f.OverrideHolds {
+		if !planner.IsName(name) {
+			return f, usagef("--override-hold wants the name of one package, not %q", name)
+		}
 	}
 	for _, list := range [][]string{f.Severities, f.Advisories, f.CVEs, f.Packages, f.Exclude} {
 		for _, one := range list {
@@ -173,6 +179,7 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	if n := vendorChanges(p); n > 0 {
 		s.say("note: %d %s another vendor's; plan show lists them", n, plural(n, "package is replaced by", "packages are replaced by"))
 	}
+	s.sayOverridden(p, out)
 	if n := len(p.MissingFiles); n > 0 {
 		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
 	}
@@ -292,6 +299,9 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	}
 	for _, r := range set.Remove {
 		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
+	}
+	for _, o := range set.Overridden {
+		add("override "+o.Rule, o.NEVRA.String(), "", o.Because)
 	}
 	for _, v := range set.VendorChanges {
 		add("vendor", v.From.String(), v.To.EVR.String(), fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))

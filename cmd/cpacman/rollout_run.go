@@ -39,6 +39,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--ignore-window wants --reason")
 	}
+	if err := checkEmergencyFlags(c); err != nil {
+		return err
+	}
 	return e.runPlan(c, false)
 }
 
@@ -63,6 +66,11 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 	}
 	if err := s.mayPushPlan(p); err != nil {
 		return err
+	}
+	if c.Bool("emergency") || c.Bool("ignore-window") {
+		if err := s.mayHurry(p); err != nil {
+			return err
+		}
 	}
 	detach, err := s.detached()
 	if err != nil {
@@ -102,6 +110,7 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 		}
 	}
 	s.printSchedule(schedule)
+	s.sayEmergency(schedule.Emergency)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
 		return err
 	}
@@ -114,6 +123,9 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
 		IgnoreWindow:  c.Bool("ignore-window"),
 		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
+	}
+	if err := s.preempt(req); err != nil {
+		return err
 	}
 	if detach {
 		return s.startDetached(req)
@@ -149,6 +161,7 @@ func (s *session) schedule(p *planner.Plan, noBack []string) (rollout.Schedule, 
 		return rollout.Schedule{}, inputError{err: err}
 	}
 	settings.NoBack = noBack
+	settings.Emergency = s.emergencySettings()
 	settings.Left = s.fleet.LeftOut()
 	schedule, err := rollout.Resolve(p, settings)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"cpacman/inventory"
+	"cpacman/planner"
 )
 
 // simulations is how many seeded rollouts TestSimulation runs.
@@ -133,7 +135,20 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r.s.Rollout.Order = []inventory.OrderMode{inventory.OrderHash, inventory.OrderInventory}[rng.IntN(2)]
 	r.s.Rollout.Unreachable = []inventory.UnreachableMode{inventory.UnreachableDefer, inventory.UnreachableFail, inventory.UnreachableIgnore}[rng.IntN(3)]
 	r.s.Limits = Limits{Connections: 1 + rng.IntN(20), Transfers: 1 + rng.IntN(5), Transactions: 1 + rng.IntN(10), LockWait: time.Minute}
+	if rng.IntN(4) == 0 {
+		var waive []string
+		for i := range r.s.Levels {
+			if l := r.s.Levels[i]; l.Approve > 0 && rng.IntN(2) == 0 && slices.ContainsFunc(r.plan.Hosts, func(h planner.PlanHost) bool { return h.Level == l.Name }) {
+				waive = append(waive, "level prod/"+l.Name)
+			}
+		}
+		r.hurry(waive...)
+	}
 	r.build()
+	if r.s.Emergency != nil {
+		r.req.Reason = r.s.Emergency.Reason
+		r.emergencyPromises()
+	}
 	var mu sync.Mutex
 	jitter := rand.New(rand.NewPCG(rng.Uint64(), 2))
 	r.cfg.Jitter = func() float64 {

@@ -23,6 +23,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			Scriptlets: site.Rollout.Scriptlets, NoRollback: site.Rollout.NoRollback,
 			Confirm: site.Rollout.Confirm, ConfirmFor: site.Rollout.ConfirmFor, WithoutSwitch: site.Rollout.WithoutSwitch,
 			Reboot: site.Rollout.Reboot, RebootTimeout: site.Rollout.RebootTimeout,
+			EmergencySoak: site.Rollout.EmergencySoak,
 		},
 	}
 	for _, c := range site.Classes {
