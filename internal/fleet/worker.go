@@ -78,6 +78,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		}
 	}
 	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: w.refusals(p)}
+	out.Busy = p.OtherTransaction != "" && len(out.Refusals) == 1
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
 	}

@@ -13,8 +13,8 @@ import (
 
 // Emergencies (ROLL-11). An emergency is a schedule like any other, made by harder rules: the first wave of every class is one host,
 // and no soak is longer than Settings.Rollout.EmergencySoak. Budgets, quorum, clusters, health checks, the test of the packages and
-// the lock of the host are those of every rollout: the engine knows of no emergency, so that there is no second way through it. What
-// is left out is part of the schedule, and by that of its digest: an approval is given to exactly that.
+// the lock of the host are those of every rollout: the engine goes no second way. All that it does for an emergency is to be patient:
+// a host with another transaction under way is waited for, where it would be held. What is left out is part of the schedule, and by that of its digest: an approval is given to exactly that.
 
 // EmergencySettings ask for the schedule of an emergency.
 type EmergencySettings struct {
@@ -270,4 +270,22 @@ func checkEmergency(req StartRequest) error {
 		return &PlanError{"--emergency needs a --reason, and it is part of the schedule"}
 	}
 	return nil
+}
+
+// patience makes what a host waits with for a transaction of somebody else: each call waits, and false says that it is over. Only an
+// emergency has any: it comes to hosts that others work on, and has no time for a person to try them again.
+func (h *hostRun) patience() func() bool {
+	r := h.r
+	deadline := r.cfg.Clock.Now().Add(r.lockWait)
+	return func() bool {
+		if r.sched.Emergency == nil || r.dryRun || !r.cfg.Clock.Now().Before(deadline) {
+			return false
+		}
+		if r.sleep(r.jittered(r.cfg.Timing.PollMax)) != nil {
+			return false
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.ro.State != RolloutStopped && r.ro.State != RolloutAborted
+	}
 }

@@ -263,6 +263,35 @@ func TestEmergencyGates(t *testing.T) {
 			t.Errorf("a red check met %d hosts before it stopped, want the first wave of one: %v", n, states)
 		}
 	})
+	sim(t, "patient", func(t *testing.T) {
+		for _, emergency := range []bool{true, false} {
+			r := newRig(t)
+			r.host("canary", "h1", occupied)
+			r.host("canary", "h2", occupiedLong)
+			r.host("canary", "h3", plain)
+			r.s.Levels[0].MaxFailures = amount(t, "3")
+			want := map[string]State{"h1": StateHeld, "h2": StateHeld, "h3": StateOK}
+			if emergency {
+				r.hurry()
+				want["h1"] = StateOK
+			}
+			r.s.Levels[0].Waves = amounts(t, "100%")
+			r.build()
+			if emergency {
+				r.req.Reason = r.s.Emergency.Reason
+			}
+			began := time.Now()
+			_, err := r.start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.promises()
+			r.is(want)
+			if took := time.Since(began); took > 20*time.Minute {
+				t.Errorf("a minute of patience took %s", took)
+			}
+		}
+	})
 	sim(t, "window", func(t *testing.T) {
 		r := newRig(t)
 		r.hosts("canary", 1, plain)

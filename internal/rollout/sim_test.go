@@ -85,7 +85,7 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r := newRig(t)
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
-		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails}
+		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong}
 	faulty := rng.Float64() * 0.4
 	size := 50
 	if rng.IntN(50) == 0 {
