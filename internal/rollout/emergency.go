@@ -272,6 +272,25 @@ func checkEmergency(req StartRequest) error {
 	return nil
 }
 
+// afterOthers waits, in an emergency, until whoever works on the host has given its lock back: what they clean up then is not what is
+// sent now. The lock is taken and given back at once; it is taken again for the transaction, as ever.
+func (h *hostRun) afterOthers() bool {
+	if h.r.sched.Emergency == nil || h.r.dryRun || h.plan.Empty {
+		return true
+	}
+	err := h.w.Lock(h.ctx(), h.r.lockWait)
+	if err == nil {
+		err = h.w.Unlock(h.ctx())
+	}
+	switch {
+	case kindOf(err) == KindLocked:
+		return h.end(OnRefused, reasonOf(err, ReasonLocked))
+	case err != nil:
+		return h.failed(err, OnRefused, ReasonLocked)
+	}
+	return !h.stoppedHere()
+}
+
 // patience makes what a host waits with for a transaction of somebody else: each call waits, and false says that it is over. Only an
 // emergency has any: it comes to hosts that others work on, and has no time for a person to try them again.
 func (h *hostRun) patience() func() bool {

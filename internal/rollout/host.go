@@ -170,6 +170,9 @@ func (h *hostRun) connect() bool {
 
 // preflight reads the host and compares it with what the plan was made from (PLAN-10, INV-9).
 func (h *hostRun) preflight() bool {
+	if !h.afterOthers() {
+		return false
+	}
 	pf, err := h.w.Preflight(h.ctx())
 	for wait := h.patience(); err == nil && pf.Busy && wait(); {
 		pf, err = h.w.Preflight(h.ctx())
