@@ -194,6 +194,8 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 		s.say("nothing to do")
 	case out == "":
 		s.say("next: the same with --out plan.json, then: cpacman rollout start plan.json")
+	case len(p.Requested.Filter.OverrideHolds) > 0:
+		s.say("next: cpacman plan show %s, then: cpacman rollout start %s --emergency --reason TEXT", out, out)
 	default:
 		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
 	}

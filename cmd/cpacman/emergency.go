@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/rollout"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -39,7 +40,7 @@ func (s *session) sayEmergency(e *rollout.EmergencyPlan) {
 	if e == nil {
 		return
 	}
-	s.say("emergency for %s: no soak is longer than %s", e.For, e.Soak)
+	s.say("emergency for %s: no soak is longer than %s", e.For, inventory.FormatDuration(e.Soak))
 	for _, line := range e.Overrides() {
 		s.say("  left out: %s", line)
 	}
