@@ -22,7 +22,7 @@ type Candidate struct {
 // FileSource answers who carries a file that primary metadata does not list. It is asked only for paths that are required and
 // that the listed files leave open. It must be usable from several goroutines and answer the same to the same question.
 type FileSource interface {
-	// Providers returns the indexes into Source.Packages of the packages that contain path.
+	// Providers returns the indexes into Source.Packages, or the places in Source.Index, of the packages that contain path.
 	Providers(path string) ([]int, error)
 }
 
@@ -34,6 +34,7 @@ type Source struct {
 	Exclude  []string // globs over names, or NEVRAs
 	Only     []string // globs over names: the only ones that it serves, and that its packages may obsolete (PLAN-15); empty: all
 	Packages []Candidate
+	Index    Index      // instead of Packages
 	Files    FileSource // nil: every file is in Packages
 }
 

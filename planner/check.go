@@ -86,7 +86,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 	}
 	best := 0
 	var open []*candidate
-	for _, id := range c.u.byName[n.Name] {
+	for _, id := range c.u.named(n.Name) {
 		cand := &c.u.cands[id]
 		src := &c.u.sources[cand.source]
 		_, gone := c.u.retracted[cand.NEVRA]
@@ -135,7 +135,7 @@ func (c *checker) findOnly(p *rpm.Package) bool {
 			return true
 		}
 	}
-	for _, id := range c.u.byName[p.Name] {
+	for _, id := range c.u.named(p.Name) {
 		if isInstallOnly(c.u.cands[id].Package, c.h.InstallOnly) {
 			return true
 		}

@@ -64,7 +64,7 @@ func (c *checker) findTarget(n rpm.NEVRA) *candidate {
 	if !slices.Contains(c.r.Target, n) {
 		return nil
 	}
-	for _, id := range c.u.byName[n.Name] {
+	for _, id := range c.u.named(n.Name) {
 		cand := &c.u.cands[id]
 		if cand.NEVRA != n || archRank(c.h.Arch, n.Arch) < 0 {
 			continue

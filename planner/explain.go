@@ -59,6 +59,9 @@ func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
 		}
 	}
 	e.Items = append(e.Items, s.explainNew(pkg, names)...)
+	if err := u.Err(); err != nil {
+		return Explanation{}, err
+	}
 	if len(e.Items) == 0 {
 		e.Items = []ExplainedItem{{Name: pkg, Installed: []rpm.NEVRA{}, State: ExplainUnknown,
 			Because: []string{"neither the host nor a repository of its view has it"}}}
@@ -188,6 +191,7 @@ func (s *solution) droppedFor(it *item) []Blocked {
 // explainNew explains names that are not installed: pulled in, or only there to be had.
 func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem {
 	best := map[rpm.NameArch]rpm.NEVRA{}
+	s.u.fillAll()
 	for id := range s.u.cands {
 		c := &s.u.cands[id]
 		if done[c.Name] || !matchPackage(pkg, c.NEVRA) {

@@ -166,7 +166,7 @@ func (s *Set) Seal() error {
 func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
-	b, err := canonical(c)
+	b, err := c.canonical()
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
 	}
@@ -221,7 +221,7 @@ func (s Set) MarshalJSON() ([]byte, error) {
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := canonical(p)
+	b, err := p.canonical()
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}

@@ -120,11 +120,11 @@ func (p *problem) moduleClauses() {
 func (p *problem) kernelFamily(k int32) []*rpm.Package {
 	kernel := p.nodes[k].pkg
 	out := []*rpm.Package{kernel}
-	for _, ref := range p.u.provides["kernel-uname-r"] {
+	for _, ref := range p.u.providing("kernel-uname-r") {
 		out = p.joinFamily(out, kernel, ref.id)
 	}
 	for _, name := range []string{"kernel", "kernel-core", "kernel-modules", "kernel-modules-core"} {
-		for _, id := range p.u.byName[name] {
+		for _, id := range p.u.named(name) {
 			out = p.joinFamily(out, kernel, id)
 		}
 	}

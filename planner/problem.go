@@ -97,7 +97,7 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	}
 	for n := range p.nodes {
 		for _, f := range p.nodes[n].pkg.Files {
-			if paths[f] || u.filePaths[f] {
+			if paths[f] || u.requires(f) {
 				p.instFiles[f] = append(p.instFiles[f], int32(n))
 			}
 		}
@@ -225,7 +225,7 @@ func (p *problem) reachDep(d rpm.Dep) error {
 // candidatesFor returns all candidates that provide d, whatever the rules say of them.
 func (p *problem) candidatesFor(d rpm.Dep) []int32 {
 	var out []int32
-	for _, ref := range p.u.provides[d.Name] {
+	for _, ref := range p.u.providing(d.Name) {
 		if providesDep(p.u.cands[ref.id].Package, ref.dep, d) {
 			out = append(out, ref.id)
 		}
@@ -322,7 +322,7 @@ func (p *problem) askFiles(d rpm.Dep) error {
 
 // filesFor returns the candidates that carry a path by their filelists.
 func (u *Universe) filesFor(path string) ([]int32, error) {
-	if primaryPath(path) && len(u.listing(path))+len(u.provides[path]) > 0 {
+	if primaryPath(path) && len(u.listing(path))+len(u.providing(path)) > 0 {
 		return nil, nil
 	}
 	var out []int32
@@ -336,10 +336,11 @@ func (u *Universe) filesFor(path string) ([]int32, error) {
 			return nil, fmt.Errorf("repository %s: who carries %q: %w", src.ID, path, err)
 		}
 		for _, i := range ids {
-			if i < 0 || i >= len(src.Packages) {
-				return nil, fmt.Errorf("repository %s: its filelists name package %d of %d", src.ID, i, len(src.Packages))
+			id, err := u.numbered(si, i)
+			if err != nil {
+				return nil, err
 			}
-			if id := u.place[si][i]; id >= 0 {
+			if id >= 0 {
 				out = append(out, id)
 			}
 		}
@@ -354,7 +355,7 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 		return nil
 	}
 	var out []int32
-	for _, ref := range p.u.obsoletes[pkg.Name] {
+	for _, ref := range p.u.obsoleting(pkg.Name) {
 		c := &p.u.cands[ref.id]
 		d := &c.Obsoletes[ref.dep]
 		if c.Name == pkg.Name || !mayObsolete(p.h.Arch, c.Arch, pkg.Arch) || !rpm.Overlap(d.Sense, d.EVR, rpm.Equal, pkg.EVR) {

@@ -177,14 +177,14 @@ func (s *solution) blockedElse(it *item, have *rpm.Package, out []Blocked) []Blo
 		return slices.ContainsFunc(out, func(b Blocked) bool { return b.Rule == rule })
 	}
 	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && !known(rulePin) {
-		for _, id := range s.u.byName[it.key.Name] {
+		for _, id := range s.u.named(it.key.Name) {
 			if c := &s.u.cands[id]; c.Arch == it.key.Arch && pinned(r.pin.Value, c.EVR) && rpm.Compare(c.EVR, have.EVR) < 0 {
 				out = append(out, Blocked{have.NEVRA, c.NEVRA, rulePin, r.decision.stays() + "; going down takes allow_downgrade"})
 				break
 			}
 		}
 	}
-	for _, ref := range s.u.obsoletes[it.key.Name] {
+	for _, ref := range s.u.obsoleting(it.key.Name) {
 		c := &s.u.cands[ref.id]
 		n := s.name(c.Name)
 		if c.Name == it.key.Name || !obsoletes(c.Package, have) || n.only || !slices.Contains(n.eligible, ref.id) || !mayObsolete(s.h.Arch, c.Arch, have.Arch) {

@@ -13,6 +13,9 @@ import (
 // an unknown action, *FaultError, or a file source that failed.
 func (u *Universe) Solve(h Host, r Request) (*Result, error) {
 	s, err := u.solve(&h, &r)
+	if damage := u.Err(); damage != nil {
+		return nil, damage
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (p *problem) name(name string) *nameRule {
 	}
 	r := &nameRule{installed: p.instByName[name]}
 	p.names[name] = r
-	ids := p.u.byName[name]
+	ids := p.u.named(name)
 	p.decide(r, name)
 	for _, n := range r.installed {
 		r.only = r.only || isInstallOnly(p.nodes[n].pkg, p.h.InstallOnly)
@@ -414,7 +414,7 @@ func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 
 // obsoletable tells whether some candidate, whatever its rules, obsoletes an installed package.
 func (p *problem) obsoletable(i *rpm.Package) bool {
-	for _, ref := range p.u.obsoletes[i.Name] {
+	for _, ref := range p.u.obsoleting(i.Name) {
 		c := &p.u.cands[ref.id]
 		d := &c.Obsoletes[ref.dep]
 		if c.Name != i.Name && rpm.Overlap(d.Sense, d.EVR, rpm.Equal, i.EVR) {

@@ -137,7 +137,7 @@ func (p *problem) gone() []rpm.NEVRA {
 		if have[n] || archRank(p.h.Arch, n.Arch) < 0 {
 			continue
 		}
-		if !slices.ContainsFunc(p.u.byName[n.Name], func(id int32) bool { return p.u.cands[id].NEVRA == n }) {
+		if !slices.ContainsFunc(p.u.named(n.Name), func(id int32) bool { return p.u.cands[id].NEVRA == n }) {
 			out = append(out, n)
 		}
 	}

@@ -13,18 +13,15 @@ import (
 // maxCandidates bounds a universe; the largest distribution today has about 80,000 builds in one view.
 const maxCandidates = 4 << 20
 
-// Universe is a view made ready for planning. It never changes after NewUniverse and may be used by any number of goroutines.
+// Universe is a view made ready for planning. Its answers never change after NewUniverse and it may be used by any number of goroutines.
+// What it gives out as numbers is in cands by then: those nobody asked for are empty.
 type Universe struct {
 	sources    []Source
+	indexes    []Index // of the sources
+	first      []int32 // candidate of each source's first place
+	cands      []candidate
+	memo       memo
 	advisories []Advisory
-	cands      []candidate        // by source, in it by NEVRA and path: the order inside a file changes nothing
-	place      [][]int32          // by source and index: the candidate, -1 for source packages
-	byName     map[string][]int32 // newest first, then by priority, place of the repository, place in it
-	provides   map[string][]providerRef
-	files      map[string][]int32 // paths that primary metadata lists and somebody requires
-	filePaths  map[string]bool    // every path that a candidate requires, conflicts with or recommends
-	scanned    sync.Map           // path that only hosts require: []int32; a memo, it changes no answer
-	obsoletes  map[string][]providerRef
 	retracted  map[rpm.NEVRA]string // advisory ID
 	listed     map[rpm.NEVRA][]int32
 	byAdvisory map[rpm.NameArch][]advised
@@ -32,11 +29,18 @@ type Universe struct {
 	modNames   map[string][]string    // package name: streams that have it
 }
 
+// memo is what was looked up in the indexes: it changes no answer.
+type memo struct {
+	sync.RWMutex
+	names               map[string][]int32
+	provides, obsoletes map[string][]providerRef
+	files               map[string][]int32
+}
+
 // candidate is one package of the view.
 type candidate struct {
 	*Candidate
 	source int32
-	index  int32 // in its source
 }
 
 // advised is one package of an advisory.
@@ -52,8 +56,9 @@ type providerRef struct{ id, dep int32 }
 func NewUniverse(v View) (*Universe, error) {
 	u := &Universe{
 		sources: v.Sources, advisories: v.Advisories,
-		byName: map[string][]int32{}, provides: map[string][]providerRef{}, files: map[string][]int32{}, filePaths: map[string]bool{},
-		obsoletes: map[string][]providerRef{}, retracted: map[rpm.NEVRA]string{}, listed: map[rpm.NEVRA][]int32{},
+		memo: memo{names: map[string][]int32{}, provides: map[string][]providerRef{}, obsoletes: map[string][]providerRef{},
+			files: map[string][]int32{}},
+		retracted: map[rpm.NEVRA]string{}, listed: map[rpm.NEVRA][]int32{},
 		byAdvisory: map[rpm.NameArch][]advised{}, modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
 	ids := map[string]bool{}
@@ -63,14 +68,10 @@ func NewUniverse(v View) (*Universe, error) {
 			return nil, fmt.Errorf("repository %q stands twice in the view", src.ID)
 		}
 		ids[src.ID] = true
-		if len(u.cands)+len(src.Packages) > maxCandidates {
-			return nil, fmt.Errorf("repository %q: more than %d packages in the view", src.ID, maxCandidates)
-		}
 		if err := u.take(int32(si)); err != nil {
 			return nil, err
 		}
 	}
-	u.index()
 	for i, a := range v.Advisories {
 		for _, n := range a.Packages {
 			u.byAdvisory[n.NameArch()] = append(u.byAdvisory[n.NameArch()], advised{n.EVR, int32(i)})
@@ -98,117 +99,163 @@ func NewUniverse(v View) (*Universe, error) {
 // take adds the packages of one source.
 func (u *Universe) take(si int32) error {
 	src := &u.sources[si]
-	first := len(u.cands)
-	for i := range src.Packages {
-		c := &src.Packages[i]
-		if c.Package == nil {
-			return fmt.Errorf("repository %q: package %d is empty", src.ID, i)
+	x := src.Index
+	if x == nil {
+		for i := range src.Packages {
+			if src.Packages[i].Package == nil {
+				return fmt.Errorf("repository %q: package %d is empty", src.ID, i)
+			}
 		}
-		if c.Arch != "src" && c.Arch != "nosrc" {
-			u.cands = append(u.cands, candidate{Candidate: c, source: si, index: int32(i)})
+		x = newPackageIndex(src.Packages)
+	}
+	if len(u.cands)+x.Len() > maxCandidates {
+		return fmt.Errorf("repository %q: more than %d packages in the view", src.ID, maxCandidates)
+	}
+	u.indexes, u.first = append(u.indexes, x), append(u.first, int32(len(u.cands)))
+	u.cands = append(u.cands, make([]candidate, x.Len())...)
+	for i := u.first[si]; int(i) < len(u.cands); i++ {
+		u.cands[i].source = si
+		if src.Index == nil {
+			u.fill(int(si), i-u.first[si])
 		}
 	}
-	mine := u.cands[first:]
-	slices.SortStableFunc(mine, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Epoch, b.Epoch),
-			cmp.Compare(a.Version, b.Version), cmp.Compare(a.Release, b.Release), cmp.Compare(a.Path, b.Path))
-	})
-	place := make([]int32, len(src.Packages))
-	for i := range place {
-		place[i] = -1
-	}
-	for i := range mine {
-		place[mine[i].index] = int32(first + i)
-	}
-	u.place = append(u.place, place)
 	return nil
 }
 
-// index fills the look-up tables.
-func (u *Universe) index() {
-	provides := 0
-	for id := range u.cands {
-		provides += len(u.cands[id].Provides)
+// Err tells that an index gave wrong answers: then no result that came from it counts.
+func (u *Universe) Err() error {
+	for _, x := range u.indexes {
+		if err := x.Err(); err != nil {
+			return err
+		}
 	}
-	// Growing these maps would cost more than filling them.
-	u.byName, u.provides = make(map[string][]int32, len(u.cands)), make(map[string][]providerRef, provides)
-	for id := range u.cands {
-		p := u.cands[id].Package
-		ref := int32(id)
-		u.byName[p.Name] = append(u.byName[p.Name], ref)
-		self := false
-		for i := range p.Provides {
-			d := &p.Provides[i]
-			u.provides[d.Name] = append(u.provides[d.Name], providerRef{ref, int32(i)})
-			self = self || d.Name == p.Name && d.Sense == rpm.Equal && d.EVR == p.EVR
-		}
-		if !self {
-			u.provides[p.Name] = append(u.provides[p.Name], providerRef{ref, -1})
-		}
-		for i := range p.Obsoletes {
-			u.obsoletes[p.Obsoletes[i].Name] = append(u.obsoletes[p.Obsoletes[i].Name], providerRef{ref, int32(i)})
-		}
-		collectPaths(p, u.filePaths)
+	return nil
+}
+
+// fill makes a candidate usable. It needs the lock of memo; whoever gets the number later took that lock as well.
+func (u *Universe) fill(si int, place int32) int32 {
+	id := u.first[si] + place
+	if u.cands[id].Candidate == nil {
+		c := u.indexes[si].At(place)
+		u.cands[id].Candidate = &c
 	}
-	for id := range u.cands {
-		for _, f := range u.cands[id].Files {
-			if u.filePaths[f] {
-				u.files[f] = append(u.files[f], int32(id))
+	return id
+}
+
+// fillAll makes every candidate usable.
+func (u *Universe) fillAll() {
+	u.memo.Lock()
+	defer u.memo.Unlock()
+	for si, x := range u.indexes {
+		for place := range int32(x.Len()) {
+			u.fill(si, place)
+		}
+	}
+}
+
+// remembered gives what get finds for a key, from the memo where it was asked before.
+func remembered[T any](u *Universe, in map[string][]T, key string, get func() []T) []T {
+	u.memo.RLock()
+	l, ok := in[key]
+	u.memo.RUnlock()
+	if ok {
+		return l
+	}
+	u.memo.Lock()
+	defer u.memo.Unlock()
+	if l, ok := in[key]; ok {
+		return l
+	}
+	l = get()
+	in[strings.Clone(key)] = l // the key may be a piece of a whole file
+	return l
+}
+
+// named lists the candidates of a name: newest first, then by priority, place of the repository, place in it.
+func (u *Universe) named(name string) []int32 {
+	return remembered(u, u.memo.names, name, func() []int32 {
+		var l []int32
+		for si, x := range u.indexes {
+			for _, place := range x.Named(name) {
+				l = append(l, u.fill(si, place))
 			}
 		}
-	}
-	for _, l := range u.byName {
 		slices.SortStableFunc(l, func(a, b int32) int {
 			ca, cb := &u.cands[a], &u.cands[b]
 			return cmp.Or(rpm.Compare(cb.EVR, ca.EVR), cmp.Compare(ca.Arch, cb.Arch),
 				cmp.Compare(u.sources[ca.source].Priority, u.sources[cb.source].Priority), cmp.Compare(ca.source, cb.source),
 				cmp.Compare(ca.Version, cb.Version), cmp.Compare(ca.Release, cb.Release), cmp.Compare(ca.Path, cb.Path))
 		})
+		return l
+	})
+}
+
+// providing lists who has a capability, in the order of candidates.
+func (u *Universe) providing(name string) []providerRef {
+	return remembered(u, u.memo.provides, name, func() []providerRef { return u.refs(name, Index.Provides) })
+}
+
+// obsoleting lists who has an Obsoletes entry for a name, in the order of candidates.
+func (u *Universe) obsoleting(name string) []providerRef {
+	return remembered(u, u.memo.obsoletes, name, func() []providerRef { return u.refs(name, Index.Obsoletes) })
+}
+
+// refs asks every index.
+func (u *Universe) refs(name string, ask func(Index, string, func(place, dep int32))) []providerRef {
+	var l []providerRef
+	for si, x := range u.indexes {
+		ask(x, name, func(place, dep int32) { l = append(l, providerRef{u.fill(si, place), dep}) })
 	}
+	return l
+}
+
+// listing returns the candidates whose known files include a path.
+func (u *Universe) listing(path string) []int32 {
+	return remembered(u, u.memo.files, path, func() []int32 {
+		var l []int32
+		for si, x := range u.indexes {
+			for _, place := range x.Lists(path) {
+				l = append(l, u.fill(si, place))
+			}
+		}
+		return l
+	})
+}
+
+// numbered returns the candidate of a number that a FileSource gave, -1 for a source package.
+func (u *Universe) numbered(si, i int) (int32, error) {
+	place, n := int32(i), u.indexes[si].Len()
+	x, whole := u.indexes[si].(*packageIndex)
+	if whole {
+		n = len(x.place)
+	}
+	if i < 0 || i >= n {
+		return 0, fmt.Errorf("repository %s: its filelists name package %d of %d", u.sources[si].ID, i, n)
+	}
+	if whole {
+		place = x.place[i]
+	}
+	if place < 0 {
+		return -1, nil
+	}
+	u.memo.Lock()
+	defer u.memo.Unlock()
+	return u.fill(si, place), nil
+}
+
+// requires tells whether a candidate requires, or conflicts with, a path. There may be very many paths: answers are not kept.
+func (u *Universe) requires(path string) bool {
+	return slices.ContainsFunc(u.indexes, func(x Index) bool { return x.Requires(path) })
 }
 
 // Offers tells whether a source of the view has a build.
 func (u *Universe) Offers(n rpm.NEVRA) bool {
-	return slices.ContainsFunc(u.byName[n.Name], func(id int32) bool { return u.cands[id].NEVRA == n })
-}
-
-// listing returns the candidates whose known files include a path. Paths that only a host's packages name are not indexed ahead: they
-// are looked for once.
-func (u *Universe) listing(path string) []int32 {
-	if u.filePaths[path] {
-		return u.files[path]
-	}
-	if l, ok := u.scanned.Load(path); ok {
-		return l.([]int32)
-	}
-	var out []int32
-	for id := range u.cands {
-		if slices.Contains(u.cands[id].Files, path) {
-			out = append(out, int32(id))
-		}
-	}
-	u.scanned.Store(path, out)
-	return out
+	return slices.ContainsFunc(u.named(n.Name), func(id int32) bool { return u.cands[id].NEVRA == n })
 }
 
 // collectPaths notes every file path that a package's dependencies name.
 func collectPaths(p *rpm.Package, into map[string]bool) {
-	for _, deps := range [...][]rpm.Dep{p.Requires, p.Conflicts} {
-		for i := range deps {
-			switch name := deps[i].Name; {
-			case strings.HasPrefix(name, "/"):
-				into[name] = true
-			case strings.HasPrefix(name, "("):
-				if r, err := rpm.ParseRich(name); err == nil {
-					r.Leaves(func(d rpm.Dep) {
-						if strings.HasPrefix(d.Name, "/") {
-							into[d.Name] = true
-						}
-					})
-				}
-			}
-		}
-	}
+	p.NamedPaths(func(path string) { into[path] = true })
 }
 
 // primaryPath tells whether createrepo puts a path into primary metadata, so that its absence there says something.

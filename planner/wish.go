@@ -89,7 +89,7 @@ func (p *problem) policyWishes() {
 
 // namesOf lists the package names of the view that an install rule means, sorted.
 func (p *problem) namesOf(pattern string) []string {
-	if len(p.u.byName[pattern]) > 0 {
+	if len(p.u.named(pattern)) > 0 {
 		return []string{pattern}
 	}
 	base, _, _ := cutArch(pattern)
@@ -97,13 +97,16 @@ func (p *problem) namesOf(pattern string) []string {
 		return []string{base}
 	}
 	var out []string
-	for name := range p.u.byName {
-		if matchGlob(base, name) {
-			out = append(out, name)
-		}
+	for _, x := range p.u.indexes {
+		x.Names(func(name string) bool {
+			if matchGlob(base, name) {
+				out = append(out, name)
+			}
+			return true
+		})
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // archesOf says which arches of a name are to be there: the one that the rule names, those of an arches rule, or any one.

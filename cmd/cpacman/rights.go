@@ -45,7 +45,7 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 	case "rollout start", "rollout stage", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback",
 		"rollout handover", "rollout engine", "rollout notify-test":
 		return inventory.RightPush, true
-	case "inventory scan-keys", "state restore":
+	case "inventory scan-keys", "state restore", "repo accept":
 		return inventory.RightAdmin, true
 	}
 	return inventory.RightAdmin, false

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -109,6 +110,7 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 			return err
 		}
 	}
+	s.warnCertificates(p)
 	s.printSchedule(schedule)
 	s.sayEmergency(schedule.Emergency)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
@@ -134,6 +136,30 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, req)
 	})
+}
+
+// certificateNotice is how long before the end of a user certificate a rollout warns.
+const certificateNotice = 24 * time.Hour
+
+// warnCertificates warns of user certificates that have expired or soon will: they are read anew for each connection, so they may be
+// renewed while the rollout runs.
+func (s *session) warnCertificates(p *planner.Plan) {
+	var hosts []*inventory.Host
+	for _, ph := range p.Hosts {
+		if h := s.site.Host(ph.Host); h != nil && ph.Status == planner.StatusPlanned {
+			hosts = append(hosts, h)
+		}
+	}
+	now := s.now()
+	for _, c := range s.fleet.Certificates(hosts, now) {
+		of := fmt.Sprintf("%d %s", c.Hosts, plural(c.Hosts, "host", "hosts"))
+		switch {
+		case c.Err != nil:
+			s.say("warning: %v; %s would be reached with it", c.Err, of)
+		case !c.Until.IsZero() && c.Until.Before(now.Add(certificateNotice)):
+			s.say("warning: certificate %s, for %s, expires at %s: renew it before; the file is read for each connection", c.Path, of, dueTime(c.Until))
+		}
+	}
 }
 
 // notStarted refuses a plan that was started before, in good time; the journal refuses it again for good.

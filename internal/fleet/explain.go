@@ -99,6 +99,7 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 	if err != nil {
 		return planner.Explanation{}, err
 	}
+	inputs.installed.Save()
 	r, ok := f.requestFor(h, req)
 	if !ok {
 		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, "what the host had before is not recorded"}

@@ -2,13 +2,12 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
 	"cpacman/internal/host"
+	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
-	"cpacman/internal/store"
 )
 
 // Installed turns package lists into packages with dependencies. Every header is read and parsed once however many hosts have
@@ -18,8 +17,8 @@ type Installed struct {
 	repos *Repos
 
 	mu      sync.Mutex
-	headers map[string]*rpm.Package // by digest
-	lists   map[string]*List        // by installed digest
+	headers *repo.Parsed
+	lists   map[string]*List // by installed digest
 }
 
 // List is the installed set of one or more hosts.
@@ -33,7 +32,7 @@ type List struct {
 
 // NewInstalled prepares a resolver that may fall back to the metadata of repos.
 func (f *Fleet) NewInstalled(repos *Repos) *Installed {
-	return &Installed{fleet: f, repos: repos, headers: map[string]*rpm.Package{}, lists: map[string]*List{}}
+	return &Installed{fleet: f, repos: repos, headers: repo.OpenParsed(repos.opt.CacheDir, f.log, f.now), lists: map[string]*List{}}
 }
 
 // List returns the packages of a digest; packages is asked for the listing when it was not seen before.
@@ -45,6 +44,9 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 	}
 	listed, err := packages()
 	if err != nil {
+		return nil, err
+	}
+	if err := in.parse(ctx, listed); err != nil {
 		return nil, err
 	}
 	l := &List{}
@@ -69,35 +71,43 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 // name-version-release.arch in the repositories of the site.
 func (in *Installed) resolve(ctx context.Context, p host.Package) (found *rpm.Package, guessed bool, err error) {
 	if p.Header != "" {
-		found, err = in.header(ctx, p)
-		if found != nil || err != nil {
-			return found, false, err
+		if found = in.headers.Get(p.Header); found != nil {
+			return found, false, nil
 		}
 	}
 	found, err = in.offered(ctx, p)
 	return found, found != nil, err
 }
 
-// header returns the package of a stored header, or nil when none is stored.
-func (in *Installed) header(ctx context.Context, p host.Package) (*rpm.Package, error) {
-	if known := in.headers[p.Header]; known != nil {
-		return known, nil
+// parse parses the stored headers of a listing that were not parsed before.
+func (in *Installed) parse(ctx context.Context, listed []host.Package) error {
+	var digests []string
+	for _, p := range listed {
+		if p.Header != "" && in.headers.Get(p.Header) == nil {
+			digests = append(digests, p.Header)
+		}
 	}
-	blob, err := in.fleet.Store.Header(ctx, p.Header)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
+	blobs, err := in.fleet.Store.Headers(ctx, digests)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	parsed, err := parseHeader(blob)
-	if err != nil {
-		return nil, fmt.Errorf("read the stored header of %s: %w", p.NEVRA(), err)
+	for _, p := range listed {
+		blob := blobs[p.Header]
+		if blob == nil || in.headers.Get(p.Header) != nil {
+			continue
+		}
+		parsed, err := parseHeader(blob)
+		if err != nil {
+			return fmt.Errorf("read the stored header of %s: %w", p.NEVRA(), err)
+		}
+		parsed.Header = p.Header
+		in.headers.Add(parsed)
 	}
-	parsed.Header = p.Header
-	in.headers[p.Header] = parsed
-	return parsed, nil
+	return nil
 }
+
+// Save keeps what was parsed for the next process.
+func (in *Installed) Save() { in.headers.Save() }
 
 // offered describes an installed package by the metadata of a repository that has the same NEVRA; a listing without epochs takes
 // the epoch from there when exactly one fits (design 5).

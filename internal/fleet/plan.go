@@ -242,6 +242,7 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 		g.members = append(g.members, c)
 		c.group = g
 	}
+	installed.Save()
 	return order, nil
 }
 
@@ -421,6 +422,11 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		r, err := repos.Open(ctx, id)
 		if err != nil {
 			return err
+		}
+		if repos.Moved(id) == "" {
+			if err := f.notBackwards(ctx, r); err != nil {
+				return err
+			}
 		}
 		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest(), At: repos.Moved(id)})
 	}

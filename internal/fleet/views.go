@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strings"
 	"sync"
 
@@ -28,9 +27,6 @@ type Repos struct {
 	mu        sync.Mutex
 	open      map[string]*opening
 	universes map[string]*universe
-	nevras    map[rpm.NEVRA][]Located
-	epochless map[rpm.NEVRA][]Located
-	paths     map[string]map[string]*repo.Package // by repository and path
 }
 
 type opening struct {
@@ -54,7 +50,7 @@ type Located struct {
 // NewRepos prepares the repositories of the Fleet's site; nothing is read yet.
 func (f *Fleet) NewRepos() *Repos {
 	return &Repos{
-		site: f.Site, open: map[string]*opening{}, paths: map[string]map[string]*repo.Package{}, universes: map[string]*universe{},
+		site: f.Site, open: map[string]*opening{}, universes: map[string]*universe{},
 		opt: repo.Options{CacheDir: filepath.Join(f.Site.StateDir, "repos"), Logger: f.log},
 	}
 }
@@ -125,43 +121,37 @@ func (r *Repos) IDs() []string {
 
 // Find returns where a NEVRA is offered in any repository of the site, in the order of the site.
 func (r *Repos) Find(ctx context.Context, n rpm.NEVRA) ([]Located, error) {
-	repos, err := r.OpenAll(ctx, r.IDs())
-	if err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.nevras == nil {
-		r.nevras = map[rpm.NEVRA][]Located{}
-		for _, one := range repos {
-			for _, p := range one.Packages() {
-				r.nevras[p.NEVRA] = append(r.nevras[p.NEVRA], Located{one, p})
-			}
-		}
-	}
-	return r.nevras[n], nil
+	return r.search(ctx, n.Name, func(p rpm.NEVRA) bool { return p == n })
 }
 
 // FindAnyEpoch is Find for a package whose epoch is not known.
 func (r *Repos) FindAnyEpoch(ctx context.Context, n rpm.NEVRA) ([]Located, error) {
-	if _, err := r.Find(ctx, n); err != nil {
+	n.Epoch = 0
+	return r.search(ctx, n.Name, func(p rpm.NEVRA) bool {
+		p.Epoch = 0
+		return p == n
+	})
+}
+
+// search returns the packages of a name that fit, in the order of the site.
+func (r *Repos) search(ctx context.Context, name string, fits func(rpm.NEVRA) bool) ([]Located, error) {
+	repos, err := r.OpenAll(ctx, r.IDs())
+	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.epochless == nil {
-		r.epochless = map[rpm.NEVRA][]Located{}
-		for _, id := range r.IDs() {
-			one := r.open[id].repo
-			for _, p := range one.Packages() {
-				key := p.NEVRA
-				key.Epoch = 0
-				r.epochless[key] = append(r.epochless[key], Located{one, p})
+	var out []Located
+	for _, one := range repos {
+		l := one.Lookup()
+		for _, place := range l.Named(name) {
+			if p := l.At(place); fits(p.NEVRA) {
+				out = append(out, Located{one, p})
 			}
 		}
+		if err := l.Err(); err != nil {
+			return nil, err
+		}
 	}
-	n.Epoch = 0
-	return r.epochless[n], nil
+	return out, nil
 }
 
 // At returns the package at a path of a repository.
@@ -170,16 +160,12 @@ func (r *Repos) At(ctx context.Context, id, path string) (Located, error) {
 	if err != nil {
 		return Located{}, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.paths[id] == nil {
-		byPath := make(map[string]*repo.Package, len(one.Packages()))
-		for _, p := range one.Packages() {
-			byPath[p.Location] = p
-		}
-		r.paths[id] = byPath
+	l := one.Lookup()
+	p, found := l.Located(path)
+	if err := l.Err(); err != nil {
+		return Located{}, err
 	}
-	if p := r.paths[id][path]; p != nil {
+	if found {
 		return Located{one, p}, nil
 	}
 	return Located{}, fmt.Errorf("repository %s has no package at %s", id, path)
@@ -248,14 +234,8 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	for i, one := range repos {
 		cfg := view[i]
 		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude, Only: cfg.Only}
-		packages := one.Packages()
-		source.Packages = make([]planner.Candidate, len(packages))
-		index := make(map[*repo.Package]int, len(packages))
-		for j, p := range packages {
-			source.Packages[j] = planner.Candidate{Package: p.Package, Path: p.Location, Checksum: planner.Checksum(p.Checksum), Size: p.Size}
-			index[p] = j
-		}
-		source.Files = files{repo: one, index: index}
+		x := index{one.Lookup()}
+		source.Index, source.Files = x, x
 		v.Sources = append(v.Sources, source)
 		advisories, err := one.Advisories()
 		if err != nil {
@@ -283,22 +263,21 @@ func advisory(a repo.Advisory) planner.Advisory {
 	return out
 }
 
-// files lets the planner ask a repository for the carriers of a path.
-type files struct {
-	repo  *repo.Repo
-	index map[*repo.Package]int
+// index lets the planner look into a repository, and ask for the carriers of a path.
+type index struct{ repo.Lookup }
+
+// At implements planner.Index.
+func (x index) At(place int32) planner.Candidate {
+	p := x.Lookup.At(place)
+	return planner.Candidate{Package: p.Package, Path: p.Location, Checksum: planner.Checksum(p.Checksum), Size: p.Size}
 }
 
 // Providers implements planner.FileSource.
-func (f files) Providers(path string) ([]int, error) {
-	packages, err := f.repo.ProvidersOf(path)
-	if err != nil {
-		return nil, err
+func (x index) Providers(path string) ([]int, error) {
+	places, err := x.Carriers(path)
+	out := make([]int, len(places))
+	for i, p := range places {
+		out[i] = int(p)
 	}
-	out := make([]int, 0, len(packages))
-	for _, p := range packages {
-		out = append(out, f.index[p])
-	}
-	sort.Ints(out)
-	return out, nil
+	return out, err
 }

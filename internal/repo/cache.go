@@ -18,7 +18,7 @@ import (
 // cache file holds.
 const (
 	cacheMagic   = "cpacman index\n"
-	cacheFormat  = 1
+	cacheFormat  = 2
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30
@@ -34,7 +34,7 @@ const (
 	kindUnfinished = ".new" // left behind by a process that was killed
 )
 
-var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindUnfinished} //nolint:gochecknoglobals // a constant list
+var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindUnfinished} //nolint:gochecknoglobals // a constant list
 
 // How long a cache file that nobody reads is kept, and how often its time is set to say that somebody does.
 const (
@@ -80,10 +80,13 @@ func (c *cache) start(kind, key string) *encoder {
 
 // store writes a cache file. A failure costs time later and nothing else: it is logged.
 func (c *cache) store(kind, key string, e *encoder) {
-	if c.dir == "" {
-		return
+	if c.dir != "" {
+		c.storeBytes(kind, key, e.bytes())
 	}
-	if err := writeCache(c.file(kind, key), e.bytes()); err != nil {
+}
+
+func (c *cache) storeBytes(kind, key string, body []byte) {
+	if err := writeCache(c.file(kind, key), body); err != nil {
 		c.log.Warn("cache not written, the repository is parsed again next time", "reason", plain(err.Error()))
 		return
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
 )
 
 const modulesYAML = `---
@@ -245,6 +247,33 @@ func TestCacheUnwritable(t *testing.T) {
 	everything(t, open(t, fullRepo(t), Options{CacheDir: filepath.Join(file, "x")}))
 }
 
+// lookAt asks an index of any bytes for everything, as a repository whose package list is gone.
+func lookAt(x *index) {
+	if x == nil {
+		return
+	}
+	r := &Repo{ix: x, packages: make([]*Package, x.n), unread: x.n, md: &repomd{}, opt: Options{}, path: "/nowhere",
+		cache: &cache{log: slog.New(slog.DiscardHandler)}}
+	l := r.Lookup()
+	for _, key := range []string{"foo", "bar", "libfoo", "/usr/bin/foo", "foo.rpm", "", "\xff"} {
+		l.Named(key)
+		l.Lists(key)
+		l.Requires(key)
+		l.Located(key)
+		l.Provides(key, func(place, dep int32) {
+			if p := l.At(place); dep >= 0 && r.fault == nil {
+				_ = p.Provides[dep]
+			}
+		})
+		l.Obsoletes(key, func(place, _ int32) { l.At(place) })
+	}
+	l.Names(func(string) bool { return true })
+	for i := range x.n {
+		l.Places([]int32{int32(i)})
+	}
+	r.Packages()
+}
+
 // FuzzCache: no bytes of a cache file make the decoders panic.
 func FuzzCache(f *testing.F) {
 	dir := fullRepo(f)
@@ -260,8 +289,15 @@ func FuzzCache(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, read := range []func(*decoder){
-			func(d *decoder) { d.fileID(); d.problems("x"); d.packages(); d.packages() },
+			func(d *decoder) { d.fileID(); d.problems("x"); d.packages(); lookAt(d.index()) },
 			func(d *decoder) { d.packages() },
+			func(d *decoder) {
+				if x := d.parsed(); x != nil {
+					p := &Parsed{ix: x, cache: &cache{log: slog.New(slog.DiscardHandler)}, known: map[string]*rpm.Package{}}
+					p.Get("")
+					p.Get("aa")
+				}
+			},
 			func(d *decoder) { d.advisories("x") },
 			func(d *decoder) { d.modules("x") },
 			func(d *decoder) {

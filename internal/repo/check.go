@@ -76,7 +76,7 @@ func (c *checker) repomd(ctx context.Context) {
 	c.files(ctx)
 	c.advisories()
 	c.modules()
-	c.packages(ctx, append(slices.Clone(c.r.packages), c.r.sources...))
+	c.packages(ctx, append(slices.Clone(c.r.Packages()), c.r.sources...))
 }
 
 // verifyMeta opens a metadata file to its end; one that cannot be opened (zchunk) is compared as it is.
@@ -106,7 +106,7 @@ func (c *checker) files(ctx context.Context) {
 	}
 	for i, g := range c.r.files.ranges {
 		if g[0] == noEntries {
-			c.add(Problem{Repo: c.r.id, File: e.Location, Package: c.r.packages[i].NEVRA.String(), What: "the file lists lack this package"})
+			c.add(Problem{Repo: c.r.id, File: e.Location, Package: c.r.at(uint32(i)).NEVRA.String(), What: "the file lists lack this package"})
 		}
 	}
 }
@@ -160,8 +160,8 @@ func (c *checker) modules() {
 
 // have is the set of all packages.
 func (r *Repo) have() map[rpm.NEVRA]bool {
-	m := make(map[rpm.NEVRA]bool, len(r.packages))
-	for _, p := range r.packages {
+	m := make(map[rpm.NEVRA]bool, r.Len())
+	for _, p := range r.Packages() {
 		m[p.NEVRA] = true
 	}
 	return m

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"unsafe"
 )
 
 // encoder writes the body of a cache file: unsigned varints, and strings as numbers into one table of distinct strings.
@@ -47,16 +48,18 @@ func (e *encoder) strs(list []string) {
 	}
 }
 
-// bytes gives the table of strings (number, lengths, text) followed by the body.
+// bytes gives the table of strings (number, ends, text) followed by the body. The text has less than 4 GiB, as the opened metadata has.
 func (e *encoder) bytes() []byte {
 	size := 0
 	for _, s := range e.table {
 		size += len(s)
 	}
-	out := make([]byte, 0, size+3*len(e.table)+len(e.body)+16)
+	out := make([]byte, 0, size+4*len(e.table)+len(e.body)+16)
 	out = binary.AppendUvarint(out, uint64(len(e.table)))
+	end := uint32(0)
 	for _, s := range e.table {
-		out = binary.AppendUvarint(out, uint64(len(s)))
+		end += uint32(len(s)) //nolint:gosec // see above
+		out = binary.LittleEndian.AppendUint32(out, end)
 	}
 	for _, s := range e.table {
 		out = append(out, s...)
@@ -70,37 +73,45 @@ var errCache = errors.New("damaged cache file")
 // decoder reads what encoder wrote. The bytes may be anything: it never panics, takes no more memory than a small multiple
 // of its input, and after the first fault gives zero values only and keeps err.
 type decoder struct {
-	strings []string
+	strings stringTable
 	b       []byte
 	at      int // next byte; a number, not a shrinking slice: writing pointers is dear while the garbage collector runs
 	err     error
 }
 
+// stringTable is the strings of a cache file, cut when they are asked for.
+type stringTable struct {
+	ends u32s
+	text string
+}
+
+func (t *stringTable) len() int { return t.ends.len() }
+
+// at returns a string; n is less than len.
+func (t *stringTable) at(n uint32) string {
+	from := uint32(0)
+	if n > 0 {
+		from = t.ends.at(int(n) - 1)
+	}
+	return t.text[from:t.ends.at(int(n))]
+}
+
+// newDecoder takes b over: nobody may change it afterwards, since strings point into it.
 func newDecoder(b []byte) *decoder {
 	d := &decoder{b: b}
-	n := d.count(1)
-	ends := make([]uint32, n)
-	total := uint64(0)
-	for i := range ends {
-		total += d.uint()
-		if total > uint64(len(b)) || total > math.MaxUint32 {
-			d.fail()
-			return d
-		}
-		ends[i] = uint32(total)
-	}
-	if d.err != nil || total > uint64(d.left()) {
+	n := d.count(4)
+	ends := u32s(d.split(4 * n).b)
+	if d.err != nil || n == 0 {
 		d.fail()
 		return d
 	}
-	text := string(b[d.at : d.at+int(total)]) //nolint:gosec // bounded by the input
-	d.at += len(text)
-	d.strings = make([]string, n)
-	from := uint32(0)
-	for i, end := range ends {
-		d.strings[i] = text[from:end]
-		from = end
+	size := int(ends.at(n - 1))
+	if size > d.left() || !ends.rises(size) {
+		d.fail()
+		return d
 	}
+	text := d.split(size).b
+	d.strings = stringTable{ends, unsafe.String(unsafe.SliceData(text), len(text))} //nolint:gosec // never written again
 	return d
 }
 
@@ -169,11 +180,11 @@ func (d *decoder) count(size int) int {
 
 func (d *decoder) str() string {
 	n := d.uint()
-	if n >= uint64(len(d.strings)) {
+	if n >= uint64(d.strings.len()) { //nolint:gosec // a length
 		d.fail()
 		return ""
 	}
-	return d.strings[n]
+	return d.strings.at(uint32(n)) //nolint:gosec // as above
 }
 
 func (d *decoder) strs() []string {

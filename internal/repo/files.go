@@ -62,13 +62,7 @@ func (r *Repo) FilesOf(p *Package) ([]string, error) {
 	if err := r.loadFiles(context.Background()); err != nil {
 		return nil, err
 	}
-	if r.number == nil {
-		r.number = make(map[*Package]int32, len(r.packages))
-		for i, q := range r.packages {
-			r.number[q] = int32(i) //nolint:gosec // fewer than 2^31 packages
-		}
-	}
-	n, ok := r.number[p]
+	n, ok := r.number(p)
 	if !ok || r.files.ranges[n][0] == noEntries {
 		e, _ := r.md.find("filelists")
 		return nil, &Damage{r.id, e.Location, "the file lists lack package " + p.NEVRA.String(), nil}
@@ -90,34 +84,43 @@ func InPrimary(path string) bool { return inPrimaryList.MatchString(path) }
 // ProvidersOf lists the packages that have a file, directory or ghost of that path, in the order of Packages. The complete file lists
 // are read only for paths that the package list does not carry.
 func (r *Repo) ProvidersOf(path string) ([]*Package, error) {
+	numbers, err := r.carriers(path)
+	var out []*Package
+	for _, n := range numbers {
+		out = append(out, r.at(uint32(n))) //nolint:gosec // a number of a package
+	}
+	return out, err
+}
+
+// Carriers is ProvidersOf for places.
+func (l Lookup) Carriers(path string) ([]int32, error) {
+	numbers, err := l.r.carriers(path)
+	return l.Places(numbers), err
+}
+
+// carriers gives the numbers of the packages that have a path, each once, in order.
+func (r *Repo) carriers(path string) ([]int32, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, nil
 	}
+	if r.kind == KindDirectory || InPrimary(path) {
+		l := r.Lookup()
+		numbers := l.Lists(path)
+		for i, place := range numbers {
+			numbers[i] = int32(l.ix.order.at(int(place))) //nolint:gosec // fewer than 2^31 packages
+		}
+		slices.Sort(numbers)
+		return slices.Compact(numbers), nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kind == KindDirectory || InPrimary(path) {
-		if r.byFile == nil {
-			r.byFile = make(map[string][]int32)
-			for i, p := range r.packages {
-				for _, f := range p.Files {
-					r.byFile[f] = append(r.byFile[f], int32(i)) //nolint:gosec // fewer than 2^31 packages
-				}
-			}
-		}
-		return take(r.packages, r.byFile[path]), nil
-	}
 	if err := r.loadFiles(context.Background()); err != nil {
 		return nil, err
 	}
-	return take(r.packages, r.files.find(path)), nil
-}
-
-// take gives packages by their numbers, each once, in order.
-func take[N int32 | uint32](packages []*Package, numbers []N) []*Package {
-	sorted := slices.Compact(slices.Sorted(slices.Values(numbers)))
-	var out []*Package
-	for _, n := range sorted {
-		out = append(out, packages[n])
+	var numbers []int32
+	for _, n := range r.files.find(path) {
+		numbers = append(numbers, int32(n)) //nolint:gosec // as above
 	}
-	return out
+	slices.Sort(numbers)
+	return slices.Compact(numbers), nil
 }

@@ -56,16 +56,11 @@ func (e *encoder) packages(list []*Package) {
 		nDeps, nFiles := 0, 0
 		e.body = nil
 		for _, p := range block {
-			e.pkg(p)
+			e.record(p)
 			for _, l := range depLists(p.Package) {
 				nDeps += len(*l)
-				e.count(len(*l))
-				for _, d := range *l {
-					e.dep(d)
-				}
 			}
 			nFiles += len(p.Files)
-			e.strs(p.Files)
 		}
 		records := e.body
 		e.body = nil
@@ -102,11 +97,11 @@ func (e *encoder) dep(d rpm.Dep) {
 
 func (d *decoder) dep(to *rpm.Dep) {
 	n := d.uint()
-	if n>>2 >= uint64(len(d.strings)) {
+	if n>>2 >= uint64(d.strings.len()) { //nolint:gosec // a length
 		d.fail()
 		return
 	}
-	to.Name, to.Pre = d.strings[n>>2], n&2 != 0
+	to.Name, to.Pre = d.strings.at(uint32(n>>2)), n&2 != 0
 	if n&1 != 0 {
 		x := d.uint()
 		to.Sense, to.EVR.Epoch = rpm.Sense(x&7)<<1, uint32(x>>3) //nolint:gosec // 32 bits were written

@@ -50,12 +50,18 @@ type Repo struct {
 	log                    *slog.Logger
 	cache                  *cache
 	md                     *repomd
-	packages               []*Package
 	sources                []*Package // source packages, which are not offered
 	problems               []Problem
 
-	mu         sync.Mutex // guards what is read when asked for
-	number     map[*Package]int32
+	read     sync.Mutex // guards the packages; nothing is locked while it is held
+	packages []*Package // in the order of the metadata; nil: not read from ix yet
+	unread   int        // how many are nil
+	numbers  map[*Package]int32
+	places   []int32 // number → place in ix
+	ix       *index
+	fault    error // see Lookup.Err
+
+	mu         sync.Mutex         // guards what is read when asked for
 	byFile     map[string][]int32 // path in Package.Files → packages
 	files      *fileIndex
 	advisories *advisoryData
@@ -140,9 +146,26 @@ func (r *Repo) Kind() string { return r.kind }
 // Digest names the contents: sha256 of repomd.xml, or of the sorted (path, size, header digest) of a directory. Lower-case hex.
 func (r *Repo) Digest() string { return r.digest }
 
+// Made is the newest time stamp of the metadata; false where they have none, as a directory without metadata.
+func (r *Repo) Made() (time.Time, bool) {
+	if r.md == nil {
+		return time.Time{}, false
+	}
+	return r.md.Made, !r.md.Made.IsZero()
+}
+
 // Packages lists the packages in the order of the metadata, or of the paths of a directory. Source packages are not among them, and of
-// packages with the same NEVRA only the first is.
-func (r *Repo) Packages() []*Package { return r.packages }
+// packages with the same NEVRA only the first is. All of them are read; Lookup answers without that. Where the index is damaged behind its
+// checksum and the repository cannot be read again, Lookup.Err says so.
+func (r *Repo) Packages() []*Package {
+	r.read.Lock()
+	defer r.read.Unlock()
+	r.readAll()
+	return r.packages
+}
+
+// Len is the number of packages, none of which is read for it.
+func (r *Repo) Len() int { return len(r.packages) }
 
 // Problems lists what was noted when the repository was opened and does not prevent its use.
 func (r *Repo) Problems() []Problem { return r.problems }
@@ -187,7 +210,7 @@ func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id fileID
 	same := d.fileID() == id
 	problems := d.problems(r.id)
 	sources := d.packages()
-	packages := d.packages()
+	ix := d.index()
 	if d.err != nil {
 		r.cache.bad(kindPackages, r.digest)
 		return false, nil
@@ -197,7 +220,8 @@ func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id fileID
 			return false, err
 		}
 	}
-	r.problems, r.sources, r.packages = problems, sources, packages
+	r.problems, r.sources = problems, sources
+	r.ix, r.packages, r.unread = ix, make([]*Package, ix.n), ix.n
 	return true, nil
 }
 
@@ -209,8 +233,15 @@ func (r *Repo) storePackages(id fileID) {
 	e.fileID(id)
 	e.problems(r.problems)
 	e.packages(r.sources)
-	e.packages(r.packages)
-	r.cache.store(kindPackages, r.digest, e)
+	e.index(r.packages)
+	body := e.bytes()
+	r.cache.storeBytes(kindPackages, r.digest, body)
+	if d := newDecoder(body); d.str() == kindPackages && d.str() == r.digest { // what was written serves at once
+		d.fileID()
+		d.problems(r.id)
+		d.packages()
+		r.ix = d.index()
+	}
 }
 
 // readPrimary parses the package list.

@@ -147,8 +147,8 @@ type buildKey struct{ name, version, release, arch string }
 
 // epochs gives the epoch of every build of the repository.
 func (r *Repo) epochs() map[buildKey]uint32 {
-	m := make(map[buildKey]uint32, len(r.packages))
-	for _, p := range r.packages {
+	m := make(map[buildKey]uint32, r.Len())
+	for _, p := range r.Packages() {
 		m[buildKey{p.Name, p.Version, p.Release, p.Arch}] = p.Epoch
 	}
 	return m

@@ -78,3 +78,24 @@ type Package struct {
 	Files         []string
 	FilesComplete bool
 }
+
+// NamedPaths gives every file path that the requirements and conflicts of the package name, those in boolean dependencies too; one may
+// come several times.
+func (p *Package) NamedPaths(yield func(path string)) {
+	for _, deps := range [...][]Dep{p.Requires, p.Conflicts} {
+		for i := range deps {
+			switch name := deps[i].Name; {
+			case strings.HasPrefix(name, "/"):
+				yield(name)
+			case strings.HasPrefix(name, "("):
+				if r, err := ParseRich(name); err == nil {
+					r.Leaves(func(d Dep) {
+						if strings.HasPrefix(d.Name, "/") {
+							yield(d.Name)
+						}
+					})
+				}
+			}
+		}
+	}
+}

@@ -82,6 +82,41 @@ func (s *Store) Header(ctx context.Context, digest string) ([]byte, error) {
 	return out, nil
 }
 
+// Headers returns those of the immutable headers that are stored, by digest.
+func (s *Store) Headers(ctx context.Context, digests []string) (map[string][]byte, error) {
+	out := make(map[string][]byte, len(digests))
+	for start := 0; start < len(digests); start += lookupBatch {
+		if err := s.someHeaders(ctx, digests[start:min(start+lookupBatch, len(digests))], out); err != nil {
+			return nil, fmt.Errorf("read headers: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// someHeaders is Headers of one batch.
+func (s *Store) someHeaders(ctx context.Context, digests []string, out map[string][]byte) (err error) {
+	args := make([]any, len(digests))
+	for i, d := range digests {
+		args[i] = d
+	}
+	rows, err := s.db.QueryContext(ctx, "SELECT digest, blob FROM headers WHERE digest IN ("+marks(len(digests))+")", args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var digest string
+		var blob sql.RawBytes
+		if err := rows.Scan(&digest, &blob); err != nil {
+			return err
+		}
+		if out[digest], err = unpack(blob); err != nil {
+			return fmt.Errorf("%.12s: %w", digest, err)
+		}
+	}
+	return rows.Err()
+}
+
 // PutPlan keeps the bytes of a plan file under its id.
 func (s *Store) PutPlan(ctx context.Context, id string, savedAt time.Time, file []byte) error {
 	return s.write(ctx, "store plan "+id, func(tx *sql.Tx) error {

@@ -38,6 +38,7 @@ const (
 	LineNote           = "rollout.note"
 	LineHeadSent       = "head.sent"
 	LineRestored       = "state.restored"
+	LineRepoAccepted   = "repo.accepted"
 )
 
 // CreatedBody is the body of LineCreated: what was started, and on what grounds.

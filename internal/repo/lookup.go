@@ -1,0 +1,470 @@
+package repo
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// Lookup answers questions about the packages of a repository without reading those that nobody asked about. It knows a package by
+// its place: the packages sorted by name, arch, epoch, version, release and location. It may be used by many goroutines.
+type Lookup struct {
+	r  *Repo
+	ix *index
+}
+
+// Lookup gives the tables of the repository; they come with the index, and are made when there is none.
+func (r *Repo) Lookup() Lookup {
+	r.read.Lock()
+	defer r.read.Unlock()
+	if r.ix == nil {
+		r.ix = newIndex(r.packages)
+	}
+	return Lookup{r, r.ix}
+}
+
+// Len is the number of packages; places are smaller.
+func (l Lookup) Len() int { return l.ix.n }
+
+// Err tells that the index was found damaged on the way and the repository could not be read again: answers given since are void.
+func (l Lookup) Err() error {
+	l.r.read.Lock()
+	defer l.r.read.Unlock()
+	return l.r.fault
+}
+
+// At returns the package of a place.
+func (l Lookup) At(place int32) *Package { return l.r.at(l.ix.order.at(int(place))) }
+
+// Named lists the packages of a name, in the order of their places.
+func (l Lookup) Named(name string) []int32 { return l.ix.names.places(l.ix, name) }
+
+// Lists gives the packages whose part of the package list has a path, in the order of their places.
+func (l Lookup) Lists(path string) []int32 { return l.ix.listed.places(l.ix, path) }
+
+// Requires tells whether a package of the repository requires, or conflicts with, a path.
+func (l Lookup) Requires(path string) bool {
+	_, found := l.ix.required.find(l.ix, path)
+	return found
+}
+
+// Provides gives, in the order of places, who has a capability: the number in Provides, or -1 for the name of the package itself where its
+// Provides lack it.
+func (l Lookup) Provides(name string, yield func(place, dep int32)) {
+	l.deps(&l.ix.provides, name, func(p *Package) int { return len(p.Provides) }, yield)
+}
+
+// Obsoletes gives, in the order of places, who has an Obsoletes entry for a name, and its number.
+func (l Lookup) Obsoletes(name string, yield func(place, dep int32)) {
+	l.deps(&l.ix.obsoletes, name, func(p *Package) int { return len(p.Obsoletes) }, yield)
+}
+
+// deps follows a table of pairs. A number that the package does not have is damage.
+func (l Lookup) deps(t *table, name string, limit func(*Package) int, yield func(place, dep int32)) {
+	for at, end := t.span(l.ix, name); at < end; at += 2 {
+		place, dep := t.posts.at(at), int(t.posts.at(at+1))-1
+		if dep >= limit(l.At(int32(place))) { //nolint:gosec // checked when the index was opened
+			l.r.read.Lock()
+			l.r.mend()
+			l.r.read.Unlock()
+			continue
+		}
+		yield(int32(place), int32(dep)) //nolint:gosec // as above
+	}
+}
+
+// Names gives every package name once, in no order.
+func (l Lookup) Names(yield func(string) bool) {
+	for i := range l.ix.names.keys.len() {
+		if !yield(l.ix.strings.at(l.ix.names.keys.at(i))) {
+			return
+		}
+	}
+}
+
+// Located returns the package at a path of the repository.
+func (l Lookup) Located(path string) (*Package, bool) {
+	for _, place := range l.ix.locations.places(l.ix, path) {
+		return l.At(place), true
+	}
+	return nil, false
+}
+
+// Places turns numbers of Packages into places, sorted.
+func (l Lookup) Places(numbers []int32) []int32 {
+	l.r.read.Lock()
+	if l.r.places == nil {
+		l.r.places = make([]int32, l.ix.n)
+		for place := range l.ix.n {
+			l.r.places[l.ix.order.at(place)] = int32(place) //nolint:gosec // fewer than 2^31 packages
+		}
+	}
+	places := l.r.places
+	l.r.read.Unlock()
+	out := make([]int32, len(numbers))
+	for i, n := range numbers {
+		out[i] = places[n]
+	}
+	slices.Sort(out)
+	return out
+}
+
+// index is the packages as they stand in a cache file, and tables to find them by.
+type index struct {
+	strings stringTable
+	n       int
+	records []byte
+	ends    u32s // of each package's record in records, by number
+	order   u32s // place → number
+
+	names, provides, obsoletes, listed, locations, required table
+}
+
+// u32s is a list of numbers of four bytes each.
+type u32s []byte
+
+func (x u32s) len() int        { return len(x) / 4 }
+func (x u32s) at(i int) uint32 { return binary.LittleEndian.Uint32(x[4*i:]) }
+
+// below tells whether all numbers are less than n.
+func (x u32s) below(n int) bool {
+	for i := range x.len() {
+		if int(x.at(i)) >= n {
+			return false
+		}
+	}
+	return true
+}
+
+// rises tells whether the numbers never fall, and end at last; an empty list does not.
+func (x u32s) rises(last int) bool {
+	before := uint32(0)
+	for i := range x.len() {
+		if x.at(i) < before {
+			return false
+		}
+		before = x.at(i)
+	}
+	return x.len() > 0 && int(before) == last
+}
+
+// table leads from strings to what is written about them. Its keys stand by bucket, the upper bits of their hash, and in a bucket in the
+// order of the strings: whoever makes names that share a bucket gains a binary search.
+type table struct {
+	stride  int  // numbers for each posting: none, the place, the place and the dependency
+	buckets u32s // bucket → the end of its keys
+	keys    u32s // numbers of strings
+	ends    u32s // key → the end of its postings, in postings
+	posts   u32s
+}
+
+// span gives the numbers in posts that belong to a key.
+func (t *table) span(x *index, key string) (from, to int) {
+	k, found := t.find(x, key)
+	if !found {
+		return 0, 0
+	}
+	if k > 0 {
+		from = int(t.ends.at(k - 1))
+	}
+	return from * t.stride, int(t.ends.at(k)) * t.stride
+}
+
+func (t *table) places(x *index, key string) []int32 {
+	var out []int32
+	for at, end := t.span(x, key); at < end; at += t.stride {
+		out = append(out, int32(t.posts.at(at))) //nolint:gosec // checked when the index was opened
+	}
+	return out
+}
+
+// find looks for a key.
+func (t *table) find(x *index, key string) (int, bool) {
+	b := bucket(key, t.buckets.len())
+	lo, hi := 0, int(t.buckets.at(b))
+	if b > 0 {
+		lo = int(t.buckets.at(b - 1))
+	}
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch c := strings.Compare(x.strings.at(t.keys.at(mid)), key); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return 0, false
+}
+
+// bucket spreads keys over n buckets (FNV-1a).
+func bucket(key string, n int) int {
+	h := uint32(2166136261)
+	for i := range len(key) {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return int(uint64(h) * uint64(n) >> 32) //nolint:gosec // less than n
+}
+
+// sound checks what find and span rely on.
+func (t *table) sound(x *index) bool {
+	if !t.buckets.rises(t.keys.len()) || t.ends.len() != t.keys.len() || !t.keys.below(x.strings.len()) {
+		return false
+	}
+	if t.keys.len() == 0 {
+		return t.posts.len() == 0
+	}
+	if t.stride == 0 { // of these only the keys count
+		return t.posts.len() == 0
+	}
+	if t.posts.len()%t.stride != 0 || !t.ends.rises(t.posts.len()/t.stride) {
+		return false
+	}
+	for i := 0; i < t.posts.len(); i += t.stride {
+		if int(t.posts.at(i)) >= x.n {
+			return false
+		}
+	}
+	return true
+}
+
+// posting is a place, and a dependency there, that a string leads to.
+type posting struct{ key, place, dep uint32 }
+
+// tableMaker gathers tables, one after the other: large repositories have many strings, and maps of lists would take more memory than all
+// the packages.
+type tableMaker struct {
+	e     *encoder
+	posts []posting
+}
+
+func (m *tableMaker) add(key string, place, dep int) {
+	m.posts = append(m.posts, posting{uint32(m.e.number(key)), uint32(place), uint32(dep)}) //nolint:gosec // the opened metadata has less than 2 GiB
+}
+
+// write puts a table behind the body. Stride is how much of a posting is kept: nothing, the place, or both.
+func (m *tableMaker) write(stride int) {
+	slices.SortStableFunc(m.posts, func(a, b posting) int { return cmp.Compare(a.key, b.key) })
+	type run struct {
+		bucket, key uint32
+		from, to    int
+	}
+	var runs []run
+	for i, p := range m.posts {
+		if i == 0 || m.posts[i-1].key != p.key {
+			runs = append(runs, run{key: p.key, from: i})
+		}
+		runs[len(runs)-1].to = i + 1
+	}
+	n := max(1, len(runs))
+	buckets := make([]uint32, n)
+	for i := range runs {
+		runs[i].bucket = uint32(bucket(m.e.table[runs[i].key], n)) //nolint:gosec // less than n
+		buckets[runs[i].bucket]++
+	}
+	for i := 1; i < n; i++ {
+		buckets[i] += buckets[i-1]
+	}
+	slices.SortFunc(runs, func(a, b run) int {
+		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(m.e.table[a.key], m.e.table[b.key]))
+	})
+	keys, ends := make([]uint32, len(runs)), make([]uint32, len(runs))
+	posts := make([]uint32, 0, stride*len(m.posts))
+	written := uint32(0)
+	for i, r := range runs {
+		for _, p := range m.posts[r.from:r.to] {
+			switch stride {
+			case 1:
+				posts = append(posts, p.place)
+			case 2:
+				posts = append(posts, p.place, p.dep)
+			}
+			written++
+		}
+		keys[i], ends[i] = r.key, written
+	}
+	if stride == 0 {
+		clear(ends)
+	}
+	for _, l := range [][]uint32{buckets, keys, ends, posts} {
+		m.e.u32s(l)
+	}
+	m.posts = m.posts[:0]
+}
+
+func (e *encoder) u32s(list []uint32) {
+	e.count(4 * len(list))
+	for _, n := range list {
+		e.body = binary.LittleEndian.AppendUint32(e.body, n)
+	}
+}
+
+func (d *decoder) u32s() u32s {
+	n := d.count(1)
+	if n%4 != 0 {
+		d.fail()
+		return nil
+	}
+	return u32s(d.split(n).b)
+}
+
+func (d *decoder) table(x *index, stride int) table {
+	t := table{stride, d.u32s(), d.u32s(), d.u32s(), d.u32s()}
+	if d.err == nil && !t.sound(x) {
+		d.fail()
+	}
+	return t
+}
+
+// canonical orders packages by what they are.
+func canonical(a, b *Package) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Epoch, b.Epoch),
+		cmp.Compare(a.Version, b.Version), cmp.Compare(a.Release, b.Release), cmp.Compare(a.Location, b.Location))
+}
+
+// index writes packages one by one, and the tables.
+func (e *encoder) index(list []*Package) {
+	e.records(list)
+	order := make([]uint32, len(list))
+	for i := range order {
+		order[i] = uint32(i) //nolint:gosec // fewer than 2^31 packages
+	}
+	slices.SortStableFunc(order, func(a, b uint32) int { return canonical(list[a], list[b]) })
+	e.u32s(order)
+	e.tables(list, order)
+}
+
+// records writes packages one by one.
+func (e *encoder) records(list []*Package) {
+	body := e.body
+	e.body = nil
+	ends := make([]uint32, len(list))
+	for i, p := range list {
+		e.record(p)
+		ends[i] = uint32(len(e.body)) //nolint:gosec // the opened metadata has less than 2 GiB
+	}
+	records := e.body
+	e.body = body
+	e.count(len(list))
+	e.count(len(records))
+	e.body = append(e.body, records...)
+	e.u32s(ends)
+}
+
+func (e *encoder) tables(list []*Package, order []uint32) {
+	m := &tableMaker{e: e}
+	each := func(stride int, add func(place int, p *Package)) {
+		for place, number := range order {
+			add(place, list[number])
+		}
+		m.write(stride)
+	}
+	each(1, func(place int, p *Package) { m.add(p.Name, place, 0) })
+	each(2, func(place int, p *Package) {
+		self := false
+		for i := range p.Provides {
+			d := &p.Provides[i]
+			m.add(d.Name, place, i+1)
+			self = self || d.Name == p.Name && d.Sense == rpm.Equal && d.EVR == p.EVR
+		}
+		if !self {
+			m.add(p.Name, place, 0)
+		}
+	})
+	each(2, func(place int, p *Package) {
+		for i := range p.Obsoletes {
+			m.add(p.Obsoletes[i].Name, place, i+1)
+		}
+	})
+	each(1, func(place int, p *Package) {
+		for _, f := range p.Files {
+			m.add(f, place, 0)
+		}
+	})
+	each(1, func(place int, p *Package) { m.add(p.Location, place, 0) })
+	each(0, func(_ int, p *Package) { p.NamedPaths(func(path string) { m.add(path, 0, 0) }) })
+}
+
+// record writes one package.
+func (e *encoder) record(p *Package) {
+	e.pkg(p)
+	for _, l := range depLists(p.Package) {
+		e.count(len(*l))
+		for _, d := range *l {
+			e.dep(d)
+		}
+	}
+	e.strs(p.Files)
+}
+
+// record reads one package; nil when it makes no sense.
+func (d *decoder) record() *Package {
+	p := &Package{Package: &rpm.Package{}}
+	d.pkg(p)
+	for _, l := range depLists(p.Package) {
+		if n := d.count(1); n > 0 {
+			*l = make([]rpm.Dep, n)
+			for i := range *l {
+				d.dep(&(*l)[i])
+			}
+		}
+	}
+	p.Files = d.strs()
+	if d.err != nil || d.left() != 0 {
+		return nil
+	}
+	return p
+}
+
+// records takes what encoder.records wrote; the packages themselves are not checked.
+func (d *decoder) records() *index {
+	x := &index{strings: d.strings}
+	x.n = d.count(minRecord)
+	x.records = d.split(d.count(1)).b
+	x.ends = d.u32s()
+	if d.err == nil && (x.ends.len() != x.n || x.n > 0 && !x.ends.rises(len(x.records))) {
+		d.fail()
+	}
+	return x
+}
+
+// index takes what encoder.index wrote, and checks everything but the packages themselves.
+func (d *decoder) index() *index {
+	x := d.records()
+	x.order = d.u32s()
+	if d.err == nil && (x.order.len() != x.n || !x.order.below(x.n)) {
+		d.fail()
+	}
+	for _, t := range [...]struct {
+		to     *table
+		stride int
+	}{{&x.names, 1}, {&x.provides, 2}, {&x.obsoletes, 2}, {&x.listed, 1}, {&x.locations, 1}, {&x.required, 0}} {
+		*t.to = d.table(x, t.stride)
+	}
+	if d.err != nil {
+		return nil
+	}
+	return x
+}
+
+// newIndex makes the tables of packages that did not come from a cache file.
+func newIndex(list []*Package) *index {
+	e := newEncoder()
+	e.index(list)
+	return newDecoder(e.bytes()).index()
+}
+
+// read decodes one package; nil when it makes no sense.
+func (x *index) read(number uint32) *Package {
+	from := uint32(0)
+	if number > 0 {
+		from = x.ends.at(int(number) - 1)
+	}
+	d := decoder{strings: x.strings, b: x.records[from:x.ends.at(int(number))]}
+	return d.record()
+}

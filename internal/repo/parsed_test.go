@@ -1,0 +1,144 @@
+package repo
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cpacman/internal/rpm"
+)
+
+// TestParsed: what is kept is what was added, and a damaged cache holds nothing and is told.
+func TestParsed(t *testing.T) {
+	dir := t.TempDir()
+	var log bytes.Buffer
+	reopen := func() *Parsed { return OpenParsed(dir, slog.New(slog.NewTextHandler(&log, nil)), time.Now) }
+	a := &rpm.Package{NEVRA: rpm.NEVRA{Name: "a", EVR: rpm.EVR{Epoch: 1, Version: "1", Release: "2"}, Arch: "noarch"}, Header: "aa", Vendor: "v",
+		Provides: []rpm.Dep{{Name: "a", Sense: rpm.Equal, EVR: rpm.EVR{Version: "1"}}}, Requires: []rpm.Dep{{Name: "/bin/sh", Pre: true}},
+		Files: []string{"/a", "/b"}, FilesComplete: true, Color: rpm.ELF64, ColorKnown: true}
+	b := &rpm.Package{NEVRA: rpm.NEVRA{Name: "b", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}, Header: "bb"}
+	for _, one := range []*rpm.Package{a, b} { // the second process keeps what the first one had
+		p := reopen()
+		p.Add(one)
+		p.Save()
+	}
+	p := reopen()
+	for _, want := range []*rpm.Package{a, b} {
+		if d := cmp.Diff(want, p.Get(want.Header)); d != "" {
+			t.Error(d)
+		}
+	}
+	if got := p.Get("cc"); got != nil {
+		t.Errorf("a header nobody added: %v", got)
+	}
+	if log.Len() > 0 {
+		t.Error(log.String())
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, "headers-*"))
+	if len(names) != 1 {
+		t.Fatalf("cache files: %v", names)
+	}
+	whole, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := range len(whole) {
+		log.Reset()
+		write(t, names[0], whole[:cut])
+		if got := reopen().Get("aa"); got != nil || !strings.Contains(log.String(), "cache file ignored") {
+			t.Fatalf("cut at %d of %d: %v, %s", cut, len(whole), got, log.String())
+		}
+		if cut > cacheHead {
+			write(t, names[0], resum(whole[:cut]))
+			reopen().Get("aa") // anything but a panic
+		}
+	}
+}
+
+// TestLookup: the tables give what a walk over all packages gives, from the cache as without it.
+func TestLookup(t *testing.T) {
+	dir, opt := fullRepo(t), Options{CacheDir: t.TempDir()}
+	open(t, dir, opt)
+	all := open(t, dir, Options{}).Packages()
+	for _, r := range []*Repo{open(t, dir, Options{}), open(t, dir, opt)} {
+		l := r.Lookup()
+		if l.Len() != len(all) || r.Len() != len(all) {
+			t.Fatalf("%d packages, want %d", l.Len(), len(all))
+		}
+		names := map[string]int{}
+		l.Names(func(n string) bool { names[n]++; return true })
+		for place := range int32(l.Len()) {
+			p := l.At(place)
+			if place > 0 && canonical(l.At(place-1), p) >= 0 {
+				t.Errorf("%s stands after %s", p.NEVRA, l.At(place-1).NEVRA)
+			}
+			if got := l.Named(p.Name); len(got) != 1 || got[0] != place || names[p.Name] != 1 {
+				t.Errorf("named %s: %v", p.Name, got)
+			}
+			if got, ok := l.Located(p.Location); !ok || got != p {
+				t.Errorf("at %s: %v", p.Location, got)
+			}
+			for i, d := range p.Provides {
+				found := false
+				l.Provides(d.Name, func(at, dep int32) { found = found || at == place && int(dep) == i })
+				if !found {
+					t.Errorf("%s does not provide %s", p.NEVRA, d)
+				}
+			}
+			for i, d := range p.Obsoletes {
+				found := false
+				l.Obsoletes(d.Name, func(at, dep int32) { found = found || at == place && int(dep) == i })
+				if !found {
+					t.Errorf("%s does not obsolete %s", p.NEVRA, d)
+				}
+			}
+			for _, f := range p.Files {
+				if got := l.Lists(f); len(got) == 0 {
+					t.Errorf("nobody lists %s", f)
+				}
+			}
+			p.NamedPaths(func(path string) {
+				if !l.Requires(path) {
+					t.Errorf("nobody requires %s", path)
+				}
+			})
+		}
+		if l.Requires("/nobody") || len(l.Named("nobody"))+len(l.Lists("/nobody")) > 0 {
+			t.Error("what is not there is found")
+		}
+		samePackages(t, all, r.Packages())
+	}
+}
+
+// TestIndexDamagedBehindItsSum: a record that makes no sense is found when it is read; the packages come from the package list then, and
+// the file is gone.
+func TestIndexDamagedBehindItsSum(t *testing.T) {
+	dir, opt := fullRepo(t), Options{CacheDir: t.TempDir()}
+	open(t, dir, opt)
+	want := open(t, dir, Options{}).Packages()
+	names, _ := filepath.Glob(filepath.Join(opt.CacheDir, "packages-*"))
+	r := open(t, dir, opt)
+	if err := edit(names[0], func(b []byte) []byte {
+		at := bytes.Index(b, r.ix.records)
+		for i := range r.ix.records {
+			b[at+i] = 0xff
+		}
+		return resum(b)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r = open(t, dir, opt)
+	samePackages(t, want, r.Packages())
+	if err := r.Lookup().Err(); err == nil || !strings.Contains(err.Error(), "try again") {
+		t.Errorf("error: %v", err)
+	}
+	if _, err := os.Stat(names[0]); !os.IsNotExist(err) {
+		t.Errorf("the damaged index is still there: %v", err)
+	}
+}
