@@ -49,6 +49,7 @@ func (r *Rollout) setDefaults() {
 		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"}
 	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
 	r.Restart = RestartNever
+	r.EmergencySoak = 10 * time.Minute
 }
 
 func (h *Hook) setDefaults() { h.Timeout = 2 * time.Minute }

@@ -132,6 +132,7 @@ func mainSections() []section {
 			{Key: "reboot_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"15m"`, Doc: "for a host to come back; then it is `lost`"},
 			{Key: "restart", Type: "never | needed", Default: `"never"`, Doc: "whether services that run files which are gone are restarted after the transaction, before the checks; wants systemd on the host"},
 			{Key: "no_restart", Type: "list of globs", Default: "[]", Doc: "names of units that are never restarted so, beside those that only a reboot helps"},
+			{Key: "emergency_soak", Type: "duration", Unit: "s, m, h, d", Default: `"10m"`, Doc: "the longest soak of `rollout start --emergency`, for levels that soak for longer; 1s to 24h"},
 		}},
 		{"trail", whereMain, trailRows()},
 		{"health.NAME", whereMain, healthRows()},

@@ -30,7 +30,7 @@ const (
 	RightPlan      RightKind = "plan"      // ask hosts, compute plans
 	RightPush      RightKind = "push"      // start and steer rollouts; for a class or all
 	RightApprove   RightKind = "approve"   // say yes at a gate; for a class or all
-	RightEmergency RightKind = "emergency" // leave out soak and windows; for a class or all
+	RightEmergency RightKind = "emergency" // start emergencies and ignore windows, beside push; for a class or all
 	RightAdmin     RightKind = "admin"     // all of these
 )
 

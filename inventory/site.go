@@ -153,7 +153,8 @@ type Rollout struct {
 	Reboot         RebootMode      `toml:"reboot"`
 	RebootTimeout  time.Duration   `toml:"reboot_timeout"`
 	Restart        RestartMode     `toml:"restart"`
-	NoRestart      []string        `toml:"no_restart"` // globs of unit names
+	NoRestart      []string        `toml:"no_restart"`     // globs of unit names
+	EmergencySoak  time.Duration   `toml:"emergency_soak"` // the longest soak of an emergency rollout
 }
 
 // Hook is a program that a rollout runs before or after its steps (ROLL-9). Exactly one of Program and Command is set. Placeholders are

@@ -226,6 +226,9 @@ func (ld *loading) checkRollout() {
 	if r.RebootTimeout < time.Minute || r.RebootTimeout > 24*time.Hour {
 		ld.at(&r.Source)("reboot_timeout", "", "key \"reboot_timeout\" in [rollout] is from 1m to 24h")
 	}
+	if r.EmergencySoak < time.Second || r.EmergencySoak > 24*time.Hour {
+		ld.at(&r.Source)("emergency_soak", "an emergency soaks too, for less long", "key \"emergency_soak\" in [rollout] is from 1s to 24h")
+	}
 }
 
 // maxNoRestart bounds a list that travels to every host.

@@ -227,6 +227,8 @@ func (c *planCase) ask(f []string, bad func(string)) {
 			q.Packages = append(q.Packages, v)
 		case "exclude":
 			q.Exclude = append(q.Exclude, v)
+		case "override":
+			q.OverrideHolds = append(q.OverrideHolds, v)
 		case "type":
 			c.request.Type = PlanType(v)
 		case "weak":
@@ -315,6 +317,9 @@ func written(r *Result) []string {
 	}
 	for _, b := range r.Set.Blocked {
 		add("blocked %s %s %s", b.NEVRA, b.Available, b.Rule)
+	}
+	for _, o := range r.Set.Overridden {
+		add("overridden %s %s", o.NEVRA, o.Rule)
 	}
 	for _, v := range r.Set.VendorChanges {
 		add("vendor %s %s %s", v.From, v.FromVendor, v.ToVendor)

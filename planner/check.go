@@ -91,7 +91,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 		src := &c.u.sources[cand.source]
 		_, gone := c.u.retracted[cand.NEVRA]
 		barred, _ := c.u.moduleRule(cand, c.h.Modules)
-		globs := slices.Concat(src.Exclude, c.h.Exclude, c.r.Filter.Exclude)
+		globs := slices.Concat(src.Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
 		switch {
 		case gone, barred != "", archRank(c.h.Arch, cand.Arch) < 0, firstMatch(globs, cand.NEVRA) != "":
 			continue
@@ -174,7 +174,7 @@ func (c *checker) rules() {
 		}
 	}
 	for _, p := range c.start {
-		if g := firstMatch(c.h.Hold, p.NEVRA); g != "" {
+		if g := firstMatch(c.r.Filter.hostGlobs(c.h.Hold, p.Name), p.NEVRA); g != "" {
 			if c.leaves(p) {
 				c.fault(ruleHold, "%s is held by %s and would leave", p.NEVRA, g)
 			}

@@ -17,7 +17,7 @@ func (c *checker) decision(name string) *decision {
 			builds = append(builds, p.NEVRA)
 		}
 	}
-	d, bad := decide(c.h.Policies, name, builds)
+	d, bad := decide(c.r.Filter.rulesFor(c.h.Policies, name), name, builds)
 	if bad != nil {
 		c.fault("policy", "%s", bad.Error())
 	}
@@ -70,7 +70,7 @@ func (c *checker) findTarget(n rpm.NEVRA) *candidate {
 			continue
 		}
 		_, gone := c.u.retracted[n]
-		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.h.Exclude, c.r.Filter.Exclude)
+		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
 		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" {
 			return cand
 		}
@@ -171,7 +171,7 @@ func (c *checker) stayRules() {
 	for _, p := range c.start {
 		d := c.decision(p.Name)
 		held := d.hold != nil
-		for _, g := range c.h.Hold {
+		for _, g := range c.r.Filter.hostGlobs(c.h.Hold, p.Name) {
 			held = held || matchPackage(g, p.NEVRA)
 		}
 		protected := matchAny(c.h.Protected, func(g string) bool { return matchGlob(g, p.Name) })

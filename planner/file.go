@@ -108,6 +108,7 @@ func (f Filter) normal() Filter {
 	f.Severities = set(f.Severities, true)
 	f.Advisories, f.CVEs = set(f.Advisories, false), set(f.CVEs, false)
 	f.Packages, f.Exclude = set(f.Packages, false), set(f.Exclude, false)
+	f.OverrideHolds = set(f.OverrideHolds, false)
 	return f
 }
 
@@ -141,6 +142,9 @@ func (s *Set) normalise() {
 	for i := range s.Held {
 		s.Held[i].Because = nonNil(s.Held[i].Because) // a chain: its order is its meaning
 	}
+	slices.SortFunc(s.Overridden, func(a, b Overridden) int {
+		return cmp.Or(rpm.CompareNEVRA(a.NEVRA, b.NEVRA), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Because, b.Because))
+	})
 	slices.SortFunc(s.Blocked, func(a, b Blocked) int {
 		return cmp.Or(rpm.CompareNEVRA(a.NEVRA, b.NEVRA), cmp.Compare(a.Rule, b.Rule), rpm.CompareNEVRA(a.Available, b.Available))
 	})

@@ -51,6 +51,9 @@ func (p *Plan) validate() error {
 	if err != nil {
 		return bad("%v", err)
 	}
+	if err := p.checkRequested(); err != nil {
+		return bad("%v", err)
+	}
 	hosts := make(map[string]bool, len(p.Hosts))
 	for i := range p.Hosts {
 		h := &p.Hosts[i]
@@ -73,6 +76,28 @@ func (p *Plan) validate() error {
 			return bad("host %q: %v", h.Host, err)
 		}
 		hosts[h.Host] = true
+	}
+	return nil
+}
+
+// checkRequested checks what was asked for, where it is shown or has rights that hang on it.
+func (p *Plan) checkRequested() error {
+	for _, name := range slices.Concat(p.Requested.Filter.Advisories, p.Requested.Filter.CVEs) {
+		if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return fmt.Errorf("bad name of an advisory %q", name)
+		}
+	}
+	for _, name := range p.Requested.Filter.OverrideHolds {
+		if !IsName(name) {
+			return fmt.Errorf("holds are overridden of %q, which is no name of a package", name)
+		}
+	}
+	for _, s := range p.Sets {
+		for _, o := range s.Overridden {
+			if !slices.Contains(p.Requested.Filter.OverrideHolds, o.NEVRA.Name) {
+				return fmt.Errorf("set %q overrides a hold of %q, which is not asked for", s.ID, o.NEVRA)
+			}
+		}
 	}
 	return nil
 }

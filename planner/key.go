@@ -47,6 +47,7 @@ func Key(h Host, view string, r Request) string {
 	k.list("cves", f.CVEs...)
 	k.list("packages", f.Packages...)
 	k.list("without", f.Exclude...)
+	k.list("override-holds", f.OverrideHolds...)
 	for _, p := range sortedInstalled(&h) {
 		k.list("package", p.NEVRA.String(), p.Header, p.Vendor, p.ModularityLabel, fmt.Sprint(p.ColorKnown, p.Color))
 		if p.Header == "" { // nothing else vouches for the dependencies

@@ -60,11 +60,13 @@ type Filter struct {
 	Advisories []string `json:"advisories,omitempty"`
 	Bugfix     bool     `json:"bugfix,omitempty"`
 	CVEs       []string `json:"cves,omitempty"`
-	Exclude    []string `json:"exclude,omitempty"`  // globs over names, or NEVRAs
-	Newest     bool     `json:"newest,omitempty"`   // the newest version instead of the one that fixes
-	Packages   []string `json:"packages,omitempty"` // globs over names, or NEVRAs
-	Security   bool     `json:"security,omitempty"`
-	Severities []string `json:"severities,omitempty"` // lower case
+	Exclude    []string `json:"exclude,omitempty"` // globs over names, or NEVRAs
+	Newest     bool     `json:"newest,omitempty"`  // the newest version instead of the one that fixes
+	// OverrideHolds are names of packages that no hold, pin or exclude of inventory, policy or host keeps as they are: an emergency (ROLL-11).
+	OverrideHolds []string `json:"override_holds,omitempty"`
+	Packages      []string `json:"packages,omitempty"` // globs over names, or NEVRAs
+	Security      bool     `json:"security,omitempty"`
+	Severities    []string `json:"severities,omitempty"` // lower case
 }
 
 // PlanRepo binds a plan to one repository as it was read.
@@ -85,8 +87,18 @@ type Set struct {
 	Held      []Held    `json:"held"`
 	Blocked   []Blocked `json:"blocked"`
 
+	// Overridden lists the holds of installed packages that do not count, because the request names them (ROLL-11).
+	Overridden []Overridden `json:"overridden,omitempty"`
+
 	// VendorChanges lists every package that is replaced by one of another vendor (PLAN-15).
 	VendorChanges []VendorChange `json:"vendor_changes,omitempty"`
+}
+
+// Overridden is a hold, a pin or an exclude that would keep an installed package as it is, and does not count.
+type Overridden struct {
+	NEVRA   rpm.NEVRA `json:"nevra"`
+	Rule    string    `json:"rule"` // hold, pin or exclude
+	Because string    `json:"because"`
 }
 
 // VendorChange is a package that is replaced by one of another vendor.

@@ -129,6 +129,7 @@ func (s *solution) build() {
 	s.notInstalled()
 	slices.Sort(res.Notes)
 	res.Notes = slices.Compact(res.Notes)
+	res.Set.Overridden = overridden(s.h, &s.r.Filter)
 	if err := res.Set.Seal(); err != nil {
 		res.Notes = append(res.Notes, err.Error())
 	}

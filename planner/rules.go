@@ -138,7 +138,7 @@ func (p *problem) name(name string) *nameRule {
 	p.decide(r, name)
 	for _, n := range r.installed {
 		r.only = r.only || isInstallOnly(p.nodes[n].pkg, p.h.InstallOnly)
-		if g := firstMatch(p.h.Hold, p.nodes[n].pkg.NEVRA); g != "" {
+		if g := firstMatch(p.r.Filter.hostGlobs(p.h.Hold, name), p.nodes[n].pkg.NEVRA); g != "" {
 			r.heldBecause = "hold " + g
 			r.stays = r.heldBecause
 		}
@@ -203,7 +203,7 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	for _, e := range [...]struct {
 		globs []string
 		by    string
-	}{{src.Exclude, "repository " + src.ID}, {p.h.Exclude, "the host"}, {p.r.Filter.Exclude, "the request"}} {
+	}{{src.Exclude, "repository " + src.ID}, {p.r.Filter.hostGlobs(p.h.Exclude, c.Name), "the host"}, {p.r.Filter.Exclude, "the request"}} {
 		if g := firstMatch(e.globs, c.NEVRA); g != "" {
 			return ruleExclude, "excluded by " + e.by + ": " + g
 		}
@@ -237,7 +237,7 @@ func (p *problem) decide(r *nameRule, name string) {
 	for i, n := range r.installed {
 		builds[i] = p.nodes[n].pkg.NEVRA
 	}
-	d, bad := decide(p.h.Policies, name, builds)
+	d, bad := decide(p.r.Filter.rulesFor(p.h.Policies, name), name, builds)
 	if bad != nil && (p.conflict == nil || bad.Name < p.conflict.Name) {
 		p.conflict = bad
 	}

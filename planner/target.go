@@ -36,7 +36,7 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 	for _, e := range [...]struct {
 		globs []string
 		by    string
-	}{{p.u.sources[c.source].Exclude, "repository " + p.u.sources[c.source].ID}, {p.h.Exclude, "the host"}, {p.r.Filter.Exclude, "the request"}} {
+	}{{p.u.sources[c.source].Exclude, "repository " + p.u.sources[c.source].ID}, {p.r.Filter.hostGlobs(p.h.Exclude, c.Name), "the host"}, {p.r.Filter.Exclude, "the request"}} {
 		if g := firstMatch(e.globs, c.NEVRA); g != "" {
 			return ruleExclude, "excluded by " + e.by + ": " + g
 		}

@@ -37,6 +37,12 @@ func (s *session) filter() (planner.Filter, error) {
 		Security: c.Bool("security"), Bugfix: c.Bool("bugfix"), Severities: c.StringSlice("severity"),
 		Advisories: c.StringSlice("advisory"), CVEs: c.StringSlice("cve"),
 		Packages: c.StringSlice("package"), Exclude: c.StringSlice("exclude"), Newest: c.Bool("newest"),
+		OverrideHolds: c.StringSlice("override-hold"),
+	}
+	for _, name := range f.OverrideHolds {
+		if !planner.IsName(name) {
+			return f, usagef("--override-hold wants the name of one package, not %q", name)
+		}
 	}
 	for _, list := range [][]string{f.Severities, f.Advisories, f.CVEs, f.Packages, f.Exclude} {
 		for _, one := range list {
@@ -179,6 +185,7 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	if n := vendorChanges(p); n > 0 {
 		s.say("note: %d %s another vendor's; plan show lists them", n, plural(n, "package is replaced by", "packages are replaced by"))
 	}
+	s.sayOverridden(p, out)
 	if n := len(p.MissingFiles); n > 0 {
 		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
 	}
@@ -193,6 +200,8 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 		s.say("nothing to do")
 	case out == "":
 		s.say("next: the same with --out plan.json, then: cpacman rollout start plan.json")
+	case len(p.Requested.Filter.OverrideHolds) > 0:
+		s.say("next: cpacman plan show %s, then: cpacman rollout start %s --emergency --reason TEXT", out, out)
 	default:
 		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
 	}
@@ -302,6 +311,9 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	}
 	for _, r := range set.Remove {
 		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
+	}
+	for _, o := range set.Overridden {
+		add("override "+o.Rule, o.NEVRA.String(), "", o.Because)
 	}
 	for _, v := range set.VendorChanges {
 		add("vendor", v.From.String(), v.To.EVR.String(), fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))

@@ -28,6 +28,8 @@ func rolloutCommand(e *env) *cli.Command {
 					&cli.BoolFlag{Name: "again", Usage: "start a plan that was started before; wants --reason"},
 					&cli.BoolFlag{Name: "without-switch", Usage: "start although hosts that the update can cut off get no dead man's switch; wants --reason"},
 					&cli.BoolFlag{Name: "ignore-window", Usage: "start hosts outside of their maintenance windows too; wants --reason"},
+					&cli.BoolFlag{Name: "emergency", Usage: "one erratum in a hurry: the first wave of each class is one host, soaks are short; wants --reason"},
+					&cli.StringSliceFlag{Name: "without-approval", Usage: "with --emergency: enter this `GATE` without its approvals (\"class NAME\" or \"level CLASS/LEVEL\"); repeatable"},
 					&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval or a maintenance window"},
 					&cli.BoolFlag{Name: "yes", Usage: "do not ask"},
 					reason,
@@ -47,7 +49,12 @@ func rolloutCommand(e *env) *cli.Command {
 			},
 			{
 				Name: "rehearse", Usage: "what a rollout of a plan would be: waves, bytes, how long, and how much can fail", ArgsUsage: "PLAN",
-				Description: "Changes nothing and contacts nobody.", Flags: outputFlags(), Action: e.rolloutRehearse,
+				Description: "Changes nothing and contacts nobody.",
+				Flags: outputFlags(
+					&cli.BoolFlag{Name: "emergency", Usage: "as an emergency would be"},
+					&cli.StringSliceFlag{Name: "without-approval", Usage: "with --emergency: enter this `GATE` without its approvals; repeatable"},
+				),
+				Action: e.rolloutRehearse,
 			},
 			{Name: "list", Usage: "list rollouts", Flags: outputFlags(), Action: e.rolloutList},
 			{

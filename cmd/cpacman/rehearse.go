@@ -83,6 +83,9 @@ func (e *env) rolloutRehearse(c *cli.Context) error {
 	if c.Args().Len() != 1 {
 		return usagef("rollout rehearse wants one plan file")
 	}
+	if len(c.StringSlice("without-approval")) > 0 && !c.Bool("emergency") {
+		return usagef("--without-approval goes with --emergency")
+	}
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -111,6 +114,7 @@ func (e *env) rolloutRehearse(c *cli.Context) error {
 		return err
 	}
 	if c.String("output") != "json" {
+		s.sayEmergency(schedule.Emergency)
 		r.say(e)
 		e.say("next: cpacman rollout start %s", c.Args().First())
 	}

@@ -148,7 +148,6 @@ func (a actor) refusal(kind inventory.RightKind, class string) error {
 // mayPushPlan checks the right to push a plan. Classes and levels must be those of the inventory, because gates and rights hang on
 // them: a plan that calls a host of production one of testing is not started, whoever wrote it.
 func (s *session) mayPushPlan(p *planner.Plan) error {
-	var classes []string
 	for _, h := range p.Hosts {
 		if h.Status != planner.StatusPlanned {
 			continue
@@ -157,11 +156,25 @@ func (s *session) mayPushPlan(p *planner.Plan) error {
 			return inputError{err: fmt.Errorf("host %s is in class %q, level %q, and the plan has it in class %q, level %q", h.Host, known.Class, known.Level, h.Class, h.Level),
 				hint: "make a new plan"}
 		}
-		if !slices.Contains(classes, h.Class) {
+	}
+	return s.may(inventory.RightPush, classesOf(p)...)
+}
+
+// mayHurry checks the right to leave out what keeps a rollout slow: to start a plan as an emergency, or outside of windows. It comes
+// beside the right to push.
+func (s *session) mayHurry(p *planner.Plan) error {
+	return s.may(inventory.RightEmergency, classesOf(p)...)
+}
+
+// classesOf names the classes of the hosts that a plan changes, in the order of the plan.
+func classesOf(p *planner.Plan) []string {
+	var classes []string
+	for _, h := range p.Hosts {
+		if h.Status == planner.StatusPlanned && !slices.Contains(classes, h.Class) {
 			classes = append(classes, h.Class)
 		}
 	}
-	return s.may(inventory.RightPush, classes...)
+	return classes
 }
 
 // mayPush checks the right to steer a rollout: in every class of it.

@@ -40,6 +40,9 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--ignore-window wants --reason")
 	}
+	if err := checkEmergencyFlags(c); err != nil {
+		return err
+	}
 	return e.runPlan(c, false)
 }
 
@@ -73,6 +76,11 @@ func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
 	c := s.c
 	if err := s.mayPushPlan(p); err != nil {
 		return err
+	}
+	if c.Bool("emergency") || c.Bool("ignore-window") {
+		if err := s.mayHurry(p); err != nil {
+			return err
+		}
 	}
 	detach, err := s.detached()
 	if err != nil {
@@ -113,6 +121,7 @@ func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
 	}
 	s.warnCertificates(p)
 	s.printSchedule(schedule)
+	s.sayEmergency(schedule.Emergency)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
 		return err
 	}
@@ -130,6 +139,9 @@ func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
 		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
 		IgnoreWindow:  c.Bool("ignore-window"),
 		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
+	}
+	if err := s.preempt(req); err != nil {
+		return err
 	}
 	if detach {
 		return s.startDetached(req)
@@ -189,6 +201,7 @@ func (s *session) schedule(p *planner.Plan, noBack []string) (rollout.Schedule, 
 		return rollout.Schedule{}, inputError{err: err}
 	}
 	settings.NoBack = noBack
+	settings.Emergency = s.emergencySettings()
 	settings.Left = s.fleet.LeftOut()
 	schedule, err := rollout.Resolve(p, settings)
 	if err != nil {

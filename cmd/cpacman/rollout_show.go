@@ -123,6 +123,12 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 		}
 		s.say("%s", line)
 	}
+	if e := snap.Schedule.Emergency; e != nil {
+		s.say("emergency for %s: %s", e.For, e.Reason)
+		for _, line := range e.Overrides() {
+			s.say("  left out: %s", line)
+		}
+	}
 	if r.IgnoreWindow {
 		s.say("maintenance windows are ignored: %s", r.Reason)
 	}

@@ -84,6 +84,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		return rollout.Preflight{}, heldWhenFailed(err)
 	}
 	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}
+	out.Busy = p.OtherTransaction != "" && len(out.Refusals) == 1
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
 	}

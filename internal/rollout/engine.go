@@ -205,6 +205,8 @@ func checkStart(req StartRequest, now time.Time) error {
 		return &PlanError{"--again needs a --reason"}
 	case req.IgnoreWindow && req.Reason == "":
 		return &PlanError{"--ignore-window needs a --reason"}
+	case checkEmergency(req) != nil:
+		return checkEmergency(req)
 	case len(s.Unarmed) > 0 && !req.WithoutSwitch && !req.DryRun:
 		return &PlanError{fmt.Sprintf("%s updates %s and can have no dead man's switch: %s (%d such %s); --without-switch starts all the same",
 			s.Unarmed[0].Host, s.Unarmed[0].Package, s.Unarmed[0].Why, len(s.Unarmed), hostsWord(len(s.Unarmed)))}
@@ -230,7 +232,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
 			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged, Staging: req.Staging,
-			Again: req.Again, WithoutSwitch: req.WithoutSwitch, IgnoreWindow: req.IgnoreWindow, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
+			Again: req.Again, WithoutSwitch: req.WithoutSwitch, IgnoreWindow: req.IgnoreWindow, Emergency: req.Schedule.Emergency != nil, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,
 	}

@@ -73,6 +73,8 @@ const (
 	heldStage    kind = "held while staging"
 	heldTest     kind = "held while testing"
 	goneDone     kind = "gone after the transaction"
+	occupied     kind = "another transaction for half a minute"
+	occupiedLong kind = "another transaction"
 	goneErase    kind = "gone before step (c)"
 	eraseFails   kind = "step (c) fails"
 	cutOff       kind = "cut off by its update"
@@ -117,6 +119,7 @@ type fakeHost struct {
 	told    int       // the attempt that told it to boot
 	renewed int       // restarts of its services
 	owes    bool      // it says itself that it owes a reboot, in a rollout of reboots
+	asked   time.Time // the first preflight
 	bootEnd time.Time // when its reboot ends
 }
 
@@ -322,11 +325,16 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 	}
 	defer unlock()
 	pf := Preflight{MachineID: "m-" + f.job.Host, InstalledDigest: "old"}
+	if f.h.asked.IsZero() {
+		f.h.asked = time.Now()
+	}
 	switch {
 	case f.is(rebuilt):
 		pf.MachineID = "other"
 	case f.is(noKey):
 		pf.Refusals = []Reason{{ReasonKeyMissing, "key 1234 is missing"}}
+	case f.is(occupied) && time.Since(f.h.asked) < 30*time.Second, f.is(occupiedLong):
+		pf.Refusals, pf.Busy = []Reason{{ReasonBusy, "transaction other is under way on the host"}}, true
 	case f.is(changed), f.is(sameSet), f.is(upToDate):
 		pf.InstalledDigest = "drifted"
 	}

@@ -185,9 +185,18 @@ func (h *hostRun) connect() bool {
 
 // preflight reads the host and compares it with what the plan was made from (PLAN-10, INV-9).
 func (h *hostRun) preflight() bool {
+	if !h.afterOthers() {
+		return false
+	}
 	pf, err := h.w.Preflight(h.ctx())
+	for wait := h.patience(); err == nil && pf.Busy && wait(); {
+		pf, err = h.w.Preflight(h.ctx())
+	}
 	if err != nil {
 		return h.failed(err, OnRefused, ReasonInternal)
+	}
+	if pf.Busy && h.stoppedHere() {
+		return false
 	}
 	if h.plan.MachineID != "" && pf.MachineID != h.plan.MachineID {
 		return h.end(OnRefused, Reason{ReasonRebuilt, "another machine answers under this name: machine-id " + short(pf.MachineID) +
@@ -330,8 +339,8 @@ func (h *hostRun) lock() bool {
 	}
 }
 
-// haltedHere leaves a waiting host where a stop, an abort or the end of its window sends it.
-func (h *hostRun) haltedHere() bool {
+// stoppedHere leaves a waiting host where a stop or an abort sends it.
+func (h *hostRun) stoppedHere() bool {
 	r := h.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -341,7 +350,17 @@ func (h *hostRun) haltedHere() bool {
 	case RolloutAborted:
 		_ = r.stepLocked(h.host, OnAborted, Reason{ReasonAborted, r.ro.Stop.Text}, nil)
 	default:
-		return r.leaveWindow(h.host)
+		return false
 	}
 	return true
+}
+
+// haltedHere leaves a waiting host where a stop, an abort or the end of its window sends it.
+func (h *hostRun) haltedHere() bool {
+	if h.stoppedHere() {
+		return true
+	}
+	h.r.mu.Lock()
+	defer h.r.mu.Unlock()
+	return h.r.leaveWindow(h.host)
 }

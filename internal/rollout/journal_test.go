@@ -228,8 +228,22 @@ func (j *memJournal) checkGate(w WaveRecord, c Change) {
 			}
 		}
 	}
+	j.checkSoak(w)
 	if n, b := j.failures(w.Index), j.schedule.Waves[w.Index].Budget.Max; n > b && !j.ro.DryRun {
 		j.w.break_("gate of wave %d opens with %d failures, budget %d", w.Index, n, b)
+	}
+}
+
+// checkSoak: a wave in which hosts were updated passes after its soak, of an emergency too, and not before it has ended.
+func (j *memJournal) checkSoak(w WaveRecord) {
+	old, soak := j.waves[w.Index], j.schedule.Levels[j.schedule.Waves[w.Index].Level].Soak
+	updated := slices.ContainsFunc(j.schedule.Waves[w.Index].Hosts, func(h string) bool { return j.hosts[h].State == StateOK })
+	switch {
+	case j.ro.DryRun || soak == 0 || !updated:
+	case old.State != WaveSoaking:
+		j.w.break_("gate of wave %d opens from %s, without a soak of %s", w.Index, old.State, soak)
+	case old.SoakUntil.IsZero() || time.Now().Before(old.SoakUntil):
+		j.w.break_("gate of wave %d opens at %s, before the soak ends at %s", w.Index, time.Now(), old.SoakUntil)
 	}
 }
 

@@ -162,7 +162,9 @@ type Preflight struct {
 	InstalledDigest string
 	Refusals        []Reason // key missing, no space, unfinished transaction, shutdown due: any holds the host
 	Flags           []Flag
-	Facts           any // opaque to the engine, handed to Rechecker
+	// Busy: all that Refusals say is that another transaction is under way, which ends by itself. An emergency waits for it.
+	Busy  bool
+	Facts any // opaque to the engine, handed to Rechecker
 
 	Boot      string // the boot the host is in, as Rebooter.Boot names it
 	RebootDue string // why the host says that it is to be booted; "" when it does not

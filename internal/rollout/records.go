@@ -181,6 +181,8 @@ type Rollout struct {
 	// WithoutSwitch: started although hosts that should have a dead man's switch can have none.
 	WithoutSwitch bool `json:"without_switch,omitempty"`
 	IgnoreWindow  bool `json:"ignore_window,omitempty"` // maintenance windows do not limit it; Reason says why
+	// Emergency: its schedule is one of an emergency; Reason says why, the schedule what is left out.
+	Emergency bool `json:"emergency,omitempty"`
 	// Unreconciled: the journal was restored from a backup and the hosts have not been asked since (OPS-1).
 	Unreconciled bool   `json:"unreconciled,omitempty"`
 	Reason       string `json:"reason,omitempty"`

@@ -46,6 +46,9 @@ type Schedule struct {
 	NoRestart     []string              `json:"no_restart,omitempty"`
 	Hooks         []HookPlan            `json:"hooks,omitempty"` // those in use, by name
 
+	// Emergency is set on the schedule of an emergency, with all that it leaves out (ROLL-11).
+	Emergency *EmergencyPlan `json:"emergency,omitempty"`
+
 	Excluded []Excluded `json:"excluded,omitempty"` // hosts of the plan that are no part of the rollout, by name
 	Warnings []string   `json:"warnings,omitempty"`
 	Amended  []Amended  `json:"amended,omitempty"` // what was changed since the start, in order (PLAN-10)
@@ -157,10 +160,16 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 	if s.Rollout.Restart != inventory.RestartNever && !r.out.RebootOnly {
 		r.out.Restart, r.out.NoRestart = s.Rollout.Restart, s.Rollout.NoRestart
 	}
+	if err := r.emergency(); err != nil {
+		return Schedule{}, err
+	}
 	if err := r.hosts(); err != nil {
 		return Schedule{}, err
 	}
 	r.levels()
+	if err := r.checkWaived(); err != nil {
+		return Schedule{}, err
+	}
 	n := len(r.out.Host)
 	r.out.Hosts = n
 	r.out.Budget = budgetOf(s.Rollout.MaxFailures, n)
@@ -316,6 +325,7 @@ func (r *resolver) levels() {
 			if first {
 				lp.ClassApprove, first = class.Approve, false
 			}
+			r.hasten(&lp)
 			if lp.ClassApprove > 0 || lp.Approve > 0 {
 				lp.NotStarter, lp.Ticket, lp.TicketCheck = class.NotStarter, class.Ticket, class.TicketCheck
 			}
@@ -330,6 +340,10 @@ func (r *resolver) waves(level int, ls LevelSettings, hosts []string) {
 	for i := 0; len(hosts) > 0; i++ {
 		of := ls.Waves[min(i, len(ls.Waves)-1)]
 		n := min(of.AtLeast(total), len(hosts))
+		if n > 1 && r.firstOfClass(level) {
+			of, n, i = inventory.Count(1), 1, i-1 // and then the waves of the level, as written
+			r.out.Emergency.FirstWave = append(r.out.Emergency.FirstWave, len(r.out.Waves))
+		}
 		w := WavePlan{Index: len(r.out.Waves), Level: level, Of: of.String(), Hosts: hosts[:n:n], Budget: budgetOf(ls.MaxFailures, n)}
 		for _, h := range w.Hosts {
 			hp := r.out.Host[h]

@@ -20,6 +20,8 @@ type Settings struct {
 	Hooks    map[string]HookSettings
 	Left     map[string]Excluded // hosts that are left out whatever the plan says: in maintenance or retired since
 	NoBack   []string            // NEVRAs of packages of ways back that cannot be had
+
+	Emergency *EmergencySettings // nil: a schedule like any other
 }
 
 // HookSettings is a hook as the site defines it.
@@ -67,7 +69,8 @@ type RolloutSettings struct {
 	Reboot         inventory.RebootMode
 	RebootTimeout  time.Duration
 	Restart        inventory.RestartMode
-	NoRestart      []string // globs of unit names that are not restarted
+	NoRestart      []string      // globs of unit names that are not restarted
+	EmergencySoak  time.Duration // the longest soak of an emergency
 }
 
 // HostSettings is what the inventory says of one host.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"cpacman/inventory"
+	"cpacman/planner"
 )
 
 // simulations is how many seeded rollouts TestSimulation runs.
@@ -100,7 +102,7 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r := newRig(t)
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
-		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails}
+		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong}
 	faulty := rng.Float64() * 0.4
 	size := 50
 	if rng.IntN(50) == 0 {
@@ -150,7 +152,20 @@ func randomRig(t *testing.T, rng *rand.Rand) *rig {
 	r.s.Rollout.Order = []inventory.OrderMode{inventory.OrderHash, inventory.OrderInventory}[rng.IntN(2)]
 	r.s.Rollout.Unreachable = []inventory.UnreachableMode{inventory.UnreachableDefer, inventory.UnreachableFail, inventory.UnreachableIgnore}[rng.IntN(3)]
 	r.s.Limits = Limits{Connections: 1 + rng.IntN(20), Transfers: 1 + rng.IntN(5), Transactions: 1 + rng.IntN(10), LockWait: time.Minute}
+	if rng.IntN(4) == 0 {
+		var waive []string
+		for i := range r.s.Levels {
+			if l := r.s.Levels[i]; l.Approve > 0 && rng.IntN(2) == 0 && slices.ContainsFunc(r.plan.Hosts, func(h planner.PlanHost) bool { return h.Level == l.Name }) {
+				waive = append(waive, "level prod/"+l.Name)
+			}
+		}
+		r.hurry(waive...)
+	}
 	r.build()
+	if r.s.Emergency != nil {
+		r.req.Reason = r.s.Emergency.Reason
+		r.emergencyPromises()
+	}
 	var mu sync.Mutex
 	jitter := rand.New(rand.NewPCG(rng.Uint64(), 2))
 	r.cfg.Jitter = func() float64 {
@@ -189,6 +204,7 @@ func TestSimulationOfReboots(t *testing.T) {
 					r.kinds[h] = plain
 				}
 			}
+			r.s.Emergency = nil // one erratum is never a plan of reboots
 			r.s.Limits.Reboots = rng.IntN(6)
 			r.reboots()
 			flaky, outside := r.w.flaky, r.w.outside

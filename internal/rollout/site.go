@@ -24,6 +24,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			Confirm: site.Rollout.Confirm, ConfirmFor: site.Rollout.ConfirmFor, WithoutSwitch: site.Rollout.WithoutSwitch,
 			Reboot: site.Rollout.Reboot, RebootTimeout: site.Rollout.RebootTimeout,
 			Restart: site.Rollout.Restart, NoRestart: site.Rollout.NoRestart,
+			EmergencySoak: site.Rollout.EmergencySoak,
 		},
 	}
 	for _, c := range site.Classes {

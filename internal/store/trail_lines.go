@@ -50,7 +50,7 @@ type CreatedBody struct {
 	PlanSHA256 string             `json:"plan_sha256,omitempty"` // of the plan file's bytes; its id is Record.PlanID
 	Repos      []planner.PlanRepo `json:"repos,omitempty"`       // the snapshots that the plan was computed from
 	Requested  *planner.Requested `json:"requested,omitempty"`
-	Overrides  []string           `json:"overrides,omitempty"` // again, dry_run, keep_staged …
+	Overrides  []string           `json:"overrides,omitempty"` // again, dry_run, keep_staged …; of an emergency all that it leaves out
 	Hosts      int                `json:"hosts"`
 	Waves      int                `json:"waves"`
 }
@@ -102,6 +102,10 @@ func createdEntries(snap rollout.Snapshot, plan planFacts) []entry {
 		if o.on {
 			b.Overrides = append(b.Overrides, o.name)
 		}
+	}
+	if e := snap.Schedule.Emergency; e != nil {
+		b.Overrides = append(b.Overrides, "emergency for "+e.For)
+		b.Overrides = append(b.Overrides, e.Overrides()...)
 	}
 	out := []entry{{actor: r.User, action: LineCreated, rollout: r.ID, body: b}}
 	for _, a := range snap.Approvals {
