@@ -52,7 +52,14 @@ func faults() []faultKind {
 		{"cut", "", "takes the link down: packets vanish", 0, 0, func(f *faultCall) error {
 			return f.done(f.lab.Cut(f.Context.Context, f.host), "link is down")
 		}},
-		{"restore", "", "undoes cut, kill-sshd, fill-disk, hold-lock and power-off", 0, 0, func(f *faultCall) error {
+		{"clock", "OFFSET", "sets the clock wrong, as by 24h or, after --, by -24h; 0s sets it right", 1, 1, func(f *faultCall) error {
+			off, err := time.ParseDuration(f.arg(0))
+			if err != nil {
+				return fmt.Errorf("%w: %q is no duration: write 24h, -24h or 0s", errUsage, f.arg(0))
+			}
+			return f.done(f.lab.Clock(f.Context.Context, f.host, off), "the clock of %s is off by %s", f.host, off)
+		}},
+		{"restore", "", "undoes cut, kill-sshd, fill-disk, hold-lock, clock and power-off", 0, 0, func(f *faultCall) error {
 			return f.done(f.lab.Restore(f.Context.Context, f.host), "link, disk, lock and sshd are as they were")
 		}},
 		{"kill-sshd", "", "ends sshd and all sessions, until start-sshd or restore", 0, 0, func(f *faultCall) error {

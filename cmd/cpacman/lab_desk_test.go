@@ -28,6 +28,7 @@ type deskOptions struct {
 	levels     string // TOML of [[level]]; default: canary and broad, all hosts of a level in one wave, no soak
 	rollout    string // lines of [rollout]
 	lockWait   string // default 30s
+	limits     string // further lines of [limits]
 	copyRepos  bool   // the repositories are this desk's own and may be damaged
 	knownHosts string // contents; default: the lab's
 	more       string // further tables of cpacman.toml
@@ -77,7 +78,7 @@ func deskSite(l *lab.Lab, o deskOptions, repos string) string {
 	if !strings.Contains(o.rollout, "without_switch") {
 		o.rollout += "\nwithout_switch = \"allow\"" // whole updates of the lab change systemd and glibc
 	}
-	fmt.Fprintf(&b, "[limits]\nlock_wait = %q\n[rollout]\n%s\n", or(o.lockWait, "30s"), o.rollout)
+	fmt.Fprintf(&b, "[limits]\nlock_wait = %q\n%s\n[rollout]\n%s\n", or(o.lockWait, "30s"), o.limits, o.rollout)
 	for _, r := range []string{"labos-base", "labos-updates", "labos-trouble"} {
 		fmt.Fprintf(&b, "[[repo]]\nid = %q\npath = %q\nkeys = [%q]\nauto = %t\n", r, filepath.Join(repos, r),
 			filepath.Join(l.SiteDir(), "keys", "RPM-GPG-KEY-lab"), r != "labos-trouble")
@@ -162,14 +163,33 @@ type process struct {
 
 // lockedBuffer may be read while a process writes it.
 type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu   sync.Mutex
+	b    bytes.Buffer
+	text string // what then waits for; "" after it was called
+	then func()
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.Write(p)
+	n, err := l.b.Write(p)
+	l.look()
+	return n, err
+}
+
+// when has a function called at once when a text is written, or was. There is one such function at a time; it must not use the buffer.
+func (l *lockedBuffer) when(text string, then func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text, l.then = text, then
+	l.look()
+}
+
+func (l *lockedBuffer) look() {
+	if l.text != "" && bytes.Contains(l.b.Bytes(), []byte(l.text)) {
+		l.text = ""
+		l.then()
+	}
 }
 
 func (l *lockedBuffer) String() string {

@@ -121,7 +121,11 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 		add(rollout.ReasonExecutor, "%s", text)
 	}
 	if p.OtherTransaction != "" {
-		add(rollout.ReasonBusy, "transaction %s is under way on the host", p.OtherTransaction)
+		who := ""
+		if p.HostLock != nil {
+			who = ", which is locked by " + p.HostLock.Owner.String()
+		}
+		add(rollout.ReasonBusy, "transaction %s is under way on the host%s", p.OtherTransaction, who)
 	}
 	if p.PendingShutdown != "" {
 		add(rollout.ReasonBusy, "a shutdown is due on the host: %s", p.PendingShutdown)

@@ -2,10 +2,12 @@ package host
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestMutexIsGivenBack: a program whose connection is cut ends by SIGPIPE at its next line, and must not leave the mutex to the
@@ -36,6 +38,28 @@ func TestMutexIsGivenBack(t *testing.T) {
 			_ = cmd.Wait() // it has no other way to end than a failure
 			if _, err := os.Stat(filepath.Join(dir, "mutex")); !os.IsNotExist(err) {
 				t.Errorf("the mutex is still there: %v", err)
+			}
+		})
+	}
+}
+
+// TestMutexOfAnotherTime: a mutex that was left by a program that was cut does not stay for as long as the clock was set back by.
+func TestMutexOfAnotherTime(t *testing.T) {
+	for name, off := range map[string]time.Duration{"clock set back": 24 * time.Hour, "old": -24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			mutex := filepath.Join(dir, "mutex")
+			if err := os.Mkdir(mutex, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(mutex, time.Now().Add(off), time.Now().Add(off)); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, "/bin/sh", "-c", program("lock")+"dir=$1\nmutex\nsay got it\n", "cpacman", "mark", dir).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v: %s", err, out)
 			}
 		})
 	}

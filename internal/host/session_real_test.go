@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -268,6 +270,51 @@ func TestHostLock(t *testing.T) {
 	if p, err := other.Preflight(ctx, PreflightOptions{Keys: []string{"DEADBEEFDEADBEEF"}}); err != nil || p.HostLock == nil || p.HostLock.Owner.ID != second.ID ||
 		len(p.MissingKeys) != 1 || p.FreeSpool <= 0 || p.FreeVarTmp <= 0 {
 		t.Errorf("preflight %+v, %v", p, err)
+	}
+}
+
+// The clock of a host steps by a day, either way: a lock lives as long as its owner is heard of, measured by the uptime.
+func TestHostLockClockSteps(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx := context.Background()
+	owner := Owner{ID: "r1@a", Control: "a", User: "ann", Rollout: "r1", TTL: 2 * time.Second}
+	second := NewSession(l.host, SessionOptions{Host: "h1"})
+	file := l.host.path("/var/lib/cpacman/lock")
+	step := func(by time.Duration) { // as if the clock had been set since the lock was taken
+		t.Helper()
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := regexp.MustCompile(`(?m)^seen \d+$`)
+		b = seen.ReplaceAll(b, []byte("seen "+strconv.FormatInt(time.Now().Add(-by).Unix(), 10)))
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, by := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		o := owner
+		o.TTL = time.Hour
+		if _, err := l.s.Acquire(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+		step(by)
+		var le *LockedError
+		if _, err := second.Acquire(ctx, Owner{ID: "r2@b"}); !errors.As(err, &le) {
+			t.Errorf("clock set by %s: the lock of a living owner was broken: %v", by, err)
+		}
+		if _, err := l.s.Acquire(ctx, owner); err != nil {
+			t.Fatal(err)
+		}
+		step(by)
+		time.Sleep(3100 * time.Millisecond)
+		if broken, err := second.Acquire(ctx, Owner{ID: "r2@b"}); err != nil || broken != owner.ID {
+			t.Errorf("clock set by %s: the lock of a silent owner: %q, %v", by, broken, err)
+		}
+		if err := second.Release(ctx, Owner{ID: "r2@b"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

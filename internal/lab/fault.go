@@ -21,7 +21,7 @@ func (l *Lab) link(ctx context.Context, host string, up bool) error {
 }
 
 // Restore undoes every fault of a host that can be undone: a cut link, a dead sshd, a full
-// disk, a held lock, power that is off. It does not touch packages.
+// disk, a held lock, a wrong clock, power that is off. It does not touch packages.
 func (l *Lab) Restore(ctx context.Context, host string) error {
 	if err := l.link(ctx, host, true); err != nil {
 		return err
@@ -36,6 +36,9 @@ func (l *Lab) Restore(ctx context.Context, host string) error {
 	}
 	if err := l.ReleaseLock(ctx, host); err != nil {
 		return err
+	}
+	if _, _, wrong, err := l.Exec(ctx, host, "test", "-e", "/etc/faketimerc"); err == nil && wrong == 0 {
+		return l.Clock(ctx, host, 0)
 	}
 	return l.StartSSHD(ctx, host)
 }
@@ -94,9 +97,16 @@ func (l *Lab) FillDisk(ctx context.Context, host, dir string, leave int64) (free
 [ "$(stat -c %d "$1")" != "$(stat -c %d /)" ] || { echo "$1 is on the disk of the machine below, which is not filled: name /var, /tmp or a directory in them"; exit 1; }
 rm -f "$1/` + fillFile + `"
 sync
-free=$(($(stat -f -c '%a * %S' "$1")))
-size=$((free - $2))
-[ $size -le 0 ] || fallocate -l $size "$1/` + fillFile + `"
+try=0
+while :; do
+    free=$(($(stat -f -c '%a * %S' "$1")))
+    size=$((free - $2))
+    [ $size -gt 0 ] || break
+    # others may write meanwhile
+    fallocate -l $size "$1/` + fillFile + `" 2>/run/lab/fill.log && break
+    try=$((try + 1))
+    [ $try -lt 50 ] || { cat /run/lab/fill.log; exit 1; }
+done
 echo "$1" >>/run/lab/filled
 echo $(($(stat -f -c '%a * %S' "$1")))
 `

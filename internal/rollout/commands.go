@@ -29,7 +29,7 @@ func (r *run) reattachAll() {
 			r.put(h, (*hostRun).reattach)
 		}
 	}
-	r.oweHooks()
+	r.settleHosts()
 }
 
 // release lets a rollout that rests go on, in one write. seq is that of the command, 0 for none. Called with mu held.

@@ -249,14 +249,14 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 	return s
 }
 
-// anyOwed tells whether an after-hook is still to be run that can be: a lost host's is not.
+// anyOwed tells whether an after-hook is still to be run that can be, or a lock to be given back: a lost host's is not.
 func anyOwed(s Snapshot) bool {
 	owed := len(s.Rollout.Owed)+len(s.Rollout.OwedLevel) > 0
 	for _, w := range s.Waves {
 		owed = owed || len(w.Owed) > 0
 	}
 	for _, h := range s.Hosts {
-		owed = owed || len(h.Owed) > 0 && h.State != StateLost
+		owed = owed || h.owed()
 	}
 	return owed
 }

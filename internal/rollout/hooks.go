@@ -105,14 +105,22 @@ func (h *hostRun) afterHooks() {
 	}
 }
 
-// oweHooks puts hosts at rest to work whose after-hooks are still owed: an engine died before it ran them. Called with mu held.
-func (r *run) oweHooks() {
+// settleHosts puts hosts at rest to work to which something is owed still: an engine died before it ran their after-hooks or gave their
+// locks back. Called with mu held.
+func (r *run) settleHosts() {
 	for _, h := range sortedKeys(r.hosts) {
-		rec := r.hosts[h]
-		if len(rec.Owed) > 0 && !r.atWork[h] && rec.State.Final() && rec.State != StateLost {
-			r.put(h, (*hostRun).afterHooks)
+		if rec := r.hosts[h]; rec.owed() && !r.atWork[h] && rec.State.Final() {
+			r.put(h, func(hr *hostRun) {
+				hr.locked = hr.r.record(hr.host).Locked
+				hr.finish()
+			})
 		}
 	}
+}
+
+// owed tells whether a host at rest has after-hooks to be run or a lock to be given back. A lost host has neither yet.
+func (rec HostRecord) owed() bool {
+	return len(rec.Owed) > 0 && rec.State != StateLost || rec.Locked && rec.State.releasesLock()
 }
 
 // hooksTooEarly is laterHosts of a wave whose before-hooks have not run: where no host may begin, they wait for the window too. Called
@@ -143,11 +151,11 @@ func (r *run) prepare(w int) bool {
 	var names []string
 	if !ro.Hooked {
 		names = r.sched.at(inventory.BeforeRollout)
-		ro.Hooked, ro.Owed = true, r.sched.at(inventory.AfterRollout)
+		ro.Owed = r.sched.at(inventory.AfterRollout)
 	}
 	if ro.LevelHooked != level+1 {
 		names = append(names, r.sched.at(inventory.BeforeLevel)...)
-		ro.LevelHooked, ro.OwedLevel = level+1, r.sched.at(inventory.AfterLevel)
+		ro.LevelHooked, ro.OwedLevel = -(level + 1), r.sched.at(inventory.AfterLevel)
 	}
 	names = append(names, r.sched.at(inventory.BeforeWave)...)
 	rec.Owed = r.sched.at(inventory.AfterWave)
@@ -178,9 +186,9 @@ func (r *run) prepareWave(w int, names []string) {
 		_ = r.stop(StopReason{Scope: fmt.Sprintf("wave %d", w+1), Output: boundText(failed.Error()),
 			Reason: Reason{ReasonHook, "before-hook " + name + " failed; no host of the wave was touched"}})
 	default:
-		rec := r.waves[w]
-		rec.Prepared = true
-		_ = r.commit(Change{Waves: []WaveRecord{rec}})
+		ro, rec := r.ro, r.waves[w]
+		ro.Hooked, ro.LevelHooked, rec.Prepared = true, r.sched.Waves[w].Level+1, true
+		_ = r.commit(Change{Rollout: &ro, Waves: []WaveRecord{rec}})
 	}
 }
 
@@ -203,7 +211,7 @@ func (r *run) settleHooks(over bool) bool {
 			return true
 		}
 	}
-	if len(r.ro.OwedLevel) > 0 && (over || r.ro.LevelHooked != r.sched.Waves[w].Level+1) {
+	if len(r.ro.OwedLevel) > 0 && (over || max(r.ro.LevelHooked, -r.ro.LevelHooked) != r.sched.Waves[w].Level+1) {
 		r.settle(w, r.ro.OwedLevel[0], func(ro *Rollout, rec *WaveRecord) {
 			if ro.OwedLevel = ro.OwedLevel[1:]; over && len(ro.OwedLevel) == 0 {
 				ro.LevelHooked, rec.Prepared = 0, false

@@ -84,9 +84,21 @@ func (h *hostRun) endSlot() {
 // transaction may be running.
 func (h *hostRun) giveBack() {
 	h.endSlot()
-	if !h.locked || h.ctx().Err() != nil || !h.r.record(h.host).State.releasesLock() {
+	rec := h.r.record(h.host)
+	if h.ctx().Err() != nil || !rec.State.releasesLock() {
 		return
 	}
+	if h.locked {
+		h.unlock()
+	}
+	if rec.Locked && h.ctx().Err() == nil {
+		h.r.unlocked(h.host)
+	}
+}
+
+// unlock gives the host's lock back. One that cannot be is told, and goes stale on the host by itself.
+func (h *hostRun) unlock() {
+	h.locked = false
 	ctx, cancel := h.r.e.settle(h.ctx())
 	defer cancel()
 	if h.w == nil {
@@ -100,7 +112,15 @@ func (h *hostRun) giveBack() {
 	if err := h.w.Unlock(ctx); err != nil {
 		h.warn("could not give the lock back: " + err.Error())
 	}
-	h.locked = false
+}
+
+// unlocked records that a host at rest is locked no longer. It is no event: nobody waits for it but an engine that comes after a dead one.
+func (r *run) unlocked(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := *r.hosts[host]
+	rec.Locked = false
+	_ = r.commit(Change{Hosts: []HostRecord{rec}})
 }
 
 // releasesLock tells whether the lock on the host has no more use in that state. Where a transaction may still run, it has.

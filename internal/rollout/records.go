@@ -124,6 +124,7 @@ type HostRecord struct {
 	BackWhy  Reason        `json:"back_why,omitzero"`   // what took it back
 	Boot     string        `json:"boot,omitempty"`      // the boot it was in when its reboot was asked for
 	Owed     []string      `json:"owed,omitempty"`      // after-hooks that are still to be run
+	Locked   bool          `json:"locked,omitempty"`    // the host's lock may be held: it is given back once the host is at rest
 	Baseline []CheckResult `json:"baseline,omitempty"`  // taken before the transaction
 	Checks   []CheckResult `json:"checks,omitempty"`    // the latest results
 	Started  time.Time     `json:"started,omitzero"`    // admitted, this attempt
@@ -192,7 +193,7 @@ type Rollout struct {
 	QuorumMet    bool   `json:"quorum_met,omitempty"`
 	CommandSeq   int64  `json:"command_seq"` // the last command taken
 	// Hooked: the before-hooks of the rollout have run, and Owed are its after-hooks; LevelHooked and OwedLevel are the same of the
-	// level of that number, from 1.
+	// level of that number, from 1. Its negative: they were begun, and not all have run.
 	Hooked      bool      `json:"hooked,omitempty"`
 	Owed        []string  `json:"owed,omitempty"`
 	LevelHooked int       `json:"level_hooked,omitempty"`

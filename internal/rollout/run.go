@@ -232,6 +232,10 @@ func (r *run) move(host string, on Trigger, why Reason, edit func(*HostRecord)) 
 	}
 	from := rec.State
 	rec.State, rec.Reason = to, why.bounded()
+	switch to {
+	case StateWaitingLock, StateTransacting, StateRollingBack:
+		rec.Locked = true
+	}
 	if edit != nil {
 		edit(&rec)
 	}

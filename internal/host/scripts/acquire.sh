@@ -13,7 +13,7 @@ fi
 since=$now
 if [ -n "$k_id" ] && [ "$k_id" != "$2" ]; then
 	why=alive
-	if [ $(($now - $k_seen)) -gt "$k_ttl" ]; then
+	if silent; then
 		running
 		why=
 		[ -z "$r" ] || why=transaction
@@ -32,7 +32,10 @@ if [ -n "$k_id" ] && [ "$k_id" != "$2" ]; then
 elif [ "$k_id" = "$2" ]; then
 	since=$k_since
 fi
-printf 'id %s\ncontrol %s\nuser %s\nrollout %s\nsince %s\nseen %s\nttl %s\n' "$2" "$3" "$4" "$5" "$since" "$now" "$6" >"$dir/lock.new" &&
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+printf 'id %s\ncontrol %s\nuser %s\nrollout %s\nsince %s\nseen %s\nttl %s\nboot %s\nup %s\n' "$2" "$3" "$4" "$5" "$since" "$now" "$6" "$now_boot" "$up" >"$dir/lock.new" &&
 	mv -f "$dir/lock.new" "$dir/lock" || fail space "writing the lock failed"
 readlock
 [ "$k_id" = "$2" ] || fail space "writing the lock failed"

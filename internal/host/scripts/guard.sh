@@ -80,9 +80,9 @@ active() {
 	case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 	[ "$s_boot" = "$now_boot" ] || return 1
 	if [ "$s_phase" = accepted ]; then
-		# The runner has not written its own state yet; after a minute it never will.
-		l=$(date +%s)
-		[ $(($l - $s_time)) -lt 60 ] || return 1
+		# The runner has not written its own state yet; after a minute it never will. Before the time it was written in, the clock was set.
+		l=$(($(date +%s) - $s_time))
+		[ "$l" -lt 60 ] && [ "$l" -gt -60 ] || return 1
 		alive=starting
 		return 0
 	fi

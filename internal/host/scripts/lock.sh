@@ -2,7 +2,7 @@
 
 # readlock: sets k_… of the lock; k_id is empty when there is none.
 readlock() {
-	k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0
+	k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0 k_boot= k_up=
 	[ -f "$dir/lock" ] || return 0
 	while read -r k v; do
 		case $k in
@@ -13,8 +13,22 @@ readlock() {
 		since) k_since=$v ;;
 		seen) k_seen=$v ;;
 		ttl) k_ttl=$v ;;
+		boot) k_boot=$v ;;
+		up) k_up=$v ;;
 		esac
 	done <"$dir/lock"
+}
+# silent: the owner was for longer than its time to live, by the uptime, counted anew after a reboot. Where the lock does not have that,
+# by the clock.
+silent() {
+	if [ -z "$k_up" ]; then
+		[ $(($(date +%s) - $k_seen)) -gt "$k_ttl" ]
+		return
+	fi
+	first /proc/sys/kernel/random/boot_id
+	[ "$k_boot" = "$l" ] || k_up=0
+	sinceboot
+	[ $(($up - $k_up)) -gt "$k_ttl" ]
 }
 # mutex: one program at a time changes lock or ledger. One that was cut is passed over after a minute.
 mutex() {
@@ -23,9 +37,10 @@ mutex() {
 	n=0
 	until mkdir "$dir/mutex" 2>/dev/null; do
 		n=$(($n + 1))
-		l=$(stat -c %Y "$dir/mutex" 2>/dev/null)
-		if [ -n "$l" ] && [ $(($(date +%s) - $l)) -gt 60 ]; then
-			rmdir "$dir/mutex" 2>/dev/null
+		if l=$(stat -c %Y "$dir/mutex" 2>/dev/null); then
+			l=$(($(date +%s) - $l))
+			# One from the future is from before the clock was set.
+			[ "$l" -le 60 ] && [ "$l" -ge -60 ] || rmdir "$dir/mutex" 2>/dev/null
 		fi
 		[ $n -lt 90 ] || fail busy "the directory's mutex is held"
 		sleep 1

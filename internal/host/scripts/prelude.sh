@@ -32,6 +32,11 @@ first() {
 	{ read -r l <"$1"; } 2>/dev/null
 	[ -n "$l" ]
 }
+# sinceboot: sets up to the seconds since boot. Nobody can set them, as the time of day can be.
+sinceboot() {
+	read -r up l </proc/uptime
+	up=${up%%.*}
+}
 # starttime PID: sets t to the start of a process in clock ticks since boot, empty if it is gone.
 starttime() {
 	t=

@@ -39,11 +39,18 @@ finish() {
 }
 # clock: a dead man's switch that was armed with this transaction begins to count now.
 clock() {
-	[ -f switch ] && first switch || return 0
-	read -r up rest </proc/uptime
-	printf '%s %s\n' "$boot" "${up%%.*}" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
+	[ -f switch ] || return 0
+	sinceboot
+	first switch || return 0
+	printf '%s %s\n' "$boot" "$up" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
 }
-# waitlock: until nobody holds rpm's lock. rpm itself does not wait when there is no terminal. What has begun is not given up.
+# patient: the lock may be waited for still. What has begun is not given up.
+patient() {
+	[ -z "$begun" ] || return 0
+	sinceboot
+	[ "$up" -lt "$limit" ]
+}
+# waitlock: until nobody holds rpm's lock. rpm itself does not wait when there is no terminal.
 waitlock() {
 	while :; do
 		rpmpaths || finish refused "rpm rpm --eval fails"
@@ -51,7 +58,7 @@ waitlock() {
 		case $h in held*) ;; *) return 0 ;; esac
 		command_of "${h#held }"
 		detail="${h#held } $l"
-		[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
+		patient || finish refused "lock $detail"
 		phase waiting_lock
 		sleep 2
 	done
@@ -73,7 +80,7 @@ step() {
 		) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 		step_rc=$?
 		[ "$step_rc" != 0 ] && busy "$w/$n.err" || break
-		[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock somebody was faster"
+		patient || finish refused "lock somebody was faster"
 		sleep 1
 		waitlock
 		[ -n "$begun" ] || return 1
@@ -170,7 +177,8 @@ while read -r k v; do
 done <state
 readorder order
 begun=
-limit=$(($(date +%s) + $o_wait))
+sinceboot
+limit=$(($up + $o_wait))
 phase testing
 first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || finish refused "machine $l"

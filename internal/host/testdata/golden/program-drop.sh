@@ -24,6 +24,10 @@ l=
 { read -r l <"$1"; } 2>/dev/null
 [ -n "$l" ]
 }
+sinceboot() {
+read -r up l </proc/uptime
+up=${up%%.*}
+}
 starttime() {
 t=
 first "/proc/$1/stat" || return 1

@@ -24,6 +24,10 @@ l=
 { read -r l <"$1"; } 2>/dev/null
 [ -n "$l" ]
 }
+sinceboot() {
+read -r up l </proc/uptime
+up=${up%%.*}
+}
 starttime() {
 t=
 first "/proc/$1/stat" || return 1
@@ -172,8 +176,8 @@ alive=no
 case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 [ "$s_boot" = "$now_boot" ] || return 1
 if [ "$s_phase" = accepted ]; then
-l=$(date +%s)
-[ $(($l - $s_time)) -lt 60 ] || return 1
+l=$(($(date +%s) - $s_time))
+[ "$l" -lt 60 ] && [ "$l" -gt -60 ] || return 1
 alive=starting
 return 0
 fi

@@ -24,6 +24,10 @@ l=
 { read -r l <"$1"; } 2>/dev/null
 [ -n "$l" ]
 }
+sinceboot() {
+read -r up l </proc/uptime
+up=${up%%.*}
+}
 starttime() {
 t=
 first "/proc/$1/stat" || return 1
@@ -172,8 +176,8 @@ alive=no
 case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 [ "$s_boot" = "$now_boot" ] || return 1
 if [ "$s_phase" = accepted ]; then
-l=$(date +%s)
-[ $(($l - $s_time)) -lt 60 ] || return 1
+l=$(($(date +%s) - $s_time))
+[ "$l" -lt 60 ] && [ "$l" -gt -60 ] || return 1
 alive=starting
 return 0
 fi
@@ -450,9 +454,15 @@ phase "$1"
 exit 0
 }
 clock() {
-[ -f switch ] && first switch || return 0
-read -r up rest </proc/uptime
-printf '%s %s\n' "$boot" "${up%%.*}" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
+[ -f switch ] || return 0
+sinceboot
+first switch || return 0
+printf '%s %s\n' "$boot" "$up" >"$dir/ledger/$l/clock.new" && mv -f "$dir/ledger/$l/clock.new" "$dir/ledger/$l/clock"
+}
+patient() {
+[ -z "$begun" ] || return 0
+sinceboot
+[ "$up" -lt "$limit" ]
 }
 waitlock() {
 while :; do
@@ -461,7 +471,7 @@ lockholder "$lockfile"
 case $h in held*) ;; *) return 0 ;; esac
 command_of "${h#held }"
 detail="${h#held } $l"
-[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock $detail"
+patient || finish refused "lock $detail"
 phase waiting_lock
 sleep 2
 done
@@ -480,7 +490,7 @@ case $1 in dropkeys | putin | takeout) "$@" ;; *) exec "$@" ;; esac
 ) </dev/null >"$w/$n.out" 2>"$w/$n.err"
 step_rc=$?
 [ "$step_rc" != 0 ] && busy "$w/$n.err" || break
-[ -n "$begun" ] || [ "$(date +%s)" -lt "$limit" ] || finish refused "lock somebody was faster"
+patient || finish refused "lock somebody was faster"
 sleep 1
 waitlock
 [ -n "$begun" ] || return 1
@@ -567,7 +577,8 @@ case $k in token) token=$v ;; esac
 done <state
 readorder order
 begun=
-limit=$(($(date +%s) + $o_wait))
+sinceboot
+limit=$(($up + $o_wait))
 phase testing
 first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || finish refused "machine $l"

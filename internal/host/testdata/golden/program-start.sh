@@ -24,6 +24,10 @@ l=
 { read -r l <"$1"; } 2>/dev/null
 [ -n "$l" ]
 }
+sinceboot() {
+read -r up l </proc/uptime
+up=${up%%.*}
+}
 starttime() {
 t=
 first "/proc/$1/stat" || return 1
@@ -172,8 +176,8 @@ alive=no
 case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 [ "$s_boot" = "$now_boot" ] || return 1
 if [ "$s_phase" = accepted ]; then
-l=$(date +%s)
-[ $(($l - $s_time)) -lt 60 ] || return 1
+l=$(($(date +%s) - $s_time))
+[ "$l" -lt 60 ] && [ "$l" -gt -60 ] || return 1
 alive=starting
 return 0
 fi
@@ -300,7 +304,7 @@ cat <"$1/$2.order" >"$w/order" || fail space "copying the order failed"
 sha256 "$w/order" && [ "$sum" = "$2" ] || fail digest "the order has other bytes"
 }
 readlock() {
-k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0
+k_id= k_control= k_user= k_rollout= k_since=0 k_seen=0 k_ttl=0 k_boot= k_up=
 [ -f "$dir/lock" ] || return 0
 while read -r k v; do
 case $k in
@@ -311,17 +315,29 @@ rollout) k_rollout=$v ;;
 since) k_since=$v ;;
 seen) k_seen=$v ;;
 ttl) k_ttl=$v ;;
+boot) k_boot=$v ;;
+up) k_up=$v ;;
 esac
 done <"$dir/lock"
+}
+silent() {
+if [ -z "$k_up" ]; then
+[ $(($(date +%s) - $k_seen)) -gt "$k_ttl" ]
+return
+fi
+first /proc/sys/kernel/random/boot_id
+[ "$k_boot" = "$l" ] || k_up=0
+sinceboot
+[ $(($up - $k_up)) -gt "$k_ttl" ]
 }
 mutex() {
 trap 'exit 1' HUP INT TERM PIPE
 n=0
 until mkdir "$dir/mutex" 2>/dev/null; do
 n=$(($n + 1))
-l=$(stat -c %Y "$dir/mutex" 2>/dev/null)
-if [ -n "$l" ] && [ $(($(date +%s) - $l)) -gt 60 ]; then
-rmdir "$dir/mutex" 2>/dev/null
+if l=$(stat -c %Y "$dir/mutex" 2>/dev/null); then
+l=$(($(date +%s) - $l))
+[ "$l" -le 60 ] && [ "$l" -ge -60 ] || rmdir "$dir/mutex" 2>/dev/null
 fi
 [ $n -lt 90 ] || fail busy "the directory's mutex is held"
 sleep 1
