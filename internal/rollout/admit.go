@@ -96,6 +96,7 @@ func (r *run) admit(w int) {
 	if r.queueFor != w {
 		r.fill(w)
 	}
+	r.requeue(w)
 	r.recall()
 	ending := r.ending
 	r.ending = nil
@@ -143,12 +144,31 @@ func (r *run) consider(w, i int) {
 
 // fill makes the queue of a wave. Called with mu held.
 func (r *run) fill(w int) {
-	r.queueFor, r.queue, r.kept, r.ending, r.closed = w, nil, kept{}, nil, closedHosts{}
+	r.queueFor, r.queue, r.kept, r.ending, r.again, r.places, r.closed = w, nil, kept{}, nil, nil, nil, closedHosts{}
 	for i, h := range r.sched.Waves[w].Hosts {
 		if r.hosts[h].State == StatePending {
 			r.queue = append(r.queue, i)
 		}
 	}
+}
+
+// requeue puts hosts that became pending again into the queue, before those that have not begun yet. Called with mu held.
+func (r *run) requeue(w int) {
+	if len(r.again) == 0 {
+		return
+	}
+	if r.places == nil {
+		r.places = make(map[string]int, len(r.sched.Waves[w].Hosts))
+		for i, h := range r.sched.Waves[w].Hosts {
+			r.places[h] = i
+		}
+	}
+	first := make([]int, 0, len(r.again)+len(r.queue))
+	for _, h := range r.again {
+		first = append(first, r.places[h])
+	}
+	slices.Sort(first)
+	r.queue, r.again = append(first, r.queue...), nil
 }
 
 // lastOfWave does what is left when no host of the wave is at work: deferred hosts get their second try, then what a cluster

@@ -53,6 +53,8 @@ type run struct {
 	queue      []int           // of the current wave: places of pending hosts in order; rebuilt when queueFor is not current
 	kept       kept            // of the current wave: kept back by a cluster
 	ending     []int           // of the current wave: pending again, while the goroutine of their last try is at its end
+	again      []string        // of the current wave: pending anew since the queue was made
+	places     map[string]int  // of the hosts of the current wave, once somebody asked
 	queueFor   int
 	nextSoak   time.Time
 	roundAt    time.Time // when the last complete round of the current soak began
@@ -221,7 +223,9 @@ func (r *run) commit(c Change) error {
 func (r *run) moved(rec HostRecord) {
 	switch rec.State {
 	case StatePending:
-		r.queueFor = -1
+		if rec.Wave == r.queueFor {
+			r.again = append(r.again, rec.Host)
+		}
 	case StateRollingBack:
 		r.backQueue = append(r.backQueue, rec.Host)
 	}
