@@ -24,6 +24,7 @@ func (s *Site) Check() []Problem {
 	c.programs()
 	c.people()
 	c.notify()
+	c.legacy()
 	for _, path := range s.ignored {
 		if lower := strings.ToLower(path); strings.HasSuffix(lower, ".md") || strings.HasSuffix(lower, "~") || strings.HasPrefix(strings.ToLower(filepath.Base(path)), "readme") {
 			continue
@@ -312,6 +313,14 @@ func (c *checker) keys() {
 		for _, path := range o.Identity {
 			c.identity(&o.Source, "identity", path, seen)
 		}
+		for _, path := range o.Certificates {
+			if f, _, err := c.site.owners.openSafe(path); err == nil {
+				f.Close()
+			} else if !seen["certificate "+path] {
+				seen["certificate "+path] = true
+				c.unsafe(&o.Source, "certificates", "certificate", path, err)
+			}
+		}
 		for _, hop := range o.Jump {
 			for _, path := range hop.Identity {
 				c.identity(&o.Source, "jump", path, seen)
@@ -340,6 +349,25 @@ func (c *checker) keys() {
 			look(&h.SSH.SSH)
 		}
 	}
+}
+
+// legacy names the hosts to which insecure algorithms are offered.
+func (c *checker) legacy() {
+	var names []string
+	for _, h := range c.site.Hosts {
+		if c.site.Effective(h).SSH.Profile == ProfileLegacy {
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	shown := names[:min(len(names), 5)]
+	text := strings.Join(shown, ", ")
+	if more := len(names) - len(shown); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	c.warn(c.site.top.File, 0, "renew their sshd, and take ssh.profile = \"legacy\" away", "SHA-1 and CBC are offered to %d hosts: %s", len(names), text)
 }
 
 // orMain names cpacman.toml for settings that nobody wrote.

@@ -101,6 +101,10 @@ func TestCheck(t *testing.T) {
 			`inventory/a.toml:7: hosts "b" and "a" (inventory/a.toml:2) are reached at the same address, b port 22`}},
 		{"shadowed", inv, `level = "canary"`, "level = \"canary\"\nmeta.class = \"x\"", []string{
 			`inventory/a.toml:5: warning: the free field "class" can be selected only as meta.class: a`}},
+		{"legacy", inv, `level = "canary"`, "level = \"canary\"\nssh.profile = \"legacy\"", []string{
+			`cpacman.toml: warning: SHA-1 and CBC are offered to 1 hosts: a`}},
+		{"certificate missing", inv, `level = "canary"`, "level = \"canary\"\nssh.certificates = [\"gone-cert.pub\"]", []string{
+			`inventory/a.toml:5: certificate "gone-cert.pub": no such file or directory`}},
 		{"no repository", MainFile, `path = "repo"`, `path = "gone"`, []string{
 			`cpacman.toml:5: repository "base": path "gone": no such file or directory`}},
 		{"repository is a file", MainFile, `path = "repo"`, `path = "key"`, []string{

@@ -14,7 +14,7 @@ func (m *mainFile) setDefaults() {
 
 func (s *SSH) setDefaults() {
 	s.User, s.Port, s.KnownHosts = "root", 22, "~/.ssh/known_hosts"
-	s.Sudo, s.ConnectTimeout = SudoNever, 10*time.Second
+	s.Sudo, s.ConnectTimeout, s.Profile = SudoNever, 10*time.Second, ProfileModern
 }
 
 // setDefaults leaves an override empty: what it does not write comes from above.
@@ -41,7 +41,7 @@ func (r *Rollout) setDefaults() {
 	five := Amount{n: 5 * 100, percent: true}
 	r.MaxFailures, r.MaxUnreachable, r.MinSample = five, five, 10
 	r.Quorum = Amount{n: 90 * 100, percent: true}
-	r.Unreachable, r.Order, r.Rollback, r.Scriptlets = UnreachableDefer, OrderHash, RollbackNever, ScriptletReport
+	r.Unreachable, r.Order, r.Rollback, r.Scriptlets, r.ConfigFiles = UnreachableDefer, OrderHash, RollbackNever, ScriptletReport, ScriptletReport
 	r.NoRollback = []string{"glibc", "systemd", "rpm", "filesystem"}
 	r.Confirm, r.WithoutSwitch = 2*time.Minute, SwitchAsk
 	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",

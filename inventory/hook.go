@@ -13,14 +13,14 @@ type HookValues struct {
 	Host, Address, Class, Level, Wave, Rollout string
 	// ID names this run of the hook: the same again when it is run again.
 	ID string
-	// State is what the host has come to, for after-hooks of hosts.
-	State string
+	// State is what the host has come to, for after-hooks of hosts, and Flags what else was found: words with commas between them.
+	State, Flags string
 }
 
 // Args gives the argument list of the hook with its placeholders replaced, each within its argument: no shell sees them.
 func (h *Hook) Args(v HookValues) []string {
 	r := strings.NewReplacer("{host}", v.Host, "{address}", v.Address, "{class}", v.Class, "{level}", v.Level, "{wave}", v.Wave,
-		"{rollout}", v.Rollout, "{id}", v.ID, "{state}", v.State)
+		"{rollout}", v.Rollout, "{id}", v.ID, "{state}", v.State, "{flags}", v.Flags)
 	if len(h.Command) > 0 {
 		return replaceAll(r, h.Command)
 	}
@@ -55,8 +55,8 @@ func (s *Site) HooksAt(when HookWhen) []string {
 
 var hookPlaceholder = regexp.MustCompile(`\{[^{}]*\}`)
 
-// hookPlaceholders are those that a hook of a host knows; the others know all but the first three.
-var hookPlaceholders = []string{"{host}", "{address}", "{state}", "{class}", "{level}", "{wave}", "{rollout}", "{id}"}
+// hookPlaceholders are those that a hook of a host knows; the others know all but the first four.
+var hookPlaceholders = []string{"{host}", "{address}", "{state}", "{flags}", "{class}", "{level}", "{wave}", "{rollout}", "{id}"}
 
 // checkHooks validates hooks.
 func (ld *loading) checkHooks() {
@@ -100,7 +100,7 @@ func (ld *loading) checkHookArgs(h *Hook) {
 	}
 	known := hookPlaceholders
 	if !h.OfHost() {
-		known = hookPlaceholders[3:]
+		known = hookPlaceholders[4:]
 	}
 	for _, a := range args {
 		for _, p := range hookPlaceholder.FindAllString(a, -1) {

@@ -67,9 +67,11 @@ func sshRows(override bool) []KeyDoc {
 		{Key: "user", Type: "string", Default: `"root"`, Doc: "account on the host"},
 		{Key: "port", Type: "integer", Default: "22", Doc: "port of sshd, 1 to 65535"},
 		{Key: "identity", Type: "list of paths", Default: "[]", Doc: "private keys, tried in this order; none: the keys of the agent. `~/` and paths relative to the site are allowed"},
+		{Key: "certificates", Type: "list of paths", Default: "[]", Doc: "OpenSSH user certificates of these keys or of keys of the agent; `NAME-cert.pub` beside an identity is found without. An expired one is refused before it is offered"},
 		{Key: "known_hosts", Type: "path", Default: `"~/.ssh/known_hosts"`, Doc: "host keys; a host that is not in it is refused"},
 		{Key: "jump", Type: "list of hops", Default: "[]", Doc: "jump hosts in the order they are passed: \"user@host:22\", or {address, user, port, identity}"},
 		{Key: "sudo", Type: "never | nopasswd | password", Default: `"never"`, Doc: "how root's rights are got on the host"},
+		{Key: "profile", Type: "modern | legacy", Default: `"modern"`, Doc: "algorithms: legacy offers SHA-1 and CBC too, for servers of before 2015 that cannot be renewed; `inventory check` names such hosts"},
 		{Key: "sudo_password_command", Type: "argument list", Default: "[]", Doc: "program on the control host that prints the password for sudo; absolute path, no shell; for engines without a terminal"},
 		{Key: "connect_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"10s"`, Doc: "for one connection, the handshake included"},
 	}
@@ -116,6 +118,7 @@ func mainSections() []section {
 			{Key: "quorum", Type: "amount", Unit: "hosts or %", Default: `"90%"`, Doc: "hosts that must be reachable before anything starts; rounded up, at least 1"},
 			{Key: "unreachable", Type: "defer | fail | ignore", Default: `"defer"`, Doc: "hosts that cannot be reached: to the end of their wave, a failure, or left out"},
 			{Key: "scriptlet_errors", Type: "report | fail", Default: `"report"`, Doc: "a failed scriptlet on a host that has every package: a flag beside its state, or a failure of the host"},
+			{Key: "config_files", Type: "report | fail", Default: `"report"`, Doc: "configuration files that the transaction kept beside new ones (.rpmnew, .rpmsave): a flag beside the host's state, or a failure of the host"},
 			{Key: "strict", Type: "boolean", Default: "false", Doc: "limits what is in flight to the budget + 1"},
 			{Key: "order", Type: "hash | inventory", Default: `"hash"`, Doc: "of hosts within a level: by a hash of host and plan, or by name"},
 			{Key: "detach", Type: "boolean", Default: "false", Doc: "rollout start and resume leave the work to an engine of its own, outside of the login session, as with --detach"},
@@ -131,7 +134,7 @@ func mainSections() []section {
 		{"health.NAME", whereMain, healthRows()},
 		{"hook.NAME", whereMain, []KeyDoc{
 			{Key: "when", Type: "before- or after- host, wave, level or rollout", Doc: "required. A before-hook of a host that fails holds the host untouched, of a wave, level or rollout it stops the rollout; after-hooks are owed: they run on success, failure and abort, at least once"},
-			{Key: "program", Type: "argument list", Doc: "run on the control host; absolute path, no shell; {host}, {address}, {state} (what the host has come to), {class}, {level}, {wave}, {rollout} and {id} are replaced. Exactly one of program and command"},
+			{Key: "program", Type: "argument list", Doc: "run on the control host; absolute path, no shell; {host}, {address}, {state} (what the host has come to), {flags} (what else was found, as config_files,scriptlet_errors), {class}, {level}, {wave}, {rollout} and {id} are replaced. Exactly one of program and command"},
 			{Key: "command", Type: "argument list", Doc: "run on the host; only for before-host and after-host"},
 			{Key: "timeout", Type: "duration", Unit: "s, m, h, d", Default: `"2m"`, Doc: "of one run"},
 			{Key: "hosts", Type: "selector", Default: "every host", Doc: "of hooks of hosts: the hosts that they are for"},

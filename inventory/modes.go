@@ -12,6 +12,15 @@ const (
 	SudoPassword SudoMode = "password" // asked on the terminal or of sudo_password_command
 )
 
+// SSHProfile is which algorithms are offered to a host.
+type SSHProfile string
+
+// The profiles.
+const (
+	ProfileModern SSHProfile = "modern" // nothing that is insecure today
+	ProfileLegacy SSHProfile = "legacy" // SHA-1 and CBC too, for servers that cannot be renewed
+)
+
 // SignedMode is what a repository demands of its packages.
 type SignedMode string
 
@@ -40,7 +49,8 @@ const (
 	SignaturesDigest SignaturesMode = "digest" // digests only
 )
 
-// ScriptletMode is what becomes of a host on which a scriptlet failed although every package is installed (PUSH-6).
+// ScriptletMode is what becomes of a host on which a scriptlet failed, or configuration files were kept beside new ones, although every
+// package is installed (PUSH-6).
 type ScriptletMode string
 
 // The scriptlet modes.
@@ -152,6 +162,7 @@ func (c VendorChange) String() string {
 // enum is a string with a closed set of values.
 type enum interface{ values() []string }
 
+func (SSHProfile) values() []string      { return []string{"modern", "legacy"} }
 func (SudoMode) values() []string        { return []string{"never", "nopasswd", "password"} }
 func (SignedMode) values() []string      { return []string{"required", "optional"} }
 func (PreBrokenMode) values() []string   { return []string{"plan", "hold"} }

@@ -45,8 +45,10 @@ type SSH struct {
 	Source
 	User                string        `toml:"user"`
 	Port                int           `toml:"port"`
-	Identity            []string      `toml:"identity"` // none: the agent
+	Identity            []string      `toml:"identity"`     // none: the agent
+	Certificates        []string      `toml:"certificates"` // of identities or of the agent's keys
 	KnownHosts          string        `toml:"known_hosts"`
+	Profile             SSHProfile    `toml:"profile"`
 	Jump                []Hop         `toml:"jump"` // in the order they are passed
 	Sudo                SudoMode      `toml:"sudo"`
 	SudoPasswordCommand []string      `toml:"sudo_password_command"`
@@ -137,6 +139,7 @@ type Rollout struct {
 	Quorum         Amount          `toml:"quorum"`     // of hosts that must be reachable before the start
 	Unreachable    UnreachableMode `toml:"unreachable"`
 	Scriptlets     ScriptletMode   `toml:"scriptlet_errors"`
+	ConfigFiles    ScriptletMode   `toml:"config_files"`
 	Strict         bool            `toml:"strict"` // a wave has at most its budget + 1 hosts at work
 	Order          OrderMode       `toml:"order"`
 	Rollback       RollbackMode    `toml:"rollback"`

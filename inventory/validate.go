@@ -98,6 +98,7 @@ func (ld *loading) checkSSH(s *SSH, table string, override bool) {
 		s.KnownHosts = ld.path(s.KnownHosts, &s.Source, "known_hosts", "known_hosts")
 	}
 	s.Identity = ld.paths(s.Identity, &s.Source, "identity", "identity")
+	s.Certificates = ld.paths(s.Certificates, &s.Source, "certificates", "certificates")
 	for i := range s.Jump {
 		s.Jump[i].Identity = ld.paths(s.Jump[i].Identity, &s.Source, "jump", "jump")
 	}

@@ -197,6 +197,7 @@ func (c *checker) steps(faults []Fault) {
 	after, gone := c.upgradeStep()
 	c.sameMoves(gone)
 	c.vendorRules(gone)
+	c.archRules(after)
 	if len(c.upgrades) > 0 {
 		c.added(before, after, "after the upgrade")
 	}
@@ -311,7 +312,7 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 		}):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
 		case obsoleted && !moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
-			return p.Name != i.Name && obsoletes(p, i) && mayObsolete(c.h.Arch, p.Arch, i.Arch)
+			return p.Name != i.Name && obsoletes(p, i) && (c.mayGo(i) || mayObsolete(c.h.Arch, p.Arch, i.Arch))
 		}):
 			c.fault(ruleObsoleted, "%s would be removed, and nothing that may replace it obsoletes it", i.NEVRA)
 		}

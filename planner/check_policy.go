@@ -45,6 +45,11 @@ func (c *checker) installed(name string) []*rpm.Package {
 // toTarget tells whether the set leads to a given installed set.
 func (c *checker) toTarget() bool { return c.r.Type == TypeRollback || c.r.Type == TypeLock }
 
+// mayGo tells whether an installed build has nothing to be replaced by: the target does not have it.
+func (c *checker) mayGo(i *rpm.Package) bool {
+	return c.toTarget() && !slices.Contains(c.r.Target, i.NEVRA)
+}
+
 // barred tells whether a candidate may not come in by what its repository is limited to and by policies.
 func (c *checker) barred(cand *candidate) bool {
 	if !c.u.sources[cand.source].allows(cand.Name) {
@@ -81,6 +86,38 @@ func (c *checker) mayLower(name string) bool {
 // mayChange tells whether a build may come in though its name is installed in other arches only, or take the place of another arch.
 func (c *checker) mayChange(p *rpm.Package) bool {
 	return c.toTarget() || c.decision(p.Name).opens(c.h.Arch, p)
+}
+
+// archRules checks what comes in only because its name may change its arch: it takes the place of what is there and stands beside nothing.
+// Install-only packages take no place, and one build of them comes in, newer than what is there.
+func (c *checker) archRules(after []*rpm.Package) {
+	changes := func(p *rpm.Package) bool {
+		d := c.decision(p.Name)
+		return !c.toTarget() && d.archChange != nil && d.arches == nil && c.isInstalled(p.Name) &&
+			!slices.ContainsFunc(c.installed(p.Name), func(i *rpm.Package) bool { return i.Arch == p.Arch })
+	}
+	for _, p := range c.upgrades {
+		for _, q := range after {
+			if q != p && q.Name == p.Name && changes(p) {
+				c.fault(ruleArch, "%s would come in beside %s, not in its place", p.NEVRA, q.NEVRA)
+			}
+		}
+	}
+	for _, p := range c.installs {
+		if !changes(p) {
+			continue
+		}
+		for _, q := range c.installs {
+			if q != p && q.Name == p.Name {
+				c.fault(ruleArch, "%s would come in beside %s", p.NEVRA, q.NEVRA)
+			}
+		}
+		for _, q := range c.installed(p.Name) {
+			if rpm.Compare(p.EVR, q.EVR) <= 0 {
+				c.fault("older", "%s is not newer than the installed %s", p.NEVRA, q.NEVRA)
+			}
+		}
+	}
 }
 
 // moveRules checks the lines of the set that replace a build by another.

@@ -142,6 +142,67 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckRefusesArches covers what a name that may change its arch may not do.
+func TestCheckRefusesArches(t *testing.T) {
+	u, c := oneCase(t, `host running=1-1.x86_64
+repo base
+  a-2-1.i686
+  a-2-1.noarch
+  a-2-1.x86_64
+  c-2-1.x86_64
+    color 2
+  c-1-1.noarch
+  kernel-1-1.noarch
+  kernel-2-1.noarch
+  kernel-2-1.x86_64
+policy p 1 allow_arch_change a
+policy p 1 allow_arch_change c
+policy p 1 allow_arch_change kernel
+installed
+  a-1-1.i686
+  a-1-1.x86_64
+  c-1-1.i686
+    color 1
+  kernel-1-1.x86_64
+`)
+	set := func(words ...string) Set { // FROM>TO, +NEW or ++NEW for install-only
+		var s Set
+		for _, w := range words {
+			if from, to, ok := strings.Cut(w, ">"); ok {
+				s.Upgrade = append(s.Upgrade, Move{From: mustNEVRA(t, from), To: mustNEVRA(t, to), Policy: "p"})
+				continue
+			}
+			s.Install = append(s.Install, Install{NEVRA: mustNEVRA(t, strings.TrimLeft(w, "+")), NeededBy: []string{"requested"},
+				InstallOnly: strings.HasPrefix(w, "++")})
+		}
+		return s
+	}
+	for name, x := range map[string]struct {
+		set  Set
+		want string // "" is accepted
+	}{
+		"two become one of them":     {set("a-1-1.i686>a-2-1.x86_64", "a-1-1.x86_64>a-2-1.x86_64"), ""},
+		"two become another":         {set("a-1-1.i686>a-2-1.noarch", "a-1-1.x86_64>a-2-1.noarch"), ""},
+		"both move":                  {set("a-1-1.i686>a-2-1.i686", "a-1-1.x86_64>a-2-1.x86_64"), ""},
+		"a third beside both":        {set("a-1-1.i686>a-2-1.i686", "a-1-1.x86_64>a-2-1.x86_64", "+a-2-1.noarch"), "a-2-1.noarch would come in beside a-2-1.i686"},
+		"a third in place of one":    {set("a-1-1.i686>a-2-1.noarch", "a-1-1.x86_64>a-2-1.x86_64"), "a-2-1.noarch would come in beside a-2-1.x86_64"},
+		"beside another colour":      {set("+c-2-1.x86_64"), "c-2-1.x86_64 would come in beside c-1-1.i686"},
+		"beside the same version":    {set("+c-1-1.noarch"), "c-1-1.noarch would come in beside c-1-1.i686"},
+		"a kernel of another arch":   {set("++kernel-2-1.noarch"), ""},
+		"a kernel of each arch":      {set("++kernel-2-1.noarch", "++kernel-2-1.x86_64"), "kernel-2-1.noarch would come in beside kernel-2-1.x86_64"},
+		"a kernel that is not newer": {set("++kernel-1-1.noarch"), "kernel-1-1.noarch is not newer"},
+	} {
+		faults := Check(u, c.host, c.request, x.set)
+		text := ""
+		for _, f := range faults {
+			text += f.Text + "\n"
+		}
+		if (x.want == "") != (len(faults) == 0) || !strings.Contains(text, x.want) {
+			t.Errorf("%s: wanted %q, got %q", name, x.want, text)
+		}
+	}
+}
+
 // brokenFiles fails as a truncated filelists would.
 type brokenFiles struct{}
 

@@ -180,16 +180,15 @@ func (p *problem) nameClauses(n, m int32) {
 	if incoming && m < n {
 		return // the pair was stated the other way round
 	}
+	alone := incoming && (p.changesArch(a.pkg) || p.changesArch(b.pkg))
 	if a.only {
-		if incoming && a.pkg.Arch == b.pkg.Arch { // one new build at a time
+		if alone || incoming && a.pkg.Arch == b.pkg.Arch { // one new build at a time
 			p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
 		}
 		return
 	}
 	switch {
-	case a.pkg.Arch == b.pkg.Arch:
-		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
-	case incoming && p.oneArch(a.pkg.Name):
+	case alone, a.pkg.Arch == b.pkg.Arch:
 		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
 	case disjoint(a.pkg, b.pkg):
 	case rpm.Compare(a.pkg.EVR, b.pkg.EVR) != 0:
@@ -210,12 +209,16 @@ func (p *problem) stayClause(n int32) {
 	p.sat.add(p.because(whyStays, n, -1, rpm.Dep{}), lits...)
 }
 
-// oneArch tells whether a name is installed in one arch and may change it: then it goes to one.
-func (p *problem) oneArch(name string) bool {
-	r := p.name(name)
-	return r.archChange != nil && r.arches == nil && len(r.installed) > 0 && !slices.ContainsFunc(r.installed, func(n int32) bool {
-		return p.nodes[n].pkg.Arch != p.nodes[r.installed[0]].pkg.Arch
-	})
+// changesArch tells whether a candidate comes in only because its name may change its arch: then it takes the place of all that is installed
+// of the name, and no other build comes in beside it. Beside each other is what an arches rule, or a target, is for.
+func (p *problem) changesArch(c *rpm.Package) bool {
+	r := p.name(c.Name)
+	return p.target == nil && r.archChange != nil && r.arches == nil && len(r.installed) > 0 && !p.hasArch(r, c.Arch)
+}
+
+// hasArch tells whether a name is installed in an arch.
+func (p *problem) hasArch(r *nameRule, arch string) bool {
+	return slices.ContainsFunc(r.installed, func(n int32) bool { return p.nodes[n].pkg.Arch == arch })
 }
 
 // erasers lists the nodes that take an installed package's place in the transaction itself.
@@ -236,10 +239,13 @@ func (p *problem) erasers(n int32) []int32 {
 }
 
 // succeeds tells whether a build of the same name takes the place of an installed one: of the same arch, or of another where a policy
-// allows that.
+// allows that and no target has it in the arch that it is in.
 func (p *problem) succeeds(c, pkg *rpm.Package) bool {
 	if c.Arch == pkg.Arch {
 		return true
+	}
+	if p.target != nil && p.target.keys[pkg.NameArch()] {
+		return false
 	}
 	r := p.name(pkg.Name)
 	return r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !disjoint(c, pkg) && rpm.Compare(c.EVR, pkg.EVR) != 0
@@ -340,14 +346,14 @@ func (e *encoder) join(parts []lit, all bool) lit {
 	return pos(x)
 }
 
-// set makes a literal that implies that one of the nodes is there, or none.
+// set makes a literal that implies that one of the nodes is there, or none. What leaves by rpm -e after the transaction is there until then.
 func (e *encoder) set(nodes []int32, present bool) lit {
 	var parts []lit
 	for _, q := range nodes {
 		if present {
 			parts = append(parts, pos(q))
 		} else {
-			parts = append(parts, neg(q))
+			parts = append(parts, e.p.unless(q))
 		}
 	}
 	return e.join(parts, !present)

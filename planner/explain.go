@@ -89,7 +89,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.Available = &e.Dropped[0].Available
 	}
 	for _, n := range it.cands {
-		if s.model[n] {
+		if s.model[n] && e.Taken == nil { // of several arches the one that it goes to stands first
 			e.Taken = &s.nodes[n].pkg.NEVRA
 		}
 	}

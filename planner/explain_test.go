@@ -107,6 +107,26 @@ installed
 	}
 }
 
+// TestExplainArches covers a name whose arches may change and that moves in each of them.
+func TestExplainArches(t *testing.T) {
+	u, c := oneCase(t, `repo base
+  lib-2-1.i686
+  lib-2-1.x86_64
+policy p 1 allow_arch_change lib
+installed
+  lib-1-1.i686
+  lib-1-1.x86_64
+`)
+	e, err := u.Explain(c.host, c.request, "lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "lib.i686 1-1 -> 2-1: the newest there is\nlib.x86_64 1-1 -> 2-1: the newest there is"
+	if got := strings.Join(e.Lines(), "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestExplainPolicies covers what policies, vendors, modules and the host itself keep back.
 func TestExplainPolicies(t *testing.T) {
 	u, c := oneCase(t, `repo base

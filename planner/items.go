@@ -17,12 +17,23 @@ type item struct {
 	targets   []int32     // candidates that the request accepts, in the order they are preferred
 	cands     []int32     // all eligible candidates, newest first
 	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
-	groups    [][][]int32 // alternatives among them: what has the same Obsoletes entry comes together, a list for each name
+	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	instead   []int32     // replacements that only serve when no build of its own can come
 	whole     []lit       // one for each of the groups: all of it comes in
 	goal      lit         // true when one of the targets, or a replacement, comes in
 	hasGoal   bool
+}
+
+// splitting is what replaces an item with one Obsoletes entry.
+type splitting struct {
+	entry depKey
+	lists [][]int32 // for each name its candidates, best first
+}
+
+// takes tells whether the entry is about an installed build: of several builds it may leave some.
+func (g *splitting) takes(pkg *rpm.Package) bool {
+	return rpm.Overlap(g.entry.sense, g.entry.evr, rpm.Equal, pkg.EVR)
 }
 
 // highest returns the newest installed build of an item.
@@ -59,15 +70,18 @@ func (p *problem) makeItems() {
 				it.cands = append(it.cands, p.node(id))
 			}
 		}
-		slices.SortStableFunc(it.cands, func(a, b int32) int { // the same arch first where a policy lets it change
+		change := func(c *rpm.Package) int { // what a policy lets it change: nothing, to an arch that is there, to another
+			switch {
+			case c.Arch == it.key.Arch:
+				return 0
+			case p.hasArch(p.name(c.Name), c.Arch):
+				return 1
+			}
+			return 2
+		}
+		slices.SortStableFunc(it.cands, func(a, b int32) int {
 			pa, pb := p.nodes[a].pkg, p.nodes[b].pkg
-			if c := rpm.Compare(pb.EVR, pa.EVR); c != 0 || (pa.Arch == it.key.Arch) == (pb.Arch == it.key.Arch) {
-				return c
-			}
-			if pa.Arch == it.key.Arch {
-				return -1
-			}
-			return 1
+			return cmp.Or(rpm.Compare(pb.EVR, pa.EVR), cmp.Compare(change(pa), change(pb)))
 		})
 		p.choose(it)
 	}
@@ -181,7 +195,7 @@ func (p *problem) group(it *item) {
 			for _, e := range p.entries(it, n) {
 				if !slices.Contains(seen, e) {
 					seen = append(seen, e)
-					it.groups = append(it.groups, p.split(it, e))
+					it.groups = append(it.groups, splitting{e, p.split(it, e)})
 				}
 			}
 		}
@@ -211,8 +225,8 @@ func (p *problem) obsoleterNames(it *item) [][]int32 {
 	last := ""
 	var ids []int32
 	for _, n := range it.inst {
-		for _, id := range p.obsoleters(p.nodes[n].pkg) {
-			if !p.comesBack(it, id) {
+		for _, id := range p.bestObsoleters(p.nodes[n].pkg) {
+			if !p.comesBack(it, id) && !p.unwelcome(p.u.cands[id].Package) {
 				ids = append(ids, id)
 			}
 		}

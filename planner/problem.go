@@ -348,8 +348,7 @@ func (u *Universe) filesFor(path string) ([]int32, error) {
 	return slices.Compact(out), nil
 }
 
-// obsoleters returns the candidates that may take the place of an installed package by Obsoletes, best first within a name. One
-// that another of them obsoletes is left out, as libsolv does.
+// obsoleters returns the candidates that may take the place of an installed package by Obsoletes.
 func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 	if r := p.name(pkg.Name); r.heldBecause != "" || r.stays != "" || p.target != nil && p.target.set[pkg.NEVRA] {
 		return nil
@@ -368,9 +367,14 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 		out = append(out, ref.id)
 	}
 	slices.Sort(out)
-	out = slices.Compact(out)
-	all := slices.Clone(out)
-	out = slices.DeleteFunc(out, func(id int32) bool {
+	return slices.Compact(out)
+}
+
+// bestObsoleters returns those of the obsoleters of an installed package that are to be asked for, best first within a name: one that
+// another of them obsoletes is left out, as libsolv does.
+func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {
+	all := p.obsoleters(pkg)
+	out := slices.DeleteFunc(slices.Clone(all), func(id int32) bool {
 		return slices.ContainsFunc(all, func(by int32) bool { return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) })
 	})
 	slices.SortFunc(out, p.u.better)

@@ -13,29 +13,49 @@ const maxChain = 24
 // held writes what could go higher and does not because of dependencies.
 func (s *solution) held() {
 	for _, it := range s.items {
-		if best, ok := s.missed(it); ok {
-			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: s.highest(it).NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best)})
+		if have, best, ok := s.missed(it); ok {
+			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: have.NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best)})
 		}
 	}
 }
 
-// missed returns the node that an item should have got and did not: its first target, or a replacement by Obsoletes.
-func (s *solution) missed(it *item) (int32, bool) {
+// missed returns the installed build that should have gone and the node that it should have got: the item's first target, or a replacement
+// by Obsoletes.
+func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 	if !it.wanted {
-		return 0, false
+		return nil, 0, false
 	}
 	gone := !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] })
 	moved := slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] })
 	if gone && !moved && len(it.obsoleted) > 0 {
-		return 0, false
+		return nil, 0, false
 	}
+	have = s.highest(it)
 	switch {
 	case len(it.targets) > 0:
-		return it.targets[0], !s.model[it.targets[0]]
+		return have, it.targets[0], !s.model[it.targets[0]]
 	case len(it.obsoleted) > 0:
-		return it.obsoleted[0][0], !moved
+		have, best = s.notReplaced(it)
+		return have, best, have != nil && !moved
 	}
-	return it.instead[0], !gone
+	return have, it.instead[0], !gone
+}
+
+// notReplaced returns the newest build of an item that stays though something obsoletes it, and the first that does.
+func (s *solution) notReplaced(it *item) (*rpm.Package, int32) {
+	for _, n := range slices.Backward(it.inst) {
+		if !s.model[n] {
+			continue
+		}
+		for _, l := range it.obsoleted {
+			for _, by := range l {
+				if obsoletes(s.nodes[by].pkg, s.nodes[n].pkg) {
+					return s.nodes[n].pkg, by
+				}
+			}
+		}
+	}
+	return nil, 0
 }
 
 // chain explains why a node cannot come in: the clauses that exclude it, in the order in which they follow from it. When only the

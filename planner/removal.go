@@ -49,6 +49,14 @@ func (p *problem) removalRule(n int32) *Rule {
 	return r
 }
 
+// unwelcome tells whether a policy removes a package wherever it can, so that it is not to come in, or to go on, as a replacement. What is
+// needed may replace all the same.
+func (p *problem) unwelcome(c *rpm.Package) bool {
+	r := p.name(c.Name)
+	return p.target == nil && r.remove != nil && matchPackage(r.remove.Pattern, c.NEVRA) &&
+		!slices.ContainsFunc(r.installed, func(n int32) bool { return p.removals[n] == nil })
+}
+
 // keepsAnyway says what keeps a package whatever a policy wants.
 func (p *problem) keepsAnyway(n int32) string {
 	switch r := p.name(p.nodes[n].pkg.Name); {
@@ -192,6 +200,8 @@ func (s *solution) blockedElse(it *item, have *rpm.Package, out []Blocked) []Blo
 			rule, because = ruleProtected, r.stays
 		case rule == ruleOnly:
 			because = "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
+		case rule == "" && s.unwelcome(c.Package) && slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }):
+			rule, because = ruleRemove, "it obsoletes "+it.key.Name+" and is to be removed "+n.remove.by()
 		case rule == ruleVendor:
 			because = fmt.Sprintf("it obsoletes %s; the vendor would change from %q to %q", it.key.Name, have.Vendor, c.Vendor)
 		}

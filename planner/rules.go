@@ -116,7 +116,7 @@ type nameRule struct {
 	dropped     []drop
 	heldBecause string          // the whole name stays
 	stays       string          // nothing may replace it by Obsoletes: a hold, a pin, a protected package
-	present     map[string]bool // by arch: a repository has the very build that is installed
+	present     map[string]bool // by arch: a repository has what is installed, in an arch that it may have
 	decision                    // of the policies
 }
 
@@ -293,24 +293,36 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	if r.heldBecause != "" {
 		return ruleHold, r.heldBecause
 	}
-	sameArch, same, older, modular := false, false, false, false
+	sameArch, same, older, modular := p.hasArch(r, c.Arch), false, false, false
+	changes := p.changesArch(c)
+	var beside, ahead *rpm.Package
 	arches := []string{}
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
 		arches = append(arches, i.Arch)
 		modular = modular || i.ModularityLabel != "" || p.u.isModular(i.NEVRA)
-		sameArch = sameArch || i.Arch == c.Arch
-		if i.Arch != c.Arch && r.archChange == nil {
-			continue
-		}
 		order := rpm.Compare(c.EVR, i.EVR)
-		same, older = same || order == 0, older || order < 0
-	}
-	if same && sameArch {
-		if r.present == nil {
-			r.present = map[string]bool{}
+		if order == 0 && (i.Arch == c.Arch || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0) {
+			if r.present == nil {
+				r.present = map[string]bool{}
+			}
+			r.present[i.Arch] = true
 		}
-		r.present[c.Arch] = true
+		if i.Arch == c.Arch || changes {
+			same = same || order == 0
+		}
+		if i.Arch == c.Arch || changes || p.succeeds(c, i) {
+			older = older || order < 0
+		}
+		switch {
+		case r.only || i.Arch == c.Arch:
+		case disjoint(i, c):
+			if changes {
+				beside = i
+			}
+		case order < 0 && !p.mayLower(r): // rpm asks before it looks at what leaves
+			ahead = i
+		}
 	}
 	switch {
 	case !sameArch && !r.opens(p.h.Arch, c) && p.target == nil:
@@ -318,6 +330,10 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 		return ruleArch, c.Name + " is installed as " + strings.Join(slices.Compact(arches), " and ") + ", not as " + c.Arch
 	case same, older && !p.mayLower(r):
 		return ruleArch, ""
+	case ahead != nil:
+		return ruleLockstep, "rpm refuses it while " + ahead.NEVRA.String() + " is installed, which is newer"
+	case beside != nil:
+		return ruleArch, beside.NEVRA.String() + " would stay beside it"
 	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA) && p.target == nil:
 		return ruleModule, "a non-modular package does not replace a modular one"
 	}
@@ -387,7 +403,7 @@ func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 		}
 		follows := slices.ContainsFunc(r.eligible, func(id int32) bool {
 			q := p.u.cands[id].Package
-			return q.Arch == i.Arch && rpm.Compare(q.EVR, c.EVR) == 0
+			return q.Arch == i.Arch && (rpm.Compare(q.EVR, c.EVR) == 0 || disjoint(q, c))
 		})
 		if !follows && !p.obsoletable(i) && !p.freeToLeave(n) {
 			return i

@@ -37,7 +37,7 @@ func (p *problem) goals() {
 			lits = append(lits, pos(n))
 		}
 		for _, g := range it.groups {
-			it.whole = append(it.whole, p.allOf(g))
+			it.whole = append(it.whole, p.allOf(g.lists))
 		}
 		lits = append(append(lits, it.whole...), kept(it.instead)...)
 		p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), lits...)
@@ -65,15 +65,28 @@ func (p *problem) order() []lit {
 				out = append(out, p.oneOf(l[:k+1]))
 			}
 		}
-		if len(it.whole) > 0 {
-			x := p.sat.newVar()
-			p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), append(slices.Clone(it.whole), neg(x))...)
-			out = append(out, pos(x))
+		for _, n := range it.inst { // each build of it: an entry may be about one of several
+			var lits []lit
+			for k := range it.whole {
+				if it.groups[k].takes(p.nodes[n].pkg) {
+					lits = append(lits, it.whole[k])
+				}
+			}
+			if len(lits) > 0 {
+				x := p.sat.newVar()
+				p.sat.add(p.because(whyGoal, n, -1, rpm.Dep{}), append(lits, neg(x))...)
+				out = append(out, pos(x))
+			}
 		}
 	}
 	for _, it := range p.items {
-		for _, n := range it.targets {
-			out = append(out, pos(n))
+		several := p.severalArches(it)
+		for k, n := range it.targets {
+			if several { // a worse one is not wanted beside a better one
+				out = append(out, p.oneOf(it.targets[:k+1]))
+			} else { // and cannot come
+				out = append(out, pos(n))
+			}
 		}
 	}
 	for _, it := range p.items {
@@ -84,6 +97,11 @@ func (p *problem) order() []lit {
 		}
 	}
 	return out
+}
+
+// severalArches tells whether what an item should go to is not all of its own arch: of those more than one may come in.
+func (p *problem) severalArches(it *item) bool {
+	return slices.ContainsFunc(it.targets, func(n int32) bool { return p.nodes[n].pkg.Arch != it.key.Arch })
 }
 
 // allOf returns a literal that implies that one of each list comes in.

@@ -155,7 +155,7 @@ func (s *solution) before(removed []int32) map[int32]bool {
 	for changed := true; changed; {
 		changed = false
 		for _, n := range removed {
-			if !first[n] && (s.inTheWay(n) || s.breaksThen(n, here)) {
+			if !first[n] && (s.inTheWay(n) || s.breaksThen(n, here) || s.minded(n, here)) {
 				first[n], changed = true, true
 			}
 		}
@@ -192,6 +192,33 @@ func (s *solution) clash(a, b int32) bool {
 		}
 		for _, l := range leaves {
 			if slices.Contains(s.providersOf(l), b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// minded tells whether a boolean requirement of what is there afterwards names a package that leaves and does not hold until it has: "a if b".
+func (s *solution) minded(n int32, here func(int32) bool) bool {
+	then := func(d rpm.Dep) []int32 {
+		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
+	}
+	for m := range int32(len(s.nodes)) {
+		if !s.model[m] || s.laterStep(m) {
+			continue
+		}
+		for _, d := range s.nodes[m].pkg.Requires {
+			if !d.IsRich() {
+				continue
+			}
+			r, err := rpm.ParseRich(d.Name)
+			if err != nil || int(m) < s.installed && !s.holdsNow(m, r) || evalRich(r, then) {
+				continue
+			}
+			named := false
+			r.Leaves(func(leaf rpm.Dep) { named = named || slices.Contains(s.providersOf(leaf), n) })
+			if named {
 				return true
 			}
 		}

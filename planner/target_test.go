@@ -36,6 +36,14 @@ func TestRollbackLeadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, h, r := drawWorld(t)
 		r.Type, h.Hold, h.Policies = TypeUpdate, nil, nil
+		for _, name := range tinyNames { // a policy that allows more is in nobody's way
+			if rapid.IntRange(0, 3).Draw(t, "may change") == 0 {
+				h.Policies = append(h.Policies, Rule{Pattern: name, Action: ActionAllowArchChange, Policy: "p"})
+			}
+			if rapid.IntRange(0, 9).Draw(t, "may go down") == 0 {
+				h.Policies = append(h.Policies, Rule{Pattern: name, Action: ActionAllowDowngrade, Policy: "p"})
+			}
+		}
 		u, err := NewUniverse(v)
 		if err != nil {
 			t.Fatal(err)
@@ -102,6 +110,12 @@ func TestRepair(t *testing.T) {
 		again, err := u.Solve(after, r)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if slices.ContainsFunc(res.Set.Install, func(i Install) bool { return i.InstallOnly }) {
+			t.Skip("what needs the new kernel may follow in a second plan")
+		}
+		if linked(res, again) {
+			t.Skip("a chain of Obsoletes takes a plan for each link, as with dnf")
 		}
 		if !again.Set.Empty() && len(again.Faults) > 0 && len(PreBroken(perform(u, after, r, again))) < len(faults) && len(res.Set.Remove) == 0 {
 			t.Fatalf("first %v, then %v\n%s", written(res), written(again), describe(v, h, r))

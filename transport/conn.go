@@ -33,8 +33,9 @@ type Conn struct {
 	net    *watchedConn
 	log    *slog.Logger
 
-	hostKey ssh.PublicKey
-	version string
+	hostKey   ssh.PublicKey
+	authority string
+	version   string
 
 	channels *semaphore.Weighted
 	rtt      atomic.Int64  // ns, the smallest seen; 0: not measured
@@ -46,10 +47,10 @@ type Conn struct {
 }
 
 // newConn takes over an authenticated client and starts its keepalive.
-func newConn(d *Dialer, t Target, client *ssh.Client, nc *watchedConn, key ssh.PublicKey) *Conn {
+func newConn(d *Dialer, l *login, client *ssh.Client) *Conn {
 	c := &Conn{
-		d: d, target: t, client: client, net: nc, log: d.log.With("host", t.Name),
-		hostKey: key, version: string(client.ServerVersion()),
+		d: d, target: l.t, client: client, net: l.nc, log: d.log.With("host", l.t.Name),
+		hostKey: l.hostKey, authority: l.authority, version: string(client.ServerVersion()),
 		channels: semaphore.NewWeighted(maxChannels),
 		measured: make(chan struct{}),
 	}
@@ -89,6 +90,9 @@ func (c *Conn) RTT() time.Duration { return time.Duration(c.rtt.Load()) }
 func (c *Conn) HostKey() (fingerprint, keyType string) {
 	return ssh.FingerprintSHA256(c.hostKey), c.hostKey.Type()
 }
+
+// Authority is the fingerprint of the key that certified the host key, or "" for one that is known itself.
+func (c *Conn) Authority() string { return c.authority }
 
 // ServerVersion is the host's SSH version line, escaped.
 func (c *Conn) ServerVersion() string { return SanitizeLine(c.version, 256) }

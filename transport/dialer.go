@@ -199,11 +199,20 @@ func (d *Dialer) dialOnce(ctx context.Context, t Target) (*Conn, error) {
 		return nil, err
 	}
 	defer leave()
-	nc, err := d.connect(ctx, t, way)
-	if err != nil {
-		return nil, err
+	for {
+		nc, err := d.connect(ctx, t, way)
+		if err != nil {
+			return nil, err
+		}
+		l := &login{d: d, t: t, nc: nc, keys: keys, ids: ids}
+		c, err := d.handshake(ctx, l)
+		// A server shows a certificate where it has one; a plain key of it may be known all the same.
+		var bad *HostKeyError
+		if !errors.As(err, &bad) || bad.Certificate == "" || keys.plainOnly || len(keys.known) == 0 {
+			return c, err
+		}
+		keys.plainOnly = true
 	}
-	return d.handshake(ctx, &login{d: d, t: t, nc: nc, keys: keys, ids: ids})
 }
 
 // enterStart takes the start permits.
@@ -252,18 +261,17 @@ func (d *Dialer) connect(ctx context.Context, t Target, way *jump) (*watchedConn
 	return &watchedConn{Conn: nc}, nil
 }
 
-// clientConfig is the offer of algorithms. Without a legacy profile nothing is
-// offered that x/crypto calls insecure.
+// clientConfig is the offer of algorithms.
 func clientConfig(t Target, keys *hostKeys) *ssh.ClientConfig {
-	safe := ssh.SupportedAlgorithms()
+	offered := offer(t.Legacy)
 	return &ssh.ClientConfig{
 		Config: ssh.Config{
-			KeyExchanges: safe.KeyExchanges,
-			Ciphers:      preferredCiphers(safe.Ciphers),
-			MACs:         safe.MACs,
+			KeyExchanges: offered.KeyExchanges,
+			Ciphers:      preferredCiphers(offered.Ciphers),
+			MACs:         offered.MACs,
 		},
 		User:              t.User,
 		ClientVersion:     "SSH-2.0-cpacman",
-		HostKeyAlgorithms: keys.algorithms(),
+		HostKeyAlgorithms: keys.algorithms(t.Legacy),
 	}
 }

@@ -44,8 +44,8 @@
 // A Dialer and a Conn may be used by several goroutines. One Upload takes up to
 // six channels; commands on the same Conn then wait for it.
 //
-// # Not here
+// # Certificates
 //
-// Certificates for users and hosts and named legacy algorithm profiles are not
-// built yet; @cert-authority lines of known_hosts are passed over.
+// Certificates of users stand beside keys or are named; those of hosts are
+// accepted where known_hosts has an @cert-authority line for the name.
 package transport

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -20,6 +21,8 @@ type login struct {
 	ids     *identities
 	bad     *HostKeyError
 	hostKey ssh.PublicKey // set when it was accepted
+
+	authority string // fingerprint of who certified it, or ""
 }
 
 // handshake exchanges keys and logs in within HandshakeTimeout. x/crypto's own
@@ -42,7 +45,7 @@ func (d *Dialer) handshake(ctx context.Context, l *login) (*Conn, error) {
 		if r.err != nil {
 			return nil, l.judge(ctx, r.err)
 		}
-		return newConn(d, l.t, r.client, l.nc, l.hostKey), nil
+		return newConn(d, l, r.client), nil
 	case <-hctx.Done():
 	}
 	l.nc.Close()
@@ -64,9 +67,13 @@ var errHandshakeTimeout = errors.New("handshake timeout")
 func (l *login) run() (*ssh.Client, error) {
 	cfg := clientConfig(l.t, l.keys)
 	cfg.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
-		if bad := l.keys.check(l.t.Name, key); bad != nil {
+		if bad := l.keys.check(l.t.Name, key, time.Now()); bad != nil {
 			l.bad = bad
 			return bad
+		}
+		if cert, ok := key.(*ssh.Certificate); ok {
+			l.hostKey, l.authority = cert.Key, ssh.FingerprintSHA256(cert.SignatureKey)
+			return nil
 		}
 		l.hostKey = key
 		return nil
@@ -116,7 +123,7 @@ func (l *login) noCommon(algo *ssh.AlgorithmNegotiationError) error {
 		return failed(l.t.Name, "dial", KindHostKey, e)
 	}
 	return failed(l.t.Name, "dial", KindAuth,
-		fmt.Errorf("no common algorithm for %s: the host offers only %s; it is too old, legacy algorithms are not supported",
+		fmt.Errorf("no common algorithm for %s: the host offers only %s; it is too old; the legacy profile (ssh.profile) allows SHA-1 and CBC for a host that cannot be renewed",
 			algo.What, SanitizeLine(strings.Join(algo.RequestedAlgorithms, ", "), 300)))
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -18,7 +19,9 @@ type HostKeyError struct {
 	Known   []KnownKey    // empty: the host is unknown
 	Revoked *KnownKey     // set: the key was revoked here
 	Files   []string      // searched
-	Notes   []string
+	// Certificate says why the host's certificate was not accepted; Offered is the key in it then.
+	Certificate string
+	Notes       []string
 }
 
 // Error shows both fingerprints, where the known one stands, and what to do.
@@ -30,6 +33,9 @@ func (e *HostKeyError) Error() string {
 	switch {
 	case e.Revoked != nil:
 		fmt.Fprintf(&b, "host key of %s is revoked: %s", name, e.Revoked)
+	case e.Certificate != "":
+		fmt.Fprintf(&b, "host certificate of %s cannot be accepted: %s; looked in %s; hint: the @cert-authority line there, or a new certificate for the host",
+			name, e.Certificate, orNone(e.Files))
 	case len(e.Known) == 0:
 		fmt.Fprintf(&b, "host key of %s is not known", name)
 		if e.Offered != nil {
@@ -70,7 +76,10 @@ func joinKnown(keys []KnownKey) string {
 }
 
 // check is the strict rule.
-func (h *hostKeys) check(target string, offered ssh.PublicKey) *HostKeyError {
+func (h *hostKeys) check(target string, offered ssh.PublicKey, now time.Time) *HostKeyError {
+	if cert, ok := offered.(*ssh.Certificate); ok {
+		return h.checkCertificate(target, cert, now)
+	}
 	e := &HostKeyError{Name: h.name, Target: target, Offered: offered, Known: h.known, Files: h.files, Notes: h.notes}
 	blob := offered.Marshal()
 	for i, r := range h.revoked {
@@ -89,8 +98,17 @@ func (h *hostKeys) check(target string, offered ssh.PublicKey) *HostKeyError {
 
 // algorithms are the host key algorithms to ask for: those of the keys known,
 // because the server picks by our order and a key of another type would look
-// like a changed one. An unknown host may show any.
-func (h *hostKeys) algorithms() []string {
+// like a changed one. An unknown host may show any. Certificates come first where
+// an authority is known, unless plainOnly.
+func (h *hostKeys) algorithms(legacy bool) []string {
+	if len(h.authorities) > 0 && !h.plainOnly {
+		return append(certHostKeyAlgorithms(), h.plainAlgorithms(legacy)...)
+	}
+	return h.plainAlgorithms(legacy)
+}
+
+// plainAlgorithms are algorithms without certificates.
+func (h *hostKeys) plainAlgorithms(legacy bool) []string {
 	var types []string
 	for _, k := range h.known {
 		if !slices.Contains(types, k.Key.Type()) {
@@ -98,10 +116,10 @@ func (h *hostKeys) algorithms() []string {
 		}
 	}
 	if len(types) == 0 {
-		return plainHostKeyAlgorithms()
+		return plainHostKeyAlgorithms(legacy)
 	}
 	var out []string
-	for _, a := range plainHostKeyAlgorithms() {
+	for _, a := range plainHostKeyAlgorithms(legacy) {
 		if slices.Contains(types, keyTypeOf(a)) {
 			out = append(out, a)
 		}
@@ -112,14 +130,13 @@ func (h *hostKeys) algorithms() []string {
 	return out
 }
 
-// plainHostKeyAlgorithms are those without certificates and without SHA-1, the
+// plainHostKeyAlgorithms are those without certificates and, unless legacy, without SHA-1, the
 // cheapest to verify first.
-func plainHostKeyAlgorithms() []string {
-	return []string{
+func plainHostKeyAlgorithms(legacy bool) []string {
+	return append([]string{
 		ssh.KeyAlgoED25519,
 		ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
-	}
+	}, rsaAlgorithms(legacy)...)
 }
 
 // keyTypeOf is the type of key an algorithm works with.

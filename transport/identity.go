@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -32,7 +33,7 @@ type identities struct {
 // is used only to sign this login; it is never forwarded.
 func loadIdentities(ctx context.Context, t Target) (*identities, error) {
 	ids := &identities{close: func() {}}
-	a := &agentKeys{ctx: ctx, socket: t.AgentSocket}
+	a := &agentKeys{ctx: ctx, socket: t.AgentSocket, legacy: t.Legacy}
 	ids.close = a.close
 	if len(t.Identities) == 0 {
 		signers, err := a.all()
@@ -45,6 +46,7 @@ func loadIdentities(ctx context.Context, t Target) (*identities, error) {
 			signers = signers[:maxIdentities]
 		}
 		ids.signers = signers
+		ids.addCertificates(t, a, time.Now())
 		return ids, nil
 	}
 	for _, path := range t.Identities {
@@ -59,6 +61,7 @@ func loadIdentities(ctx context.Context, t Target) (*identities, error) {
 		}
 		ids.signers = append(ids.signers, s)
 	}
+	ids.addCertificates(t, a, time.Now())
 	if len(ids.signers) == 0 {
 		ids.close()
 		return nil, fmt.Errorf("no usable key: %s", strings.Join(ids.notes, "; "))
@@ -108,7 +111,7 @@ func loadIdentity(path string, a *agentKeys) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity %s: %w", path, err)
 	}
-	return modernRSA(signer)
+	return ownRSA(signer, a.legacy)
 }
 
 // readPublicHalf reads path.pub; old private key formats do not tell it.
@@ -124,19 +127,20 @@ func readPublicHalf(path string) ssh.PublicKey {
 	return pub
 }
 
-// modernRSA keeps RSA keys from signing with SHA-1.
-func modernRSA(s ssh.Signer) (ssh.Signer, error) {
+// ownRSA keeps RSA keys from signing with SHA-1, unless legacy.
+func ownRSA(s ssh.Signer, legacy bool) (ssh.Signer, error) {
 	as, ok := s.(ssh.AlgorithmSigner)
 	if !ok || s.PublicKey().Type() != ssh.KeyAlgoRSA {
 		return s, nil
 	}
-	return ssh.NewSignerWithAlgorithms(as, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256})
+	return ssh.NewSignerWithAlgorithms(as, rsaAlgorithms(legacy))
 }
 
 // agentKeys is a connection to an SSH agent, opened when first needed.
 type agentKeys struct {
 	ctx     context.Context
 	socket  string
+	legacy  bool
 	conn    net.Conn
 	stop    func() bool
 	signers []ssh.Signer
@@ -174,7 +178,7 @@ func (a *agentKeys) list() ([]ssh.Signer, error) {
 		return nil, errors.New("the agent has no keys: ssh-add one, or configure an identity file")
 	}
 	for i, s := range signers {
-		if signers[i], err = modernRSA(s); err != nil {
+		if signers[i], err = ownRSA(s, a.legacy); err != nil {
 			return nil, fmt.Errorf("agent: %w", err)
 		}
 	}

@@ -38,13 +38,14 @@ func (k KnownKey) String() string {
 	return fmt.Sprintf("%s %s (%s line %d)", k.Key.Type(), ssh.FingerprintSHA256(k.Key), k.File, k.Line)
 }
 
-// knownLine is one line of a known_hosts file, without those for authorities.
+// knownLine is one line of a known_hosts file.
 type knownLine struct {
 	KnownKey
-	revoked  bool
-	patterns []string // as written; nil when hashed
-	salt     []byte
-	hash     []byte
+	revoked   bool
+	authority bool
+	patterns  []string // as written; nil when hashed
+	salt      []byte
+	hash      []byte
 }
 
 // knownFile is a parsed file.
@@ -72,8 +73,7 @@ func (t Target) lookupName() string {
 }
 
 // parseKnownHosts reads a file in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS
-// FILE FORMAT"). @cert-authority lines are skipped: certificates are not built
-// yet, and a host that such a line covers may still have a plain key elsewhere.
+// FILE FORMAT").
 func parseKnownHosts(r io.Reader, name string) (*knownFile, error) {
 	f := &knownFile{}
 	sc := bufio.NewScanner(io.LimitReader(r, maxKnownHostsFile))
@@ -87,7 +87,7 @@ func parseKnownHosts(r io.Reader, name string) (*knownFile, error) {
 		switch {
 		case !ok:
 			f.bad = append(f.bad, n)
-		case l.Key != nil:
+		default:
 			l.File, l.Line = name, n
 			f.lines = append(f.lines, l)
 		}
@@ -98,7 +98,7 @@ func parseKnownHosts(r io.Reader, name string) (*knownFile, error) {
 	return f, nil
 }
 
-// parseKnownLine reads one line; a nil Key with ok means "not for us".
+// parseKnownLine reads one line.
 func parseKnownLine(line string) (l knownLine, ok bool) {
 	fields := strings.Fields(line)
 	if strings.HasPrefix(fields[0], "@") {
@@ -106,7 +106,7 @@ func parseKnownLine(line string) (l knownLine, ok bool) {
 		case "@revoked":
 			l.revoked = true
 		case "@cert-authority":
-			return l, true
+			l.authority = true
 		default:
 			return l, false
 		}
@@ -201,8 +201,12 @@ type hostKeys struct {
 	name    string
 	known   []KnownKey
 	revoked []KnownKey // of every host: a revoked key is never accepted
-	files   []string
-	notes   []string // files that are absent, lines that were not understood
+
+	authorities []KnownKey // for this host
+	plainOnly   bool       // its certificate was not accepted; it may have a plain key that is known
+
+	files []string
+	notes []string // files that are absent, lines that were not understood
 }
 
 // lookup collects the keys of one host.
@@ -225,6 +229,9 @@ func (s *knownHostsCache) lookup(files []string, name string) (*hostKeys, error)
 			switch {
 			case l.revoked:
 				h.revoked = append(h.revoked, l.KnownKey)
+			case l.authority && l.matches(name):
+				h.authorities = append(h.authorities, l.KnownKey)
+			case l.authority:
 			case l.matches(name):
 				h.known = append(h.known, l.KnownKey)
 			}

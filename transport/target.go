@@ -59,6 +59,13 @@ type Target struct {
 	Identities  []string
 	AgentSocket string // path, as in SSH_AUTH_SOCK; empty: no agent
 
+	// Certificates are user certificates (NAME-cert.pub) of identities or of keys of the agent. One that stands beside an identity file is
+	// found without.
+	Certificates []string
+
+	// Legacy allows what servers of before 2015 need and is insecure today: SHA-1 and CBC. Not for the hops.
+	Legacy bool
+
 	KnownHosts   []string // files; strict, for the hops too
 	HostKeyAlias string   // look up this name instead of the address
 
@@ -166,6 +173,7 @@ func (t Target) asTarget(i int) Target {
 		User:             h.User,
 		Jump:             t.Jump[:i],
 		Identities:       h.Identities,
+		Certificates:     t.Certificates,
 		AgentSocket:      t.AgentSocket,
 		KnownHosts:       t.KnownHosts,
 		ConnectTimeout:   t.ConnectTimeout,
@@ -184,6 +192,6 @@ func (t Target) chainKey() string {
 	for _, h := range t.Jump {
 		fmt.Fprintf(&b, "%q@%q:%d%q;", h.User, h.Address, h.Port, h.Identities)
 	}
-	fmt.Fprintf(&b, "%q%q", t.AgentSocket, t.KnownHosts)
+	fmt.Fprintf(&b, "%q%q%q", t.AgentSocket, t.KnownHosts, t.Certificates)
 	return b.String()
 }

@@ -245,7 +245,7 @@ func FuzzKnownHosts(f *testing.F) {
 		for _, l := range file.lines {
 			h.known = append(h.known, l.KnownKey)
 		}
-		h.algorithms()
+		h.algorithms(false)
 	})
 }
 
@@ -266,7 +266,7 @@ func TestGlob(t *testing.T) {
 
 func TestAlgorithms(t *testing.T) {
 	h := &hostKeys{known: []KnownKey{{Key: fakeKey("ssh-rsa")}}}
-	if got := h.algorithms(); !slices.Equal(got, []string{"rsa-sha2-512", "rsa-sha2-256"}) {
+	if got := h.algorithms(false); !slices.Equal(got, []string{"rsa-sha2-512", "rsa-sha2-256"}) {
 		t.Errorf("ssh-rsa gives %v", got)
 	}
 	cfg := clientConfig(Target{}, h)

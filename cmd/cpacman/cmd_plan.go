@@ -366,6 +366,11 @@ func repoError(err error) error {
 	if fleet.IsDamage(err) {
 		return inputError{err: err, hint: "cpacman repo check tells everything that is wrong with it"}
 	}
+	var back *fleet.BackwardsError
+	if errors.As(err, &back) {
+		return inputError{err: err, hint: "find out why; a mirror that was put back on purpose: cpacman repo accept " + back.Repo +
+			" --reason TEXT; an earlier state beside the present one: --repo-at " + back.Repo + "=PATH"}
+	}
 	if errors.Is(err, planner.ErrNotBuilt) {
 		return usageError{err: err}
 	}

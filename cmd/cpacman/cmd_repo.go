@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cpacman/internal/people"
 	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
@@ -32,6 +34,13 @@ func repoCommand(e *env) *cli.Command {
 					&cli.BoolFlag{Name: "signatures", Usage: "read every package and verify its signature by the repository's keys"},
 				),
 				Action: e.repoCheck,
+			},
+			{
+				Name: "accept", Usage: "take a repository as it is, though its metadata went backwards", ArgsUsage: "REPO",
+				Description: "plan refuses a repository whose metadata is older than what a plan was made from before. For a mirror that was put back on\n" +
+					"purpose; an earlier state beside the present one is plan --repo-at.",
+				Flags:  []cli.Flag{&cli.StringFlag{Name: "reason", Usage: "why, for the record"}, &cli.BoolFlag{Name: "yes", Usage: "do not ask"}},
+				Action: e.repoAccept,
 			},
 		},
 	}
@@ -123,6 +132,33 @@ func (s *session) openRepo(id string) (*repo.Repo, error) {
 		return nil, repoError(err)
 	}
 	return r, nil
+}
+
+func (e *env) repoAccept(c *cli.Context) error {
+	reason := strings.TrimSpace(c.String("reason"))
+	if c.Args().Len() != 1 || reason == "" {
+		return usagef("repo accept wants one repository and --reason TEXT")
+	}
+	s, err := e.open(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	r, err := s.openRepo(c.Args().First())
+	if err != nil {
+		return err
+	}
+	if made, ok := r.Made(); ok {
+		if err := e.confirm(c, fmt.Sprintf("take %s as it is, of %s?", r.ID(), dueTime(made))); err != nil {
+			return err
+		}
+	}
+	state, err := s.fleet.AcceptRepo(s.ctx, r, people.ProcessUser(), reason)
+	if err != nil {
+		return inputError{err: err}
+	}
+	s.say("repository %s: accepted as of %s, digest %s", r.ID(), dueTime(state.Made), shortDigest(state.Digest))
+	return nil
 }
 
 func (e *env) repoShow(c *cli.Context) error {

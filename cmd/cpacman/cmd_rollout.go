@@ -35,6 +35,17 @@ func rolloutCommand(e *env) *cli.Command {
 				Action: e.rolloutStart,
 			},
 			{
+				Name: "stage", Usage: "push the packages of a plan to its hosts and prove them there, ahead of the rollout", ArgsUsage: "PLAN",
+				Description: "Changes no package: as start --dry-run --keep-staged, at any time, whatever maintenance windows and approvals say. What is there\n" +
+					"with the right bytes is not sent again, by rollout start neither, which spends its window on transactions then.",
+				Flags: watchFlags(append(detachFlags(),
+					&cli.BoolFlag{Name: "wait", Usage: "stay while paused"},
+					&cli.BoolFlag{Name: "yes", Usage: "do not ask"},
+					reason,
+				)...),
+				Action: e.rolloutStage,
+			},
+			{
 				Name: "rehearse", Usage: "what a rollout of a plan would be: waves, bytes, how long, and how much can fail", ArgsUsage: "PLAN",
 				Description: "Changes nothing and contacts nobody.", Flags: outputFlags(), Action: e.rolloutRehearse,
 			},

@@ -118,14 +118,18 @@ func scenarioDryRun(t *testing.T, l *lab.Lab, hosts []string) {
 		}
 		d.installed(h, "lab-tools", "1.0")
 	}
-	d.run(0, "rollout", "start", "--dry-run", "--keep-staged", plan)
+	d.says(d.run(0, "rollout", "stage", plan), "staged and proven on 3 of 3 hosts")
+	d.says(d.run(0, "rollout", "list"), "staging")
 	for _, h := range hosts {
 		if got := d.on(h, "find /var/lib/cpacman/spool -name '*.rpm' | wc -l"); got != "3" {
 			d.Errorf("%s kept %s packages, want 3: lab-tools, kernel and the linux-firmware that it needs", h, got)
 		}
 	}
+	d.says(d.run(0, "rollout", "stage", plan), "staged and proven on 3 of 3 hosts") // again: what is there is not sent
 	// a plan that was only tried is not used up
-	d.run(0, "rollout", "start", plan)
+	if out := d.run(0, "rollout", "start", "--output", "json", plan).stdout; strings.Contains(out, `"kind":"progress"`) {
+		d.Errorf("what was staged is sent again:\n%s", out)
+	}
 	for _, h := range hosts {
 		d.installed(h, "lab-tools", "1.2")
 	}

@@ -64,7 +64,7 @@ func (s *session) newNotifier(id string, p *planner.Plan, owner rollout.Owner, w
 			cfg.Counts[h.State]++
 		}
 	default: // it is recorded when the engine starts
-		cfg.DryRun = s.c.Bool("dry-run")
+		cfg.DryRun = s.c.Bool("dry-run") || s.c.Command.Name == "stage"
 		for _, h := range p.Hosts {
 			if h.Status == planner.StatusPlanned {
 				cfg.Counts[rollout.StatePending]++

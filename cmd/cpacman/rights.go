@@ -42,10 +42,10 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		return inventory.RightPlan, true
 	case "clean":
 		return unless("dry-run", inventory.RightPush)
-	case "rollout start", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback",
+	case "rollout start", "rollout stage", "rollout resume", "rollout pause", "rollout abort", "rollout retry", "rollout skip", "rollout rollback",
 		"rollout handover", "rollout engine", "rollout notify-test":
 		return inventory.RightPush, true
-	case "inventory scan-keys", "state restore":
+	case "inventory scan-keys", "state restore", "repo accept":
 		return inventory.RightAdmin, true
 	}
 	return inventory.RightAdmin, false

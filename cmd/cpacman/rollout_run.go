@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -39,6 +40,19 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if c.Bool("ignore-window") && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("--ignore-window wants --reason")
 	}
+	return e.runPlan(c, false)
+}
+
+// rolloutStage pushes and proves what a plan wants, ahead of its rollout (PUSH-3).
+func (e *env) rolloutStage(c *cli.Context) error {
+	if c.Args().Len() != 1 {
+		return usagef("rollout stage wants one plan file")
+	}
+	return e.runPlan(c, true)
+}
+
+// runPlan runs a plan, or only as far as staging goes.
+func (e *env) runPlan(c *cli.Context, staging bool) error {
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -63,7 +77,8 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	if p.Expired(s.now()) {
 		return inputError{err: fmt.Errorf("plan %.12s expired at %s", p.ID, p.ExpiresAt.Format("2006-01-02 15:04 MST")), hint: "make a new plan"}
 	}
-	if !c.Bool("again") && !c.Bool("dry-run") {
+	dryRun := staging || c.Bool("dry-run")
+	if !c.Bool("again") && !dryRun {
 		if err := s.notStarted(p.ID); err != nil {
 			return err
 		}
@@ -87,6 +102,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 			return err
 		}
 	}
+	s.warnCertificates(p)
 	s.printSchedule(schedule)
 	if err := s.printWindows(schedule, p, c.Bool("ignore-window")); err != nil {
 		return err
@@ -96,7 +112,7 @@ func (e *env) rolloutStart(c *cli.Context) error {
 	}
 	id, who := s.newRolloutID(), s.actor()
 	req := rollout.StartRequest{
-		RolloutID: id, Plan: p, Schedule: schedule, DryRun: c.Bool("dry-run"), KeepStaged: c.Bool("keep-staged"),
+		RolloutID: id, Plan: p, Schedule: schedule, DryRun: dryRun, KeepStaged: staging || c.Bool("keep-staged"), Staging: staging,
 		Again: c.Bool("again"), Reason: c.String("reason"), Wait: c.Bool("wait"), Person: who.name(), Claimed: who.claimed,
 		IgnoreWindow:  c.Bool("ignore-window"),
 		WithoutSwitch: c.Bool("without-switch") || s.site.Rollout.WithoutSwitch == inventory.SwitchAllow,
@@ -108,6 +124,30 @@ func (e *env) rolloutStart(c *cli.Context) error {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, req)
 	})
+}
+
+// certificateNotice is how long before the end of a user certificate a rollout warns.
+const certificateNotice = 24 * time.Hour
+
+// warnCertificates warns of user certificates that have expired or soon will: they are read anew for each connection, so they may be
+// renewed while the rollout runs.
+func (s *session) warnCertificates(p *planner.Plan) {
+	var hosts []*inventory.Host
+	for _, ph := range p.Hosts {
+		if h := s.site.Host(ph.Host); h != nil && ph.Status == planner.StatusPlanned {
+			hosts = append(hosts, h)
+		}
+	}
+	now := s.now()
+	for _, c := range s.fleet.Certificates(hosts, now) {
+		of := fmt.Sprintf("%d %s", c.Hosts, plural(c.Hosts, "host", "hosts"))
+		switch {
+		case c.Err != nil:
+			s.say("warning: %v; %s would be reached with it", c.Err, of)
+		case !c.Until.IsZero() && c.Until.Before(now.Add(certificateNotice)):
+			s.say("warning: certificate %s, for %s, expires at %s: renew it before; the file is read for each connection", c.Path, of, dueTime(c.Until))
+		}
+	}
 }
 
 // notStarted refuses a plan that was started before, in good time; the journal refuses it again for good.
@@ -291,6 +331,10 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 		s.say("next: cpacman rollout status %s --hosts; a new plan finds what is left to do", id)
 		return
 	}
+	if snap.Rollout.Staging && snap.Rollout.State == rollout.RolloutDone {
+		s.saysStaged(snap)
+		return
+	}
 	if snap.Rollout.DryRun && snap.Rollout.State == rollout.RolloutDone {
 		s.say("it was a dry run: nothing was changed; next: cpacman rollout status %s --hosts", id)
 		return
@@ -313,6 +357,25 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	default:
 		s.say("next: cpacman rollout status %s; then retry or skip hosts, resume, or abort", id)
 	}
+}
+
+// saysStaged tells what a staging left.
+func (s *session) saysStaged(snap rollout.Snapshot) {
+	staged, there := 0, 0
+	for _, h := range snap.Hosts {
+		switch h.Reason.Code {
+		case rollout.ReasonDryRun:
+			staged++
+		case rollout.ReasonAlreadyUpdated:
+			there++
+		}
+	}
+	s.say("staged and proven on %d of %d hosts (%d have it already); no package was changed", staged, len(snap.Hosts), there)
+	if left := len(snap.Hosts) - staged - there; left > 0 {
+		s.say("next: cpacman rollout status %s tells why %d are not staged; rollout start with the plan does what can be done", snap.Rollout.ID, left)
+		return
+	}
+	s.say("next: cpacman rollout start with the plan; cpacman clean removes what was sent")
 }
 
 // remarks tells what a person should look at on hosts that may be ok all the same.

@@ -32,7 +32,7 @@ func (e *env) rolloutList(c *cli.Context) error {
 			engine = fmt.Sprintf("%s:%d", lease.Owner.Host, lease.Owner.PID)
 		}
 		d.rows = append(d.rows, []string{r.ID, rolloutWord(r), shortDigest(r.PlanID), r.User, r.CreatedAt.Local().Format("2006-01-02 15:04"),
-			strconv.FormatBool(r.DryRun), engine, r.Reason})
+			dryRunWord(r), engine, r.Reason})
 	}
 	return s.emit(c, d)
 }
@@ -84,6 +84,14 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 	}
 	s.statusNext(snap, st)
 	return nil
+}
+
+// dryRunWord is the column dry_run: what a run that changes nothing is for.
+func dryRunWord(r rollout.Rollout) string {
+	if r.Staging {
+		return "staging"
+	}
+	return strconv.FormatBool(r.DryRun)
 }
 
 // statusHead says where the rollout stands.

@@ -81,15 +81,21 @@ func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdRepomd writes the repomd.xml of the primary.xml and updateinfo.xml that a script wrote: repomd DIR…
+// cmdRepomd writes the repomd.xml of the primary.xml and updateinfo.xml that a script wrote, with the
+// time stamp that a word of digits before them gives: repomd [SECONDS] DIR…
 func cmdRepomd(ts *testscript.TestScript, neg bool, args []string) {
-	for _, dir := range args {
-		ts.Check(writeRepomd(ts.MkAbs(dir)))
+	at := ""
+	for _, arg := range args {
+		if _, err := strconv.Atoi(arg); err == nil {
+			at = "<timestamp>" + arg + "</timestamp>"
+			continue
+		}
+		ts.Check(writeRepomd(ts.MkAbs(arg), at))
 	}
 }
 
 // writeRepomd writes the repomd.xml of a directory's metadata.
-func writeRepomd(dir string) error {
+func writeRepomd(dir, more string) error {
 	text := `<?xml version="1.0"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision>`
 	for _, kind := range []string{"primary", "updateinfo", "filelists"} {
 		b, err := os.ReadFile(filepath.Join(dir, "repodata", kind+".xml"))
@@ -101,7 +107,7 @@ func writeRepomd(dir string) error {
 		}
 		sum := sha256.Sum256(b)
 		text += fmt.Sprintf(`<data type="%s"><checksum type="sha256">%x</checksum><open-checksum type="sha256">%x</open-checksum>`+
-			`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size></data>`, kind, sum, sum, kind, len(b), len(b))
+			`<location href="repodata/%s.xml"/><size>%d</size><open-size>%d</open-size>%s</data>`, kind, sum, sum, kind, len(b), len(b), more)
 	}
 	return os.WriteFile(filepath.Join(dir, "repodata", "repomd.xml"), []byte(text+"</repomd>\n"), 0o600)
 }

@@ -133,7 +133,7 @@ func (s *secretSite) repo() {
 			`<rpm:entry name="` + name + `" flags="EQ" epoch="0" ver="1.0" rel="1"/></rpm:provides></format></package>`
 	}
 	s.write(filepath.Join(s.dir, "repo/repodata/primary.xml"), primary+"</metadata>", 0o600)
-	if err := writeRepomd(filepath.Join(s.dir, "repo")); err != nil {
+	if err := writeRepomd(filepath.Join(s.dir, "repo"), ""); err != nil {
 		s.t.Fatal(err)
 	}
 }

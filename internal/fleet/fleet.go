@@ -74,7 +74,7 @@ func (f *Fleet) Target(h *inventory.Host) transport.Target {
 	s := f.Site.Effective(h).SSH
 	t := transport.Target{
 		Name: h.Name, Address: h.Address, Port: s.Port, User: s.User,
-		Identities: s.Identity, AgentSocket: f.opt.AgentSocket, KnownHosts: []string{s.KnownHosts},
+		Identities: s.Identity, Certificates: s.Certificates, Legacy: s.Profile == inventory.ProfileLegacy, AgentSocket: f.opt.AgentSocket, KnownHosts: []string{s.KnownHosts},
 		ConnectTimeout: s.ConnectTimeout, Sudo: transport.SudoMode(s.Sudo),
 		Limit: f.locations[h.Location],
 	}

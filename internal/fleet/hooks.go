@@ -63,6 +63,11 @@ func (d *Deployment) RunHook(ctx context.Context, run rollout.HookRun) error {
 		return errors.New("it is no longer in the site")
 	}
 	v := inventory.HookValues{Class: run.Class, Level: run.Level, Wave: strconv.Itoa(run.Wave), Rollout: run.Rollout, ID: run.ID, State: string(run.State)}
+	flags := make([]string, len(run.Flags))
+	for i, f := range run.Flags {
+		flags[i] = string(f)
+	}
+	v.Flags = strings.Join(flags, ",")
 	h := f.Site.Host(run.Host)
 	if h != nil {
 		v.Host, v.Address = h.Name, h.Address

@@ -21,7 +21,7 @@ func (d *Deployment) sawKey(ctx context.Context, h *inventory.Host, conn *transp
 	if _, again := d.keys.LoadOrStore(seen, true); again {
 		return
 	}
-	err := d.fleet.Store.PutHostKey(ctx, d.rollout, h.Name, store.HostKey{Type: keyType, Fingerprint: fingerprint, Address: conn.RemoteAddr()})
+	err := d.fleet.Store.PutHostKey(ctx, d.rollout, h.Name, store.HostKey{Type: keyType, Fingerprint: fingerprint, Address: conn.RemoteAddr(), Authority: conn.Authority()})
 	if err != nil {
 		d.keys.Delete(seen)
 		d.fleet.log.Warn("the host key could not be recorded", "host", h.Name, "error", err)

@@ -422,6 +422,11 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		if err != nil {
 			return err
 		}
+		if repos.Moved(id) == "" {
+			if err := f.notBackwards(ctx, r); err != nil {
+				return err
+			}
+		}
 		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest(), At: repos.Moved(id)})
 	}
 	return nil

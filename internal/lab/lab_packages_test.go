@@ -135,7 +135,7 @@ func testReboot(t *testing.T, l *Lab) {
 		}
 		// and by itself
 		inside(t, l, h.Name, "reboot")
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for {
 			out, _, exit, err := l.Exec(t.Context(), h.Name, "cat", "/proc/sys/kernel/random/boot_id")
 			if err == nil && exit == 0 && strings.TrimSpace(string(out)) != after[0] {

@@ -140,6 +140,14 @@ func (r *Repo) Kind() string { return r.kind }
 // Digest names the contents: sha256 of repomd.xml, or of the sorted (path, size, header digest) of a directory. Lower-case hex.
 func (r *Repo) Digest() string { return r.digest }
 
+// Made is the newest time stamp of the metadata; false where they have none, as a directory without metadata.
+func (r *Repo) Made() (time.Time, bool) {
+	if r.md == nil {
+		return time.Time{}, false
+	}
+	return r.md.Made, !r.md.Made.IsZero()
+}
+
 // Packages lists the packages in the order of the metadata, or of the paths of a directory. Source packages are not among them, and of
 // packages with the same NEVRA only the first is.
 func (r *Repo) Packages() []*Package { return r.packages }

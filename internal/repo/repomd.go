@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // repomdPath is where a yum repository has its table of contents.
@@ -36,6 +37,7 @@ type dataEntry struct {
 // repomd is the table of contents of a repository.
 type repomd struct {
 	Revision string
+	Made     time.Time // the newest time stamp of an entry; zero where none has one
 	Entries  []dataEntry
 	Digest   string // sha256 of the file, hex
 	Notes    []string
@@ -56,8 +58,9 @@ type xmlData struct {
 		Href string `xml:"href,attr"`
 		Base string `xml:"base,attr"`
 	} `xml:"location"`
-	Size     string `xml:"size"`
-	OpenSize string `xml:"open-size"`
+	Size      string `xml:"size"`
+	OpenSize  string `xml:"open-size"`
+	Timestamp string `xml:"timestamp"`
 }
 
 type xmlChecksum struct {
@@ -112,8 +115,21 @@ func parseRepomd(b []byte) (*repomd, error) {
 			return nil, fmt.Errorf("entry %s: %w", quoted(xd.Type), err)
 		}
 		md.Entries = append(md.Entries, e)
+		if at := parseTimestamp(xd.Timestamp); at.After(md.Made) {
+			md.Made = at
+		}
 	}
 	return md, nil
+}
+
+// parseTimestamp reads seconds since 1970, of which old programs write fractions; the zero time for what is none.
+func parseTimestamp(text string) time.Time {
+	whole, _, _ := strings.Cut(strings.TrimSpace(text), ".")
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || n <= 0 || n > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
 }
 
 // entry checks one <data> element.

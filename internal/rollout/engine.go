@@ -65,6 +65,7 @@ type StartRequest struct {
 	Schedule   Schedule // of this plan, by Resolve
 	DryRun     bool     // as far as the test on every host (ROLL-13)
 	KeepStaged bool     // a dry run leaves what it sent
+	Staging    bool     // with DryRun and KeepStaged: to push and prove ahead of the rollout (PUSH-3)
 	Again      bool     // the plan may have been started before
 	Reason     string   // needed with Again, WithoutSwitch and IgnoreWindow
 	// WithoutSwitch lets hosts begin that should have a dead man's switch and can have none.
@@ -220,7 +221,7 @@ func newSnapshot(req StartRequest, owner Owner, now time.Time) Snapshot {
 	s := Snapshot{
 		Rollout: Rollout{
 			ID: req.RolloutID, PlanID: req.Plan.ID, PlanType: string(req.Plan.Type), Digest: req.Schedule.Digest,
-			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged,
+			ExpiresAt: req.Plan.ExpiresAt, State: RolloutCreated, DryRun: req.DryRun, KeepStaged: req.KeepStaged, Staging: req.Staging,
 			Again: req.Again, WithoutSwitch: req.WithoutSwitch, IgnoreWindow: req.IgnoreWindow, Reason: req.Reason, User: owner.User, Person: req.Person, Claimed: req.Claimed, CreatedAt: now, UpdatedAt: now,
 		},
 		Schedule: req.Schedule,

@@ -128,17 +128,37 @@ func TestWaitingForRPMsLockIsSaid(t *testing.T) {
 	})
 }
 
-func TestFailedScriptletFailsTheHostByPolicy(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.host("broad", "a", scriptlets)
-		r.s.Rollout.Scriptlets = inventory.ScriptletFail
-		r.build()
-		r.mustStart(ExitStopped)
-		if got := r.j.hosts["a"]; got.State != StateTxPartial || !got.has(FlagScriptletErrors) || !strings.Contains(got.Reason.Text, "foo-2 %post") {
-			t.Errorf("%s with flags %v: %q", got.State, got.Flags, got.Reason.Text)
+// TestFailsByPolicy: what is only reported by default is a failure where the site says so.
+func TestFailsByPolicy(t *testing.T) {
+	for _, c := range []struct {
+		kind    kind
+		setting func(*RolloutSettings) *inventory.ScriptletMode
+		flag    Flag
+		says    string
+	}{
+		{scriptlets, func(s *RolloutSettings) *inventory.ScriptletMode { return &s.Scriptlets }, FlagScriptletErrors, "foo-2 %post"},
+		{keepsConfig, func(s *RolloutSettings) *inventory.ScriptletMode { return &s.ConfigFiles }, FlagConfigFiles, "foo.conf.rpmnew"},
+	} {
+		for mode, want := range map[inventory.ScriptletMode]State{inventory.ScriptletReport: StateOK, inventory.ScriptletFail: StateTxPartial} {
+			sim(t, string(c.kind)+" "+string(mode), func(t *testing.T) {
+				r := newRig(t)
+				r.host("broad", "a", c.kind)
+				*c.setting(&r.s.Rollout) = mode
+				r.hook("after", inventory.AfterHost)
+				r.build()
+				if _, err := r.start(); err != nil {
+					t.Fatal(err)
+				}
+				got := r.j.hosts["a"]
+				if got.State != want || !got.has(c.flag) || !strings.Contains(got.Reason.Text+got.Remark, c.says) {
+					t.Errorf("%s with flags %v: %q", got.State, got.Flags, got.Reason.Text)
+				}
+				if r.w.hooks.flags[0] != string(c.flag) {
+					t.Errorf("the after-hook was told %q", r.w.hooks.flags)
+				}
+			})
 		}
-	})
+	}
 }
 
 func TestCanaryStopsTheRollout(t *testing.T) {

@@ -68,6 +68,7 @@ const (
 	noStart      kind = "refuses to start"
 	erases       kind = "has a step (c)"
 	scriptlets   kind = "scriptlet errors"
+	keepsConfig  kind = "configuration files kept"
 	badKey       kind = "host key"
 	heldStage    kind = "held while staging"
 	heldTest     kind = "held while testing"
@@ -480,6 +481,8 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 		v.Erase = true
 	case f.is(scriptlets):
 		v.Flags, v.Detail = []Flag{FlagScriptletErrors}, "failed scriptlets: foo-2 %post"
+	case f.is(keepsConfig):
+		v.Flags, v.Detail = []Flag{FlagConfigFiles}, "configuration files: /etc/foo.conf.rpmnew"
 	}
 	return v, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -129,7 +130,8 @@ type hookRuns struct {
 	runs  []string // "NAME HOST|wave N STATE"
 	fails map[string]bool
 	takes time.Duration
-	only  string // the hook that takes time; "": all
+	flags []string // of the runs for hosts
+	only  string   // the hook that takes time; "": all
 }
 
 func (w *world) RunHook(ctx context.Context, run HookRun) error {
@@ -147,6 +149,13 @@ func (w *world) RunHook(ctx context.Context, run HookRun) error {
 	who := run.Host
 	if who == "" {
 		who = fmt.Sprintf("wave %d", run.Wave)
+	}
+	if run.Host != "" {
+		var flags []string
+		for _, f := range run.Flags {
+			flags = append(flags, string(f))
+		}
+		w.hooks.flags = append(w.hooks.flags, strings.Join(flags, ","))
 	}
 	w.hooks.runs = append(w.hooks.runs, run.Hook.Name+" "+who)
 	if w.hooks.fails[run.Hook.Name] || w.hooks.fails[run.Hook.Name+" "+who] {

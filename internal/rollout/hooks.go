@@ -46,7 +46,7 @@ func (r *run) runHook(name string, run HookRun) error {
 func (h *hostRun) hookRun(name string) HookRun {
 	rec, l := h.r.record(h.host), h.r.sched.Levels[h.r.sched.Waves[h.plan.Wave].Level]
 	return HookRun{ID: strings.Join([]string{h.r.id, h.host, fmt.Sprint(rec.Attempt), name}, "/"), Host: h.host, Class: l.Class, Level: l.Level,
-		Wave: h.plan.Wave + 1, State: rec.State}
+		Wave: h.plan.Wave + 1, State: rec.State, Flags: rec.Flags}
 }
 
 // drain runs the before-hooks of the host. Its after-hooks are owed from the moment before, whatever becomes of it (ROLL-9).

@@ -254,7 +254,11 @@ func (h *hostRun) test() bool {
 		return h.failed(err, OnTestFailed, ReasonTest)
 	}
 	if h.r.dryRun {
-		return h.end(OnDryRunPassed, Reason{ReasonDryRun, "the test passed; a dry run goes no further"})
+		what := "the test passed; a dry run goes no further"
+		if h.r.ro.Staging {
+			what = "staged, and the test passed"
+		}
+		return h.end(OnDryRunPassed, Reason{ReasonDryRun, what})
 	}
 	return h.advance(OnTested, nil)
 }

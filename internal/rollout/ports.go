@@ -133,6 +133,7 @@ type HookRun struct {
 	Level   string
 	Wave    int   // from 1
 	State   State // of the host, or "" ; after-hooks learn how it ended
+	Flags   []Flag
 }
 
 // Preflight is what a host answered before anything is sent.

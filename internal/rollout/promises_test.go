@@ -379,7 +379,10 @@ func (p *witness) asked(job Job, h *fakeHost) {
 		missing := 1
 		for _, m := range c.Members {
 			r, ours := j.hosts[m]
-			if m != job.Host && (w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped) {
+			if m == job.Host || r.State == StateRollingBack && r.Updated.After(rec.TxAt) {
+				continue // the latter was taken back after this start was announced, which nobody could know
+			}
+			if w.outside[m] != "" || ours && missingState(r.State) && r.Reason.Code != ReasonStopped {
 				missing++
 			}
 		}

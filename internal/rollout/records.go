@@ -168,7 +168,8 @@ type Rollout struct {
 	WaitingFor string       `json:"waiting_for,omitempty"` // scope of the missing approval
 	DryRun     bool         `json:"dry_run,omitempty"`
 	KeepStaged bool         `json:"keep_staged,omitempty"`
-	Again      bool         `json:"again,omitempty"` // the plan had been started before
+	Staging    bool         `json:"staging,omitempty"` // a dry run whose purpose is what it leaves on the hosts (PUSH-3)
+	Again      bool         `json:"again,omitempty"`   // the plan had been started before
 	// WithoutSwitch: started although hosts that should have a dead man's switch can have none.
 	WithoutSwitch bool `json:"without_switch,omitempty"`
 	IgnoreWindow  bool `json:"ignore_window,omitempty"` // maintenance windows do not limit it; Reason says why

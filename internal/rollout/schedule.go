@@ -35,6 +35,7 @@ type Schedule struct {
 	Order       inventory.OrderMode       `json:"order"`
 	Rollback    inventory.RollbackMode    `json:"rollback"`
 	Scriptlets  inventory.ScriptletMode   `json:"scriptlet_errors,omitempty"` // fail: a failed scriptlet fails its host
+	ConfigFiles inventory.ScriptletMode   `json:"config_files,omitempty"`     // fail: so does a .rpmnew or .rpmsave file
 
 	Confirm       time.Duration        `json:"confirm,omitempty"` // of the dead man's switch, on hosts that have one
 	Unarmed       []Unarmed            `json:"unarmed,omitempty"` // hosts that should have a switch and can have none, by name
@@ -142,7 +143,7 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 	r.out = Schedule{
 		PlanID: plan.ID, Host: map[string]HostPlan{}, Limits: s.Limits,
 		MinSample: s.Rollout.MinSample, Unreachable: s.Rollout.Unreachable, Strict: s.Rollout.Strict,
-		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback, Scriptlets: s.Rollout.Scriptlets,
+		Order: s.Rollout.Order, Rollback: s.Rollout.Rollback, Scriptlets: s.Rollout.Scriptlets, ConfigFiles: s.Rollout.ConfigFiles,
 		Confirm: s.Rollout.Confirm, Reboot: s.Rollout.Reboot, RebootTimeout: s.Rollout.RebootTimeout,
 	}
 	if err := r.hosts(); err != nil {

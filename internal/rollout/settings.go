@@ -59,6 +59,7 @@ type RolloutSettings struct {
 	Order          inventory.OrderMode
 	Rollback       inventory.RollbackMode
 	Scriptlets     inventory.ScriptletMode
+	ConfigFiles    inventory.ScriptletMode
 	NoRollback     []string // globs of names: a set with one never goes back by itself
 	Confirm        time.Duration
 	ConfirmFor     []string // globs of names that can cut a host off

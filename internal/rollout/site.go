@@ -20,7 +20,7 @@ func FromSite(site *inventory.Site) (Settings, error) {
 			MaxFailures: site.Rollout.MaxFailures, MaxUnreachable: site.Rollout.MaxUnreachable,
 			MinSample: site.Rollout.MinSample, Quorum: site.Rollout.Quorum, Unreachable: site.Rollout.Unreachable,
 			Strict: site.Rollout.Strict, Order: site.Rollout.Order, Rollback: site.Rollout.Rollback,
-			Scriptlets: site.Rollout.Scriptlets, NoRollback: site.Rollout.NoRollback,
+			Scriptlets: site.Rollout.Scriptlets, ConfigFiles: site.Rollout.ConfigFiles, NoRollback: site.Rollout.NoRollback,
 			Confirm: site.Rollout.Confirm, ConfirmFor: site.Rollout.ConfirmFor, WithoutSwitch: site.Rollout.WithoutSwitch,
 			Reboot: site.Rollout.Reboot, RebootTimeout: site.Rollout.RebootTimeout,
 		},

@@ -238,6 +238,8 @@ func (h *hostRun) judgeSet(v Verification) bool {
 		return h.fails(OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
 	case v.Outcome == VerifyExpected && h.r.sched.Scriptlets == inventory.ScriptletFail && slices.Contains(v.Flags, FlagScriptletErrors):
 		return h.fails(OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and scriptlet_errors is fail: " + v.Detail}, note)
+	case v.Outcome == VerifyExpected && h.r.sched.ConfigFiles == inventory.ScriptletFail && slices.Contains(v.Flags, FlagConfigFiles):
+		return h.fails(OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and config_files is fail: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected:
 		why := Reason{}
 		if len(v.Flags) > 0 {

@@ -91,8 +91,9 @@ func packageLine(p host.Package) string { return plain(p.NEVRA().String() + " " 
 // HostKey is a key that a host proved to have.
 type HostKey struct {
 	Type        string `json:"type"`
-	Fingerprint string `json:"fingerprint"` // SHA-256, as ssh-keygen prints it
-	Address     string `json:"address"`     // where it was dialled
+	Fingerprint string `json:"fingerprint"`         // SHA-256, as ssh-keygen prints it
+	Address     string `json:"address"`             // where it was dialled
+	Authority   string `json:"authority,omitempty"` // fingerprint of the key that certified it; "" for a key that is known itself
 }
 
 // PutHostKey tells in the audit trail which key a host proved to have in a rollout, once for each key.

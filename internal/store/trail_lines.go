@@ -38,6 +38,7 @@ const (
 	LineNote           = "rollout.note"
 	LineHeadSent       = "head.sent"
 	LineRestored       = "state.restored"
+	LineRepoAccepted   = "repo.accepted"
 )
 
 // CreatedBody is the body of LineCreated: what was started, and on what grounds.
@@ -93,7 +94,7 @@ func createdEntries(snap rollout.Snapshot, plan planFacts) []entry {
 	for _, o := range []struct {
 		name string
 		on   bool
-	}{{"again", r.Again}, {"dry_run", r.DryRun}, {"keep_staged", r.KeepStaged}, {"without_switch", r.WithoutSwitch}, {"ignore_window", r.IgnoreWindow}} {
+	}{{"again", r.Again}, {"dry_run", r.DryRun}, {"keep_staged", r.KeepStaged}, {"staging", r.Staging}, {"without_switch", r.WithoutSwitch}, {"ignore_window", r.IgnoreWindow}} {
 		if o.on {
 			b.Overrides = append(b.Overrides, o.name)
 		}

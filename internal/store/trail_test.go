@@ -84,7 +84,7 @@ func TestARolloutLeavesItsLines(t *testing.T) {
 		}
 	}
 	turn(rollout.RolloutRunning, "", rollout.Change{Waves: []rollout.WaveRecord{{Index: 0, State: rollout.WaveRunning}}})
-	key := HostKey{"ssh-ed25519", "SHA256:x", "192.0.2.1:22"}
+	key := HostKey{"ssh-ed25519", "SHA256:x", "192.0.2.1:22", ""}
 	for range 3 { // each connection reports it
 		if err := s.PutHostKey(ctx, "r1", "a", key); err != nil {
 			t.Fatal(err)

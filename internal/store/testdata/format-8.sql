@@ -1,4 +1,4 @@
-PRAGMA user_version = 7;
+PRAGMA user_version = 8;
 CREATE TABLE installed (
   digest   TEXT PRIMARY KEY,     -- sha256 over the sorted lines "NEVRA header"
   packages BLOB NOT NULL         -- zstd of JSON, install times left out
@@ -124,6 +124,13 @@ CREATE TABLE rollout_notes (
   body    BLOB NOT NULL,
   PRIMARY KEY (rollout, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE repos_seen (
+  repo   TEXT PRIMARY KEY,
+  path   TEXT NOT NULL,
+  digest TEXT NOT NULL,              -- of repomd.xml
+  made   TEXT NOT NULL,              -- the newest time stamp in it
+  seen   TEXT NOT NULL               -- when a plan was made from it
+) STRICT;
 INSERT INTO installed VALUES ('old', X'28B52FFD040005030002C61217A0A52D00A6BD9EAA53A62F9734598BAAE3AA8B2A002C0681A10AC45E455A94482CCE2140E88E94E77A7B91383497E6B6297B980E11EEF5B09D7AD2E2E022B6296AE03531B6B1B89C000806000892D0034440DD90096EB008E9C8A61E7A55CF93');
 INSERT INTO facts VALUES ('web01', '2026-03-01T02:03:04.000000005Z', 'm-web01', 'old', CAST('{"host":"web01","collected_at":"2026-03-01T02:03:04.000000005Z","source":"","machine_id":"m-web01","os":{"id":"","version_id":""},"arch":"","kernel":"","boot_id":"","boot_time":0,"rpm_version":"","database":{"fingerprint":""},"installed_digest":"old","packages":null,"keys":null,"failed_units":[],"systemd":false,"reboot":null,"disk":null,"modules":null,"holds":null,"repositories":null,"updaters":null,"managers":null,"lock":null,"notes":["a \u001b[31mnote"]}' AS BLOB), X'0204');
 INSERT INTO facts VALUES ('web02', '2026-03-01T02:03:04.000000005Z', 'm-web02', 'old', CAST('{"host":"web02","collected_at":"2026-03-01T02:03:04.000000005Z","source":"","machine_id":"m-web02","os":{"id":"","version_id":""},"arch":"","kernel":"","boot_id":"","boot_time":0,"rpm_version":"","database":{"fingerprint":""},"installed_digest":"old","packages":null,"keys":null,"failed_units":[],"systemd":false,"reboot":null,"disk":null,"modules":null,"holds":null,"repositories":null,"updaters":null,"managers":null,"lock":null,"notes":["a \u001b[31mnote"]}' AS BLOB), X'0204');

@@ -1,0 +1,68 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cpacman/internal/repo"
+	"cpacman/internal/store"
+)
+
+// maxAhead is how far the clock of who made a repository may be ahead of ours.
+const maxAhead = 24 * time.Hour
+
+// BackwardsError refuses a repository whose metadata is older than what a plan was made from before: a mirror that was put back, or one
+// that somebody holds back to keep an advisory away (SEC-6).
+type BackwardsError struct {
+	Repo string
+	Made time.Time // of the metadata now
+	Last store.RepoState
+}
+
+// Error gives both times.
+func (e *BackwardsError) Error() string {
+	const layout = "2006-01-02 15:04:05Z"
+	return fmt.Sprintf("repository %s has gone backwards: its metadata is of %s, and a plan was made from metadata of %s on %s",
+		e.Repo, e.Made.Format(layout), e.Last.Made.Format(layout), e.Last.Seen.UTC().Format(layout))
+}
+
+// stateOf tells how far a repository has come; false for one whose metadata has no time, as a directory without.
+func (f *Fleet) stateOf(r *repo.Repo) (store.RepoState, bool) {
+	made, ok := r.Made()
+	return store.RepoState{Repo: r.ID(), Path: r.Path(), Digest: r.Digest(), Made: made, Seen: f.now().UTC()}, ok
+}
+
+// notBackwards refuses a repository that is older than it was, and records how far it has come. A repository of another path is
+// another one: whoever writes the site has decided that.
+func (f *Fleet) notBackwards(ctx context.Context, r *repo.Repo) error {
+	now, ok := f.stateOf(r)
+	if !ok {
+		return nil
+	}
+	last, err := f.Store.RepoSeen(ctx, r.ID())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return err
+	case last.Digest == now.Digest && last.Path == now.Path:
+		return nil
+	case last.Path == now.Path && now.Made.Before(last.Made):
+		return &BackwardsError{Repo: r.ID(), Made: now.Made, Last: last}
+	}
+	if now.Made.After(now.Seen.Add(maxAhead)) {
+		f.log.Warn("the metadata of a repository are from the future and are not remembered", "repo", r.ID(), "made", now.Made)
+		return nil // remembered, they would make every later state look old
+	}
+	return f.Store.PutRepoSeen(ctx, now)
+}
+
+// AcceptRepo takes a repository as it is, though it may be older than it was.
+func (f *Fleet) AcceptRepo(ctx context.Context, r *repo.Repo, user, reason string) (store.RepoState, error) {
+	now, ok := f.stateOf(r)
+	if !ok {
+		return now, fmt.Errorf("the metadata of repository %s have no time, so nothing is refused for it", r.ID())
+	}
+	return now, f.Store.AcceptRepo(ctx, now, user, reason)
+}
