@@ -185,6 +185,13 @@ func (e *execution) runGated(ctx context.Context) (Result, error) {
 	return e.run(ctx)
 }
 
+// The buffers of the two streams, in bytes. They stand ready for as long as a command is silent, on every host that is asked at once; the 32 KiB
+// of io.Copy would be 64 MB for a thousand hosts that have said nothing yet.
+const (
+	outBuffer = 8 << 10
+	errBuffer = 1 << 10
+)
+
 // run sends the line, reads both streams, and returns when both end marks were
 // seen or the channel is over.
 func (e *execution) run(ctx context.Context) (Result, error) {
@@ -200,11 +207,12 @@ func (e *execution) run(ctx context.Context) (Result, error) {
 	for _, s := range []struct {
 		f *frame
 		r io.Reader
-	}{{e.out, ch.Channel}, {e.err, ch.Stderr()}} {
+		n int
+	}{{e.out, ch.Channel, outBuffer}, {e.err, ch.Stderr(), errBuffer}} {
 		reading.Add(1)
 		go func() {
 			defer reading.Done()
-			io.Copy(s.f, s.r) //nolint:errcheck // the end of the stream says nothing; the marks do
+			io.CopyBuffer(s.f, s.r, make([]byte, s.n)) //nolint:errcheck // the end of the stream says nothing; the marks do
 		}()
 	}
 	c.work.Go(func() {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unique"
 
 	"cpacman/internal/rpm"
 )
@@ -33,7 +34,9 @@ func readListing(f *Facts, a *answer) error {
 		return err
 	}
 	f.Keys = []Key{}
-	for _, l := range a.all("p") {
+	lines := a.all("p")
+	f.Packages = make([]Package, 0, len(lines))
+	for _, l := range lines {
 		p, summary, err := parsePackage(l, a.mark)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -100,7 +103,7 @@ func parsePackage(l, mark string) (p Package, summary string, err error) {
 		return p, "", fmt.Errorf("package %q: epoch %q", w[0], w[1])
 	}
 	e := uint32(epoch)
-	p = Package{Name: w[0], Epoch: &e, Version: w[2], Release: w[3], Arch: w[4]}
+	p = Package{Name: interned(w[0]), Epoch: &e, Version: interned(w[2]), Release: interned(w[3]), Arch: interned(w[4])}
 	if p.Name == "" || p.Version == "" || p.Release == "" {
 		return p, "", fmt.Errorf("package line %q lacks name, version or release", bounded(l, 200))
 	}
@@ -108,19 +111,23 @@ func parsePackage(l, mark string) (p Package, summary string, err error) {
 		p.Arch = ""
 	}
 	if isHex(w[5]) {
-		p.Header = w[5]
+		p.Header = interned(w[5])
 	}
 	p.InstallTime, _ = strconv.ParseInt(w[6], 10, 64) // "(none)" in a damaged database: 0, unknown
 	if n, err := strconv.ParseUint(w[7], 10, 8); err == nil {
 		p.Color = rpm.Color(n)
 	}
 	if vendor, ok := strings.CutPrefix(text, "v"); ok {
-		p.Vendor = bounded(vendor, maxField)
+		p.Vendor = interned(bounded(vendor, maxField))
 	} else {
 		summary = bounded(strings.TrimPrefix(text, "s"), maxField)
 	}
 	return p, summary, nil
 }
+
+// interned is a string that the packages of all hosts have in common, for as long as one of them is in memory: the hosts of a fleet have mostly
+// the same packages, and a part of a line would keep the whole line.
+func interned(s string) string { return unique.Make(s).Value() }
 
 // isHex tells a SHA-1 or SHA-256 in lower-case hex.
 func isHex(s string) bool {

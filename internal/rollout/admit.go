@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -95,53 +96,89 @@ func (r *run) admit(w int) {
 	if r.queueFor != w {
 		r.fill(w)
 	}
+	r.requeue(w)
 	r.recall()
-	kept := r.blocked[:0]
-	for i, h := range r.blocked { // what a cluster kept back comes first
-		if r.hosts[h].State != StatePending {
-			continue
-		}
-		if r.atWork[h] || !r.hasRoom(w) || !r.mayBegin(h) {
-			kept = append(kept, r.blocked[i])
-			continue
-		}
-		r.launch(h)
+	ending := r.ending
+	r.ending = nil
+	for _, i := range ending {
+		r.consider(w, i)
 	}
-	r.blocked = kept
+	r.admitKept(w)
 	for len(r.queue) > 0 && r.hasRoom(w) {
-		h := r.queue[0]
+		i := r.queue[0]
 		r.queue = r.queue[1:]
-		switch {
-		case r.hosts[h].State != StatePending:
-		case r.shutOut(h):
-			r.setAside(h)
-		case !r.atWork[h] && r.clusterAllows(h):
-			r.launch(h)
-		default: // kept back by a cluster, or its last goroutine is still at its end
-			r.blocked = append(r.blocked, h)
-		}
+		r.consider(w, i)
 	}
-	if len(r.atWork) == 0 && len(r.queue) == 0 && r.ctx.Err() == nil {
+	if len(r.atWork) > 0 || len(r.queue) > 0 || r.ctx.Err() != nil {
+		return
+	}
+	r.kept.all()
+	r.admitKept(w)
+	if len(r.atWork) == 0 {
 		r.lastOfWave(w)
+	}
+}
+
+// consider lets the host at a place of a wave begin, or puts it where it waits. Called with mu held.
+func (r *run) consider(w, i int) {
+	h := r.sched.Waves[w].Hosts[i]
+	if r.hosts[h].State != StatePending {
+		return
+	}
+	cluster := ""
+	switch {
+	case r.atWork[h]:
+		r.ending = append(r.ending, i)
+	case r.shutOut(h):
+		r.setAside(h, i)
+	case !r.hasRoom(w):
+		r.queue = slices.Insert(r.queue, 0, i)
+	default:
+		if cluster = r.keptBy(h); cluster == "" {
+			r.launch(h)
+			return
+		}
+		r.kept.add(cluster, i)
 	}
 }
 
 // fill makes the queue of a wave. Called with mu held.
 func (r *run) fill(w int) {
-	r.queueFor, r.queue, r.blocked, r.closed = w, nil, nil, closedHosts{}
-	for _, h := range r.sched.Waves[w].Hosts {
+	r.queueFor, r.queue, r.kept, r.ending, r.again, r.places, r.closed = w, nil, kept{}, nil, nil, nil, closedHosts{}
+	for i, h := range r.sched.Waves[w].Hosts {
 		if r.hosts[h].State == StatePending {
-			r.queue = append(r.queue, h)
+			r.queue = append(r.queue, i)
 		}
 	}
+}
+
+// requeue puts hosts that became pending again into the queue, before those that have not begun yet. Called with mu held.
+func (r *run) requeue(w int) {
+	if len(r.again) == 0 {
+		return
+	}
+	if r.places == nil {
+		r.places = make(map[string]int, len(r.sched.Waves[w].Hosts))
+		for i, h := range r.sched.Waves[w].Hosts {
+			r.places[h] = i
+		}
+	}
+	first := make([]int, 0, len(r.again)+len(r.queue))
+	for _, h := range r.again {
+		first = append(first, r.places[h])
+	}
+	slices.Sort(first)
+	r.queue, r.again = append(first, r.queue...), nil
 }
 
 // lastOfWave does what is left when no host of the wave is at work: deferred hosts get their second try, then what a cluster
 // still keeps back is held, then windows are waited for, then the gate is looked at. Called with mu held.
 func (r *run) lastOfWave(w int) {
-	for _, h := range r.sched.Waves[w].Hosts {
-		if r.hosts[h].State == StateDeferred && r.hasRoom(w) && r.mayBegin(h) {
-			r.launch(h)
+	if r.tally.states[StateDeferred] > 0 {
+		for _, h := range r.sched.Waves[w].Hosts {
+			if r.hosts[h].State == StateDeferred && r.hasRoom(w) && r.mayBegin(h) {
+				r.launch(h)
+			}
 		}
 	}
 	if len(r.atWork) > 0 {
@@ -166,29 +203,35 @@ func (r *run) hasRoom(w int) bool {
 	if r.ro.State != RolloutRunning || r.ctx.Err() != nil || r.asking > 0 || len(r.atWork) >= r.room {
 		return false
 	}
+	return r.rules.inStrict(r, w)
+}
+
+// withinStrict tells whether strict allows one more host at work. Called with mu held.
+func (r *run) withinStrict(w int) bool {
 	return !r.sched.Strict || r.dryRun || len(r.atWork) < r.tally.room(w)
 }
 
-// clusterAllows tells whether the clusters of a host can spare it, as far as this rollout knows: one member of each first,
-// then no more at a time than the limit. Called with mu held.
-func (r *run) clusterAllows(h string) bool {
+// clusterAllows tells whether the clusters of a host can spare it, as far as this rollout knows. Called with mu held.
+func (r *run) clusterAllows(h string) bool { return r.keptBy(h) == "" }
+
+// keptBy names a cluster that cannot spare a host, or "". Called with mu held.
+func (r *run) keptBy(h string) string { return r.rules.keptBy(r, h) }
+
+// clusterAgainst is keptBy: one member of each cluster first, then no more at a time than the limit. Called with mu held.
+func (r *run) clusterAgainst(h string) string {
 	if r.dryRun {
-		return true
+		return ""
 	}
 	self := 0
 	if r.tally.unavailable(r.m.info[r.hosts[h].State]) {
 		self = 1
 	}
 	for _, name := range r.sched.Host[h].Clusters {
-		c := r.tally.clusters[name]
-		if c.unavailable-self+1 > c.max {
-			return false
-		}
-		if c.proven == 0 && c.atWork > 0 {
-			return false
+		if !r.tally.clusters[name].spares(self) {
+			return name
 		}
 	}
-	return true
+	return ""
 }
 
 func (r *run) clusterText(h string) string {
@@ -216,6 +259,7 @@ func (r *run) put(h string, f func(*hostRun)) {
 		defer func() {
 			r.mu.Lock()
 			delete(r.atWork, h)
+			r.mayBackNow(r.hosts[h].State)
 			r.mu.Unlock()
 			r.e.poke()
 		}()

@@ -144,12 +144,22 @@ func (r *run) takeBack(c *Change, why Reason, user string, pick func(HostRecord)
 	return n
 }
 
-// sendBack puts hosts in rolling_back to work that nobody works on. Called with mu held.
+// sendBack puts hosts in rolling_back to work that nobody works on, as many at once as connections are allowed: a level may have more
+// hosts than one process can have goroutines for. The dispatcher calls it again as hosts end. Called with mu held.
 func (r *run) sendBack() {
-	for _, h := range sortedKeys(r.hosts) {
+	for len(r.backQueue) > 0 && len(r.atWork) < r.room {
+		h := r.backQueue[0]
+		r.backQueue = r.backQueue[1:]
 		if r.hosts[h].State == StateRollingBack && !r.atWork[h] {
 			r.put(h, (*hostRun).goBack)
 		}
+	}
+}
+
+// mayBackNow notes that a host has come to a state in which a stop may take it back. Called with mu held.
+func (r *run) mayBackNow(s State) {
+	if _, possible := r.m.next[s][OnRollBack]; possible {
+		r.backDue = true
 	}
 }
 
@@ -187,6 +197,10 @@ func (r *run) stopBack() bool {
 	if r.ro.State != RolloutStopped || len(waves) == 0 {
 		return r.tally.states[StateRollingBack] > 0
 	}
+	if !r.backDue {
+		return r.tally.states[StateRollingBack] > 0
+	}
+	r.backDue = false
 	var c Change
 	why := Reason{ReasonRollback, "its wave was stopped: " + r.ro.Stop.Text}
 	r.takeBack(&c, why, "", func(rec HostRecord) bool { return slices.Contains(waves, rec.Wave) })

@@ -22,10 +22,13 @@ func (r *run) wouldTrip(rec HostRecord) *StopReason {
 	return stop
 }
 
-// tripped tells which budget is exceeded, from the worst class and the smallest scope up. At a gate every integer counts
+// tripped tells which budget is exceeded, or nil. Called with mu held.
+func (r *run) tripped(wave int, gate bool) *StopReason { return r.rules.tripped(r, wave, gate) }
+
+// exceededBudget is tripped: from the worst class and the smallest scope up. At a gate every integer counts
 // whatever the sample. A dry run has no budgets: it is to see every host. While a restored rollout is reconciled nothing starts
 // anyway, and what the journal has of a host may be about to be corrected. Called with mu held.
-func (r *run) tripped(wave int, gate bool) *StopReason {
+func (r *run) exceededBudget(wave int, gate bool) *StopReason {
 	if r.dryRun || r.unasked > 0 {
 		return nil
 	}

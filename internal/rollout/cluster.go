@@ -1,14 +1,18 @@
 package rollout
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
-// floor tells which cluster cannot spare a host, or "". It is asked while the host's own lock is held. Members that this
+// floor tells which cluster cannot spare a host, or "".
+func (r *run) floor(host string) string { return r.rules.floor(r, host) }
+
+// askFloor is floor. It is asked while the host's own lock is held. Members that this
 // rollout works on, or left red, unreachable or held, are counted from its own records; all others are asked for.
-func (r *run) floor(host string) string {
-	for _, c := range r.sched.Clusters {
-		if !in(r.sched.Host[host].Clusters, c.Name) {
-			continue
-		}
+func (r *run) askFloor(host string) string {
+	for _, c := range r.sched.clustersOf(host) {
 		missing, others := r.missing(c, host)
 		if why := overFloor(c, missing); why != "" {
 			return why
@@ -36,13 +40,24 @@ func (r *run) floor(host string) string {
 // missingNow names the members of a host's clusters that are unavailable by our own records: while it is the same, floor's answer is.
 func (r *run) missingNow(host string) string {
 	all := ""
-	for _, c := range r.sched.Clusters {
-		if in(r.sched.Host[host].Clusters, c.Name) {
-			missing, _ := r.missing(c, host)
-			all += c.Name + ": " + joined(missing) + "\n"
-		}
+	for _, c := range r.sched.clustersOf(host) {
+		missing, _ := r.missing(c, host)
+		all += c.Name + ": " + joined(missing) + "\n"
 	}
 	return all
+}
+
+// clustersOf gives the clusters of a host, by name.
+func (s *Schedule) clustersOf(host string) []ClusterPlan {
+	names := s.Host[host].Clusters
+	out := make([]ClusterPlan, 0, len(names))
+	for _, n := range names {
+		if i, ok := slices.BinarySearchFunc(s.Clusters, n, func(c ClusterPlan, n string) int { return strings.Compare(c.Name, n) }); ok {
+			out = append(out, s.Clusters[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b ClusterPlan) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // missing lists the members that are unavailable by our own records, and those of which we know nothing.
@@ -87,13 +102,4 @@ func joined(names []string) string {
 		s += n
 	}
 	return s
-}
-
-func in(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }

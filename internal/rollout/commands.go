@@ -25,7 +25,10 @@ func (r *run) reattachAll() {
 		return
 	}
 	for _, h := range sortedKeys(r.hosts) {
-		if atWork(r.m.info[r.hosts[h].State]) {
+		switch {
+		case r.hosts[h].State == StateRollingBack: // there may be a whole level of them
+			r.backQueue = append(r.backQueue, h)
+		case atWork(r.m.info[r.hosts[h].State]):
 			r.put(h, (*hostRun).reattach)
 		}
 	}

@@ -33,7 +33,7 @@ func (r *run) adopt(user string) {
 // ExitOf says how a rollout that no engine runs any more has ended, as its engine would have said; ExitInterrupted when it has
 // not come to an end or a rest.
 func ExitOf(s Snapshot) Exit {
-	r := newRun(&Engine{}, s, s.Schedule.Limits, 0)
+	r := newRun(&Engine{rules: soundRules}, s, s.Schedule.Limits, 0)
 	switch s.Rollout.State {
 	case RolloutCreated, RolloutRunning:
 		return ExitInterrupted

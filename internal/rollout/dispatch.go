@@ -39,6 +39,7 @@ func (r *run) advance() bool {
 	if draining {
 		r.pause(Reason{ReasonOperator, "drained: no new hosts until resume"}, "")
 	}
+	r.sendBack()
 	idle := func() bool { return len(r.atWork) == 0 && r.background == 0 }
 	switch r.ro.State {
 	case RolloutAborted:
@@ -107,13 +108,17 @@ func (r *run) progress(idle func() bool, draining bool) bool {
 }
 
 // nextWave is the first wave whose gate is not open. Called with mu held.
-func (r *run) nextWave() (int, bool) {
-	for i := range r.waves {
-		if r.waves[i].State != WavePassed {
-			return i, true
-		}
+func (r *run) nextWave() (int, bool) { return r.rules.nextWave(r) }
+
+// firstShut is nextWave. Called with mu held.
+func (r *run) firstShut() (int, bool) {
+	for r.firstOpen < len(r.waves) && r.waves[r.firstOpen].State == WavePassed {
+		r.firstOpen++
 	}
-	return 0, false
+	if r.firstOpen == len(r.waves) {
+		return 0, false
+	}
+	return r.firstOpen, true
 }
 
 // finish ends the rollout: every gate is open. Called with mu held.
@@ -233,8 +238,11 @@ func (r *run) shut() {
 	}
 }
 
-// leave takes all hosts in the given states out in one write. Called with mu held.
-func (r *run) leave(on Trigger, why Reason, states ...State) {
+// leave takes all hosts in the given states out. Called with mu held.
+func (r *run) leave(on Trigger, why Reason, states ...State) { r.rules.leave(r, on, why, states...) }
+
+// takeOut is leave, in one write. Called with mu held.
+func (r *run) takeOut(on Trigger, why Reason, states ...State) {
 	n := 0
 	for _, s := range states {
 		n += r.tally.states[s]

@@ -31,7 +31,8 @@ type Config struct {
 // Engine runs one rollout, once: a new run takes a new engine. Start or Resume is called once; Drain and Detach may be called
 // from any goroutine at any time.
 type Engine struct {
-	cfg Config
+	cfg   Config
+	rules rules
 
 	mu      sync.Mutex // of drained
 	drained bool
@@ -50,7 +51,7 @@ func New(cfg Config) *Engine {
 	if cfg.Jitter == nil {
 		cfg.Jitter = func() float64 { return 0 }
 	}
-	return &Engine{cfg: cfg, wake: make(chan struct{}, 1), detach: make(chan struct{})}
+	return &Engine{cfg: cfg, rules: soundRules, wake: make(chan struct{}, 1), detach: make(chan struct{})}
 }
 
 type nobody struct{}

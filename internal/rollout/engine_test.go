@@ -13,7 +13,10 @@ import (
 
 // sim runs a test in virtual time.
 func sim(t *testing.T, name string, f func(t *testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+	t.Run(name, func(t *testing.T) {
+		defer watch(t.Name(), simLimit)()
+		synctest.Test(t, f)
+	})
 }
 
 func TestHostOutcomes(t *testing.T) {

@@ -138,7 +138,7 @@ func (w *world) checkReboot(job Job, h *fakeHost) {
 	case h.boots > 0 && j.hosts[job.Host].Attempt == 1:
 		w.break_("%s: booted twice in one attempt", job.Host)
 	}
-	w.checkFloors(job, j.hosts[job.Host].Updated)
+	j.seen.floors(job, j.hosts[job.Host].Updated)
 }
 
 // checkBootInside: a host is told to boot only within its windows; how long that takes, and that it is told again, does not matter.
@@ -147,7 +147,7 @@ func (w *world) checkBootInside(job Job, h *fakeHost) {
 	defer w.mu.Unlock()
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
-	if why := w.journal.outside(job.Host); why != "" && w.bootOnly && h.told != job.Attempt {
+	if why := w.journal.seen.outside(job.Host); why != "" && w.bootOnly && h.told != job.Attempt {
 		w.break_("%s: told to boot at %s, %s", job.Host, time.Now().UTC(), why)
 	}
 	h.told = job.Attempt

@@ -201,6 +201,9 @@ func (r *run) waveRun(w int, name string) HookRun {
 // settleHooks runs the after-hooks whose time has come: of a wave that has passed or failed, or waits for a maintenance window, of a level
 // with the first wave of the next, of all when the rollout rests (over). True while some are under way. Called with mu held.
 func (r *run) settleHooks(over bool) bool {
+	if len(r.sched.Hooks) == 0 {
+		return false
+	}
 	if r.background > 0 {
 		return true
 	}

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,7 +235,7 @@ func TestRestart(t *testing.T) {
 			r.mustStart(ExitDone)
 			rec := r.j.record("a")
 			for _, f := range []Flag{FlagRestartDue, FlagRestartFailed, FlagRebootDue} {
-				if want := in(flagNames(c.flags), string(f)); rec.has(f) != want {
+				if want := slices.Contains(flagNames(c.flags), string(f)); rec.has(f) != want {
 					t.Errorf("flag %s: %v, want %v", f, rec.has(f), want)
 				}
 			}

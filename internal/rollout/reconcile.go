@@ -76,6 +76,7 @@ func (r *run) reconcile() {
 			hr.close()
 			r.mu.Lock()
 			delete(r.atWork, host)
+			r.mayBackNow(r.hosts[host].State)
 			r.mu.Unlock()
 			r.e.poke()
 		})

@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -40,7 +41,10 @@ type rig struct {
 	cfg   Config
 	req   StartRequest
 
-	slowly bool // days are waited for: commands are asked for once a minute
+	rng    *rand.Rand               // of a simulation
+	spoil  func(*rules)             // breaks a rule of each engine
+	events func(e *Engine, run int) // what happens to each run of a simulation; nil: disturb
+	slowly bool                     // days are waited for: commands are asked for once a minute
 }
 
 // newRig has one class "prod" with the levels canary (waves of 1) and broad, soak 5 minutes, check "web", budgets 0.

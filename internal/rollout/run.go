@@ -35,6 +35,7 @@ type run struct {
 	dryRun     bool
 	keepStaged bool
 	sched      *Schedule
+	rules      rules
 	m          machine
 
 	mu         sync.Mutex
@@ -49,15 +50,24 @@ type run struct {
 	asking     int             // lost hosts that are being asked again, and 1 while a restored rollout is reconciled
 	unasked    int             // hosts that a restored rollout has still to ask
 	current    int             // the wave being worked on
-	queue      []string        // of the current wave: pending hosts in order; rebuilt when queueFor is not current
-	blocked    []string        // of the current wave: kept back by a cluster
+	firstOpen  int             // every wave before it has passed
+	queue      []int           // of the current wave: places of pending hosts in order; rebuilt when queueFor is not current
+	kept       kept            // of the current wave: kept back by a cluster
+	ending     []int           // of the current wave: pending again, while the goroutine of their last try is at its end
+	again      []string        // of the current wave: pending anew since the queue was made
+	places     map[string]int  // of the hosts of the current wave, once somebody asked
 	queueFor   int
 	nextSoak   time.Time
 	roundAt    time.Time // when the last complete round of the current soak began
 	broken     error     // the journal, the lease or the table failed: nothing may happen any more
+	changes    int       // commits so far
+
+	backQueue []string // hosts in rolling_back, to be put to work as there is room
+	backDue   bool     // since stopBack looked last, a host may have come to where a stop takes it back
 
 	calendar *Calendar   // of the hosts' windows; guarded by mu
 	closed   closedHosts // of the current wave: outside of their windows
+	waits    windowWait
 }
 
 // errDetached ends what is under way without recording anything more.
@@ -65,10 +75,10 @@ var errDetached = errors.New("detached")
 
 func newRun(e *Engine, s Snapshot, limits Limits, epoch int64) *run {
 	r := &run{
-		e: e, cfg: &e.cfg, epoch: epoch, sched: &s.Schedule, m: table, ro: s.Rollout,
+		e: e, cfg: &e.cfg, epoch: epoch, sched: &s.Schedule, rules: e.rules, m: e.rules.machine, ro: s.Rollout,
 		id: s.Rollout.ID, planID: s.Rollout.PlanID, dryRun: s.Rollout.DryRun, keepStaged: s.Rollout.KeepStaged,
 		waves: slices.Clone(s.Waves), hosts: make(map[string]*HostRecord, len(s.Hosts)), approvals: slices.Clone(s.Approvals),
-		atWork: map[string]bool{}, armed: map[string]bool{}, queueFor: -1, room: max(limits.Connections, 1), lockWait: limits.LockWait,
+		atWork: map[string]bool{}, armed: map[string]bool{}, queueFor: -1, backDue: true, room: max(limits.Connections, 1), lockWait: limits.LockWait,
 	}
 	r.connections = semaphore.NewWeighted(int64(r.room))
 	r.transfers = semaphore.NewWeighted(int64(max(limits.Transfers, 1)))
@@ -187,11 +197,15 @@ func (r *run) commit(c Change) error {
 		r.fail(fmt.Errorf("write the journal of rollout %s: %w", r.id, err))
 		return r.broken
 	}
+	r.changes++
 	if c.Rollout != nil {
-		r.ro = *c.Rollout
+		r.ro, r.backDue = *c.Rollout, true
 	}
 	for _, w := range c.Waves {
 		r.waves[w.Index] = w
+		if w.State != WavePassed {
+			r.firstOpen = min(r.firstOpen, w.Index)
+		}
 	}
 	for i := range c.Hosts {
 		rec := c.Hosts[i]
@@ -199,9 +213,7 @@ func (r *run) commit(c Change) error {
 		r.tally.add(rec.Host, rec.Wave, old.State, -1)
 		r.tally.add(rec.Host, rec.Wave, rec.State, 1)
 		r.hosts[rec.Host] = &rec
-		if rec.State == StatePending {
-			r.queueFor = -1
-		}
+		r.moved(rec)
 	}
 	if c.Approval != nil {
 		r.approvals = append(r.approvals, *c.Approval)
@@ -210,6 +222,20 @@ func (r *run) commit(c Change) error {
 		r.cfg.Observer.Observe(ev)
 	}
 	return nil
+}
+
+// moved notes what a host's new state means for what is looked at next. Called with mu held.
+func (r *run) moved(rec HostRecord) {
+	switch rec.State {
+	case StatePending:
+		if rec.Wave == r.queueFor {
+			r.again = append(r.again, rec.Host)
+		}
+	case StateRollingBack:
+		r.backQueue = append(r.backQueue, rec.Host)
+	}
+	r.mayBackNow(rec.State)
+	r.kept.changed(r.sched.Host[rec.Host].Clusters)
 }
 
 // observe shows an event that is not journalled.

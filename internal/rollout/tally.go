@@ -24,7 +24,6 @@ type tally struct {
 	all      count
 	states   map[State]int
 	clusters map[string]*clusterCount
-	members  map[string][]string // host → its clusters
 }
 
 // clusterCount is what the floor of a cluster looks at.
@@ -35,10 +34,16 @@ type clusterCount struct {
 	proven      int
 }
 
+// spares tells whether one more member may be missing: one of each cluster first, then no more at a time than the limit. self is 1 when
+// that member is missing already.
+func (c *clusterCount) spares(self int) bool {
+	return c.unavailable-self+1 <= c.max && (c.proven > 0 || c.atWork == 0)
+}
+
 func newTally(m machine, s *Schedule) *tally {
 	t := &tally{
 		m: m, policy: s.Unreachable, sched: s, waves: make([]count, len(s.Waves)), levels: make([]count, len(s.Levels)),
-		states: map[State]int{}, clusters: map[string]*clusterCount{}, members: map[string][]string{},
+		states: map[State]int{}, clusters: map[string]*clusterCount{},
 	}
 	for _, c := range s.Clusters {
 		t.clusters[c.Name] = &clusterCount{max: c.MaxUnavailable}

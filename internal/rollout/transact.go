@@ -333,8 +333,11 @@ func (h *hostRun) erase() {
 	}
 }
 
-// reattach takes a host up again after the engine was gone: the host is asked first and believed over the journal.
-func (h *hostRun) reattach() {
+// reattach takes a host up again after the engine was gone.
+func (h *hostRun) reattach() { h.r.rules.reattach(h) }
+
+// askAgain is reattach: the host is asked first and believed over the journal.
+func (h *hostRun) askAgain() {
 	defer h.finish()
 	h.slot = h.slots().TryAcquire(1)
 	rec := h.r.record(h.host)

@@ -170,6 +170,11 @@ func (r *run) waitsForWindow() bool { return r.ro.State == RolloutWaiting && r.r
 
 // shutOut tells whether a host may not begin now, because its windows are closed. Called with mu held.
 func (r *run) shutOut(host string) bool {
+	return r.rules.shutOut(r, host)
+}
+
+// outsideWindows is shutOut. Called with mu held.
+func (r *run) outsideWindows(host string) bool {
 	return !r.dryRun && !r.ro.IgnoreWindow && !r.calendar.Open(host, r.cfg.Clock.Now())
 }
 
@@ -211,14 +216,14 @@ func (h *hostRun) startInside(w Worker) error {
 
 // closedHosts are hosts set aside until the first of their windows opens, so that they are not looked at before.
 type closedHosts struct {
-	hosts []string
-	until time.Time // zero: none of them opens again
+	places []int     // in the wave
+	until  time.Time // zero: none of them opens again
 }
 
-// setAside takes a host out of the queue until a window opens. Called with mu held.
-func (r *run) setAside(host string) {
+// setAside takes a host, at a place of the wave, out of the queue until a window opens. Called with mu held.
+func (r *run) setAside(host string, place int) {
 	c := &r.closed
-	c.hosts = append(c.hosts, host)
+	c.places = append(c.places, place)
 	if from, _, ok := r.calendar.Next(host, r.cfg.Clock.Now()); ok && (c.until.IsZero() || from.Before(c.until)) {
 		c.until = from
 	}
@@ -227,7 +232,7 @@ func (r *run) setAside(host string) {
 // recall puts hosts that were set aside into the queue again when one of their windows has opened. Called with mu held.
 func (r *run) recall() {
 	if c := r.closed; !c.until.IsZero() && !r.cfg.Clock.Now().Before(c.until) {
-		r.queue, r.closed = append(c.hosts, r.queue...), closedHosts{}
+		r.queue, r.closed = append(c.places, r.queue...), closedHosts{}
 	}
 }
 
@@ -235,6 +240,9 @@ func (r *run) recall() {
 // those whose cluster waits for a member that was put off and whose window is closed. others is how many have not begun and do
 // not wait for any window. Called with mu held.
 func (r *run) laterHosts(w int) (later []string, others int) {
+	if r.tally.waves[w].ended == r.tally.waves[w].total {
+		return nil, 0
+	}
 	putOff := map[string]bool{} // clusters with such a member
 	var open []string
 	for _, h := range r.sched.Waves[w].Hosts {
@@ -263,13 +271,14 @@ func (r *run) laterHosts(w int) (later []string, others int) {
 // awaitWindow makes the rollout wait for the windows of hosts, when nothing else in the wave can go on. It stops the rollout when
 // none opens before the plan expires. Called with mu held, when no host is at work.
 func (r *run) awaitWindow(w int, later []string) {
-	stop := r.windowStop(w, later)
+	stop, opens := r.windowStop(w, later)
 	if stop.Code != ReasonWindow {
 		_ = r.stop(stop)
 		r.e.poke()
 		return
 	}
 	if r.ro.State == RolloutWaiting && r.ro.Stop.Host == stop.Host && r.ro.Stop.Reason == stop.Reason {
+		r.waits = windowWait{r.changes, opens}
 		return
 	}
 	ro := r.ro
@@ -278,16 +287,23 @@ func (r *run) awaitWindow(w int, later []string) {
 	r.e.poke()
 }
 
-// windowStop says what hosts wait for: the window that opens first. Called with mu held.
-func (r *run) windowStop(w int, later []string) StopReason {
+// windowWait is until when nothing but a change can let a rollout go on that waits for a window: so that a fleet is not looked
+// through every second of a day.
+type windowWait struct {
+	changes int // run.changes when it was looked at
+	until   time.Time
+}
+
+// windowStop says what hosts wait for: the window that opens first, and when that is. Called with mu held.
+func (r *run) windowStop(w int, later []string) (stop StopReason, opens time.Time) {
 	now := r.cfg.Clock.Now()
-	first, opens := "", time.Time{}
+	first := ""
 	for _, h := range later {
 		if from, _, ok := r.calendar.Next(h, now); ok && from.After(now) && (first == "" || from.Before(opens)) {
 			first, opens = h, from
 		}
 	}
-	stop := StopReason{Scope: fmt.Sprintf("wave %d", w+1), Host: cmp.Or(first, later[0])}
+	stop = StopReason{Scope: fmt.Sprintf("wave %d", w+1), Host: cmp.Or(first, later[0])}
 	what := fmt.Sprintf("%d hosts wait for their maintenance window", len(later))
 	if len(later) == 1 {
 		what = "1 host waits for its maintenance window"
@@ -296,10 +312,10 @@ func (r *run) windowStop(w int, later []string) StopReason {
 	if expires := r.ro.ExpiresAt; first == "" || !opens.Before(expires) {
 		stop.Reason = Reason{ReasonExpired, fmt.Sprintf("%s, and none opens before the plan expires at %s: first %s; make a new plan for the hosts that are left",
 			what, expires.UTC().Format("2006-01-02 15:04Z"), words)}.bounded()
-		return stop
+		return stop, opens
 	}
 	stop.Reason = Reason{ReasonWindow, what + ": first " + words}.bounded()
-	return stop
+	return stop, opens
 }
 
 // windowOpens lets a rollout that waits for a window go on when a host may begin, or none is left that waits. False: it still
@@ -307,6 +323,9 @@ func (r *run) windowStop(w int, later []string) StopReason {
 func (r *run) windowOpens(w int) bool {
 	if r.ro.State != RolloutWaiting {
 		return true
+	}
+	if r.waits.changes == r.changes && r.cfg.Clock.Now().Before(r.waits.until) {
+		return false
 	}
 	if later, others := r.laterHosts(w); len(later) > 0 && others == 0 {
 		r.awaitWindow(w, later) // the one that opens first may be another now, and the plan expires
@@ -325,11 +344,18 @@ func (r *run) holdByCluster(w int, later []string) {
 	for _, h := range later {
 		left[h] = true
 	}
+	var c Change
 	for _, h := range r.sched.Waves[w].Hosts {
-		if s := r.hosts[h].State; (s == StatePending || s == StateDeferred) && !left[h] {
-			_ = r.stepLocked(h, OnRefused, Reason{ReasonClusterFloor, r.clusterText(h)}, nil)
+		if s := r.hosts[h].State; s != StatePending && s != StateDeferred || left[h] {
+			continue
 		}
+		rec, ev, err := r.move(h, OnRefused, Reason{ReasonClusterFloor, r.clusterText(h)}, nil)
+		if err != nil {
+			return
+		}
+		c.Hosts, c.Events = append(c.Hosts, rec), append(c.Events, ev)
 	}
-	r.blocked, r.queueFor = nil, -1
+	_ = r.commit(c)
+	r.queueFor = -1
 	r.e.poke()
 }

@@ -93,6 +93,12 @@ func (s *Server) exec(ch ssh.Channel, line string) {
 		exit(ch, 1)
 		return
 	}
+	if s.cfg.Exec != nil {
+		if status := s.cfg.Exec(line, ch, ch, ch.Stderr()); status >= 0 {
+			exit(ch, uint32(status))
+		}
+		return
+	}
 	io.WriteString(ch, s.cfg.Noise)          //nolint:errcheck // a test server
 	io.WriteString(ch.Stderr(), s.cfg.Noise) //nolint:errcheck // a test server
 	args := append(append([]string{}, s.shell[1:]...), line)

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -33,6 +34,11 @@ type Config struct {
 	NoSFTP     bool // the subsystem request fails
 	NoExec     bool // a forced command: prints a line instead of the command
 	MaxSession int  // session channels per connection; default 10, as sshd
+
+	// Exec, if not nil, runs commands instead of the shell: line is what a login
+	// shell would get. A status below 0 ends the channel without one, as when the
+	// host goes down.
+	Exec func(line string, stdin io.Reader, stdout, stderr io.Writer) (status int)
 
 	// OnAccept sees every TCP connection, counted from 1, before anything is said.
 	// If it returns false, the connection is its own to keep or close.

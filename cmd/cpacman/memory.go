@@ -1,0 +1,26 @@
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// What hosts need while they are asked, in bytes, beside what the process has already: for each of them at once its connection and its answer,
+// and for all of them the database.
+const (
+	memoryForHost = 160 << 10
+	memoryForAll  = 48 << 20
+)
+
+// boundMemory makes the garbage collector work harder while that many hosts are asked at once, rather than let the process grow to twice
+// of what it needs. It is no limit that anything fails at, and GOMEMLIMIT goes before it. The caller calls what it returns at the end.
+func boundMemory(atOnce int) (end func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	use := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(use)
+	before := debug.SetMemoryLimit(int64(use[0].Value.Uint64()) + memoryForAll + int64(atOnce)*memoryForHost)
+	return func() { debug.SetMemoryLimit(before) }
+}

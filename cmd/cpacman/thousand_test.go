@@ -1,0 +1,384 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cpacman/transport/sshtest"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	thousand      = 1000
+	thousandDying = thousand / 20
+	// thousandMemory is what the control process may use for them, in bytes.
+	thousandMemory = 300 << 20
+	// thousandPackages is how many packages a host lists.
+	thousandPackages = 413
+)
+
+// TestThousandHosts asks a thousand hosts at once for their facts, each an SSH server of its own in this process, by a cpacman in another
+// one: every answer arrives and is stored under the host that gave it, in less than 300 MB. Then 5 % of the hosts die, each in a way and at
+// a moment of its own: those and no others are missing, and nothing hangs.
+func TestThousandHosts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs half a minute of processor time")
+	}
+	f := newThousand(t)
+
+	t.Run("all answer", func(t *testing.T) {
+		f.await(thousand)
+		status, peak := f.cpacman(t, "facts", "--output", "csv", "all")
+		if peak > thousandMemory { // once more: on a machine without time the collector gets none either
+			f.await(thousand)
+			status, peak = f.cpacman(t, "facts", "--force", "--output", "csv", "all")
+		}
+		if status != 0 {
+			t.Errorf("exit status %d", status)
+		}
+		f.check(t, peak, nil)
+		if most := f.atOnce.most.Load(); most != thousand {
+			t.Errorf("at most %d hosts were asked at once, want all %d", most, thousand)
+		}
+	})
+
+	t.Run("some die", func(t *testing.T) {
+		dying := f.kill(rand.New(rand.NewPCG(11, 5)))
+		f.await(thousand - len(dying))
+		status, peak := f.cpacman(t, "facts", "--force", "--output", "csv", "all")
+		if status != statusUnreachable {
+			t.Errorf("exit status %d, want %d: only unreachable hosts are missing", status, statusUnreachable)
+		}
+		f.check(t, peak, dying)
+	})
+}
+
+// death is how a host dies.
+type death int
+
+const (
+	lives        death = iota
+	refuses            // nothing listens any more
+	hangsUp            // accepts, and closes before it says a word
+	isSilent           // accepts, and says nothing
+	cutInLogin         // goes in the middle of the handshake
+	cutAtCommand       // goes when it is asked
+	cutInAnswer        // goes in the middle of its answer
+)
+
+// thousandHosts are the servers, and a site that knows them.
+type thousandHosts struct {
+	t       *testing.T
+	site    string
+	hosts   []*thousandHost
+	atOnce  gauge
+	barrier atomic.Pointer[barrier]
+	out     string // of the last run
+	errout  string
+}
+
+// thousandHost is a scripted host: it knows the marks of a command and its answer, and no shell.
+type thousandHost struct {
+	all    *thousandHosts
+	n      int
+	name   string
+	server *sshtest.Server
+	death  atomic.Int64
+	after  atomic.Int64 // bytes of its answer, when it dies in it
+}
+
+// gauge counts what goes on at once.
+type gauge struct{ now, most atomic.Int64 }
+
+func (g *gauge) enter() {
+	n := g.now.Add(1)
+	for m := g.most.Load(); n > m && !g.most.CompareAndSwap(m, n); m = g.most.Load() {
+	}
+}
+
+// barrier holds answers back until as many hosts have been asked.
+type barrier struct {
+	want int64
+	n    atomic.Int64
+	open chan struct{}
+	once sync.Once
+}
+
+func (b *barrier) wait() {
+	if b.n.Add(1) >= b.want {
+		b.once.Do(func() { close(b.open) })
+	}
+	select {
+	case <-b.open:
+	case <-time.After(100 * time.Second): // who waits longer fails the test by what is missing
+	}
+}
+
+// await makes hosts answer only when that many have been asked.
+func (f *thousandHosts) await(n int) {
+	f.barrier.Store(&barrier{want: int64(n), open: make(chan struct{})})
+}
+
+func newThousand(t *testing.T) *thousandHosts {
+	t.Helper()
+	f := &thousandHosts{t: t, site: t.TempDir(), hosts: make([]*thousandHost, thousand)}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Chmod(f.site, 0o700))
+	id := filepath.Join(f.site, "id")
+	pub, err := sshtest.WriteIdentity(id)
+	must(err)
+	servers := make([]*sshtest.Server, thousand)
+	var inventory strings.Builder
+	for i := range f.hosts {
+		h := &thousandHost{all: f, n: i, name: fmt.Sprintf("h%04d", i)}
+		h.server, err = sshtest.Start(sshtest.Config{Authorized: []ssh.PublicKey{pub}, Exec: h.exec, OnAccept: h.accept})
+		must(err)
+		f.hosts[i], servers[i] = h, h.server
+		fmt.Fprintf(&inventory, "[host.%s]\naddress = \"127.0.0.1\"\nclass = \"prod\"\nlevel = \"all\"\n[host.%s.ssh]\nport = %d\n", h.name, h.name, h.server.Port())
+	}
+	t.Cleanup(func() {
+		var work sync.WaitGroup
+		for _, s := range servers {
+			work.Go(s.Close)
+		}
+		work.Wait()
+	})
+	known, err := sshtest.KnownHosts(f.site, servers...)
+	must(err)
+	must(os.Mkdir(filepath.Join(f.site, "inventory"), 0o700))
+	config := fmt.Sprintf("[ssh]\nidentity = [%q]\nknown_hosts = %q\n[limits]\nconnections = %d\nstarts = 64\n[[class]]\nname = \"prod\"\n[[level]]\nname = \"all\"\n",
+		id, known, thousand)
+	must(os.WriteFile(filepath.Join(f.site, "cpacman.toml"), []byte(config), 0o600))
+	must(os.WriteFile(filepath.Join(f.site, "inventory", "hosts.toml"), []byte(inventory.String()), 0o600))
+	return f
+}
+
+// kill chooses hosts that die, and how each does.
+func (f *thousandHosts) kill(rng *rand.Rand) map[string]bool {
+	dying := map[string]bool{}
+	for i, n := range rng.Perm(thousand)[:thousandDying] {
+		h := f.hosts[n]
+		dying[h.name] = true
+		how := death(1 + i%int(cutInAnswer))
+		if how == refuses {
+			h.server.Close()
+		}
+		h.after.Store(int64(rng.IntN(30_000)))
+		h.death.Store(int64(how))
+	}
+	return dying
+}
+
+// accept decides what becomes of a connection.
+func (h *thousandHost) accept(_ int, c net.Conn) bool {
+	switch death(h.death.Load()) {
+	case hangsUp:
+		c.Close()
+		return false
+	case isSilent:
+		h.all.t.Cleanup(func() { c.Close() })
+		return false
+	case cutInLogin:
+		go func() {
+			io.WriteString(c, "SSH-2.0-OpenSSH_9.0\r\n") //nolint:errcheck // it dies anyway
+			time.Sleep(time.Duration(h.after.Load()) * time.Millisecond / 100)
+			c.Close()
+		}()
+		return false
+	}
+	return true
+}
+
+// The marks of transport, in two halves, and that of internal/host behind the program.
+var (
+	frameMarks = regexp.MustCompile(`printf '%s-%s<' ([0-9a-f]{12}) ([0-9a-f]{12});`)
+	answerMark = regexp.MustCompile(`' cpacman ([0-9a-f]{16})[ )]`)
+	encoded    = regexp.MustCompile(`(?s)^exec /bin/sh -c 'eval "\$\(printf %b "(.*)"\)"'$`)
+	octal      = regexp.MustCompile(`\\0[0-7]{3}`)
+)
+
+// exec answers a command as a host would.
+func (h *thousandHost) exec(line string, _ io.Reader, stdout, stderr io.Writer) int {
+	f := h.all
+	f.atOnce.enter()
+	defer f.atOnce.now.Add(-1)
+	program := line
+	if m := encoded.FindStringSubmatch(line); m != nil {
+		program = octal.ReplaceAllStringFunc(m[1], func(s string) string {
+			n, _ := strconv.ParseUint(s[2:], 8, 8)
+			return string([]byte{byte(n)})
+		})
+	}
+	frame, mark := frameMarks.FindStringSubmatch(program), answerMark.FindStringSubmatch(program)
+	if frame == nil || mark == nil {
+		fmt.Fprintln(stderr, "this is no command of cpacman")
+		return 127
+	}
+	answer, wait := h.facts(mark[1]), f.barrier.Load()
+	begin, end := frame[1]+"-"+frame[2]+"<", frame[1]+"-"+frame[2]+">0;"
+	whole := begin + answer + end
+	how := death(h.death.Load())
+	if how == cutAtCommand {
+		h.server.CutAll()
+		return -1
+	}
+	io.WriteString(stderr, begin+end) //nolint:errcheck // who does not read is missing
+	if how == cutInAnswer {
+		io.WriteString(stdout, whole[:min(int(h.after.Load()), len(whole)-1)]) //nolint:errcheck // it dies anyway
+		h.server.CutAll()
+		return -1
+	}
+	if wait != nil {
+		wait.wait()
+	}
+	io.WriteString(stdout, whole) //nolint:errcheck // who does not read is missing
+	return 0
+}
+
+// facts is what facts.sh prints on this host. Ten hosts each have the same packages.
+func (h *thousandHost) facts(mark string) string {
+	var b strings.Builder
+	say := func(format string, args ...any) { fmt.Fprintf(&b, "@"+mark+" "+format+"\n", args...) }
+	say("uid 0")
+	say("machine %032x", h.n+1)
+	say(`os ID="rocky"`)
+	say(`os VERSION_ID="9.4"`)
+	say("kernel 5.14.0-%d.el9.x86_64", h.n)
+	say("boot 00000000-0000-4000-8000-%012x", h.n)
+	say("btime 1700000000")
+	say("now 1800000000")
+	say("db /var/lib/rpm")
+	say("cpu x86_64")
+	say("rpm RPM version 4.16.1.3")
+	say("fp /var/lib/rpm/rpmdb.sqlite 1 2 t 900")
+	say("begin")
+	for i := range thousandPackages {
+		version := "1.0"
+		if i == 0 {
+			version = fmt.Sprintf("1.%d", h.n/10)
+		}
+		// No digest of its header, as from an rpm before 4.14 whose packages are not signed: else headers would be asked for too.
+		fmt.Fprintf(&b, "@%s p\tpackage-of-the-distribution-%d\t0\t%s\t%d.el9\tx86_64\t\t1700000000\t0\t@%s:vA vendor of packages\n",
+			mark, i, version, i, mark)
+	}
+	say("rc 0")
+	fmt.Fprintln(&b, thousandPackages+1)
+	say("listed")
+	say("lock free ")
+	say("end")
+	return b.String()
+}
+
+// cpacman runs the command in a process of its own, and gives its exit status and the most memory that it had.
+func (f *thousandHosts) cpacman(t *testing.T, args ...string) (status int, peak int64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "cpacman", append([]string{"--site", f.site}, args...)...)
+	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1")
+	var out, errout bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errout
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	var err error
+	for running := true; running; {
+		peak = max(peak, peakOf(cmd.Process.Pid))
+		select {
+		case err = <-done:
+			running = false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	f.out, f.errout = out.String(), errout.String()
+	var ee *exec.ExitError
+	if errors.As(err, &ee) {
+		status = ee.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("cpacman %s: exit status %d after %v, %d MB at most", strings.Join(args, " "), status, time.Since(begin).Round(100*time.Millisecond), peak>>20)
+	if ctx.Err() != nil {
+		t.Fatalf("it does not end; stderr ends with %q", f.errout[max(0, len(f.errout)-2000):])
+	}
+	return status, peak
+}
+
+// peakOf is the most memory that a process has had so far, in bytes; 0 when it is gone. What wait says of a child is no use: it has the
+// memory of its parent before exec in it.
+func peakOf(pid int) int64 {
+	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if w := strings.Fields(lines.Text()); len(w) == 3 && w[0] == "VmHWM:" {
+			n, _ := strconv.ParseInt(w[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// check accounts for every host in what was printed: those that live with their own facts, those that died as not reached.
+func (f *thousandHosts) check(t *testing.T, peak int64, dying map[string]bool) {
+	t.Helper()
+	if peak == 0 || peak > thousandMemory {
+		t.Errorf("%d MB of memory were used at most, the limit is %d MB", peak>>20, thousandMemory>>20)
+	}
+	rows, err := csv.NewReader(strings.NewReader(f.out)).ReadAll()
+	if err != nil || len(rows) != thousand+1 {
+		t.Fatalf("%d lines, want one for each of %d hosts: %v; stderr: %.2000s", len(rows), thousand, err, f.errout)
+	}
+	column := map[string]int{}
+	for i, name := range rows[0] {
+		column[name] = i
+	}
+	for i, row := range rows[1:] {
+		h := f.hosts[i]
+		get := func(name string) string { return row[column[name]] }
+		if get("host") != h.name {
+			t.Fatalf("line %d is of host %q, want %s", i+1, get("host"), h.name)
+		}
+		told := strings.Contains("\n"+f.errout, "\n"+h.name+": ")
+		if dying[h.name] {
+			if get("state") != "unreachable" || !told {
+				t.Errorf("%s died (%d) and is %q (%s); told on stderr: %v", h.name, h.death.Load(), get("state"), get("detail"), told)
+			}
+			continue
+		}
+		if get("state") != "ok" || told {
+			t.Errorf("%s lives and is %q (%s); told on stderr: %v", h.name, get("state"), get("detail"), told)
+		}
+		if want := fmt.Sprintf("5.14.0-%d.el9.x86_64", h.n); get("kernel") != want || get("packages") != strconv.Itoa(thousandPackages) {
+			t.Errorf("%s has kernel %q and %s packages, want %q and %d: an answer of another host?", h.name, get("kernel"), get("packages"), want, thousandPackages)
+		}
+	}
+}
