@@ -248,7 +248,7 @@ func (m *filesMerger) add(r filesResult) {
 
 // readFilelists parses the complete file lists.
 func (r *Repo) readFilelists(ctx context.Context, k *disk, e dataEntry) (*fileIndex, error) {
-	m := newFilesMerger(r.packages)
+	m := newFilesMerger(r.Packages())
 	reader := &metaReader[filesResult]{
 		root:   "filelists",
 		window: firstWindow,
@@ -256,7 +256,7 @@ func (r *Repo) readFilelists(ctx context.Context, k *disk, e dataEntry) (*fileIn
 		merge:  func(f filesResult) { m.add(f) },
 		open:   func() (*metaStream, error) { return k.open(ctx, e) },
 	}
-	if _, err := reader.read(ctx, func() { m = newFilesMerger(r.packages) }); err != nil {
+	if _, err := reader.read(ctx, func() { m = newFilesMerger(r.Packages()) }); err != nil {
 		return nil, err
 	}
 	if m.err != nil {

@@ -114,6 +114,10 @@ func TestLookup(t *testing.T) {
 		}
 		samePackages(t, all, r.Packages())
 	}
+	r := open(t, dir, opt) // file lists that nobody parsed yet, for packages that nobody read
+	if got, err := r.Lookup().Carriers("/usr/share/x"); err != nil || len(got) != 2 {
+		t.Errorf("carriers: %v, %v", got, err)
+	}
 }
 
 // TestIndexDamagedBehindItsSum: a record that makes no sense is found when it is read; the packages come from the package list then, and
