@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
@@ -104,7 +105,50 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 	if !ok {
 		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, "what the host had before is not recorded"}
 	}
+	if slices.ContainsFunc(in.Host.Policies, func(r planner.Rule) bool { return r.Action == planner.ActionSameEverywhere }) {
+		if in.Host, err = f.agreed(ctx, repos, inputs, h, in.Host, req); err != nil {
+			return planner.Explanation{}, err
+		}
+	}
 	return in.Universe.Explain(in.Host, r, pkg)
+}
+
+// agreed is a host with what its policies of one version everywhere come to, in a plan of every host of theirs (PLAN-9).
+func (f *Fleet) agreed(ctx context.Context, repos *Repos, inputs *Inputs, h *inventory.Host, own planner.Host, req PlanRequest) (planner.Host, error) {
+	req.Facts, req.Hosts = inputs.facts, []*inventory.Host{h}
+	for _, r := range own.Policies {
+		p := f.Site.Policy(r.Policy)
+		if r.Action != planner.ActionSameEverywhere || p == nil {
+			continue
+		}
+		for _, other := range f.Site.PolicyHosts(p, FactsOf(inputs.facts)) {
+			if !slices.Contains(req.Hosts, other) {
+				req.Hosts = append(req.Hosts, other)
+			}
+		}
+	}
+	candidates, err := f.candidates(ctx, req)
+	if err != nil {
+		return own, err
+	}
+	groups, err := f.group(ctx, repos, req, candidates)
+	if err != nil {
+		return own, err
+	}
+	if err := f.solve(ctx, repos, groups); err != nil {
+		return own, err
+	}
+	if err := f.sameEverywhere(ctx, req, candidates, groups); err != nil {
+		return own, err
+	}
+	for _, g := range groups {
+		for _, c := range g.members {
+			if c.host == h {
+				return g.input, g.err
+			}
+		}
+	}
+	return own, nil
 }
 
 // UnknownName tells of an advisory or CVE that no repository of the site knows.
