@@ -175,7 +175,7 @@ func outageFullInUpload(t *testing.T, l *lab.Lab, hosts []string) {
 	_, err := l.FillDisk(d.ctx(), full, "/var", 0)
 	d.must(err)
 	p.wait(1)
-	d.reason(d.host(full, "held", d.newest()), "upload packages", "bytes free", "are needed")
+	d.reason(d.host(full, "held", d.newest()), "upload", "bytes free", "are needed")
 	d.installed(full, "lab-big", "1.0")
 	d.unlocked(full)
 	d.installed(other, "lab-big", "2.0")

@@ -9,8 +9,8 @@ import (
 // What hosts need while they are asked, in bytes, beside what the process has already: for each of them at once its connection and its answer,
 // and for all of them the database.
 const (
-	memoryForHost = 160 << 10
-	memoryForAll  = 48 << 20
+	memoryForHost = 128 << 10
+	memoryForAll  = 32 << 20
 )
 
 // boundMemory makes the garbage collector work harder while that many hosts are asked at once, rather than let the process grow to twice

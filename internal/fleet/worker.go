@@ -80,7 +80,10 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		}
 	}
 	keys, err := w.keyRefusals(ctx, p)
-	if err != nil {
+	switch {
+	case errors.Is(err, host.ErrNoSpace): // one reason of several: how much is free and needed is among them
+		keys = append(keys, rollout.Reason{Code: rollout.ReasonSpace, Text: err.Error()})
+	case err != nil:
 		return rollout.Preflight{}, heldWhenFailed(err)
 	}
 	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}

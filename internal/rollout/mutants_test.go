@@ -196,6 +196,7 @@ func mutants() []mutant {
 		},
 		{
 			name: "windows count for the admission alone", want: []string{" start at"},
+			site: func(r *rig) { r.w.opTime = 20 * time.Minute }, // windows close while hosts are on their way
 			make: func(r *rig) {
 				r.spoil = func(rules *rules) {
 					rules.shutOut = func(r *run, h string) bool { return r.hosts[h].State == StatePending && r.outsideWindows(h) }

@@ -21,10 +21,11 @@ if [ -e /run/lab/shutdown ]; then
 fi
 [ -z "$cancel" ] || exit 0
 signal=HUP
+# No sync: what is below is the disk of the whole machine, and a busy one takes a minute for it.
 [ "$mode" = reboot ] || signal=USR1
 case $delay in
 now | +0) seconds=0.2 ;;
 *) seconds=$((${delay#+} * 60)) ;;
 esac
-setsid /bin/sh -c "echo \$\$ >/run/lab/shutdown; sleep $seconds; sync; kill -$signal 1" </dev/null >/dev/null 2>&1 &
+setsid /bin/sh -c "echo \$\$ >/run/lab/shutdown; sleep $seconds; kill -$signal 1" </dev/null >/dev/null 2>&1 &
 echo "The system will $mode in $seconds seconds."
