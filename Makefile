@@ -1,6 +1,7 @@
 # make build   bin/cpacman and bin/cpacman-lab, static, and the manual page bin/cpacman.1
 # make demo    twelve real hosts on this machine, and the whole story on them
 # make test    every test but peer and bench; installs what it needs
+# make long    what make test leaves out for its time: SIGKILL at every point, and the simulation of 100,000 hosts
 # make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
 # make lint    golangci-lint with the import table
 # make fuzz    each fuzz target for FUZZTIME (10s)
@@ -10,7 +11,7 @@ FUZZTIME ?= 10s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED = 0
 
-.PHONY: build demo test bench lint fuzz clean
+.PHONY: build demo test long bench lint fuzz clean
 
 build:
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/cpacman ./cmd/cpacman-lab
@@ -21,6 +22,9 @@ demo:
 
 test:
 	scripts/test
+
+long:
+	CPACMAN_LONG=1 go test -count=1 -timeout 20m -v -run 'TestLabKills|TestSimulationOfAFleet' ./cmd/cpacman ./internal/rollout
 
 bench:
 	scripts/bench/run

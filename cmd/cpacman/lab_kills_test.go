@@ -98,11 +98,20 @@ func TestLabKills(t *testing.T) {
 	if len(killPoints) < fewest {
 		t.Fatalf("only %d points", len(killPoints))
 	}
-	l := labUp(t, lab.Options{Hosts: 1 + len(killPoints), Systemd: 4, SlowSeconds: 1})
+	points := killPoints
+	if os.Getenv("CPACMAN_LONG") == "" { // make long takes all of them
+		points = nil
+		for i := range killPoints {
+			if i%5 == 2 {
+				points = append(points, killPoints[i])
+			}
+		}
+	}
+	l := labUp(t, lab.Options{Hosts: 1 + len(points), Systemd: 2, SlowSeconds: 1})
 	hosts := l.Hosts()
 	want := runKilled(t, l, hosts[0], killPoint{})
-	inCrew(len(killPoints), func(i int) {
-		point := killPoints[i]
+	inCrew(len(points), func(i int) {
+		point := points[i]
 		t.Run(point.String(), func(t *testing.T) {
 			got := runKilled(t, l, hosts[i+1], point)
 			if got.host != want.host {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -338,6 +339,10 @@ func (w *worker) keyRefusals(ctx context.Context, p host.Preflight) ([]rollout.R
 		return out, nil
 	}
 	refused, err := w.s.TryKeys(ctx, files)
+	if errors.Is(err, host.ErrNoSpace) {
+		add(rollout.ReasonSpace, "%v; %s", err, freeWords(p.Facts))
+		return out, nil
+	}
 	if err != nil {
 		return nil, stepError(err, rollout.ReasonInternal)
 	}

@@ -80,10 +80,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		}
 	}
 	keys, err := w.keyRefusals(ctx, p)
-	switch {
-	case errors.Is(err, host.ErrNoSpace): // one reason of several: how much is free and needed is among them
-		keys = append(keys, rollout.Reason{Code: rollout.ReasonSpace, Text: err.Error()})
-	case err != nil:
+	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)
 	}
 	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}
@@ -96,6 +93,15 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		out.RebootDue = strings.Join(r.Reasons, "; ")
 	}
 	return out, nil
+}
+
+// freeWords says what is free on the file systems of a host.
+func freeWords(f *host.Facts) string {
+	words := make([]string, len(f.Disk))
+	for i, d := range f.Disk {
+		words[i] = fmt.Sprintf("%s has %s free", d.Mount, inventory.Bytes(d.FreeBytes))
+	}
+	return strings.Join(words, ", ")
 }
 
 // heldWhenFailed makes a refusal of a failure: a host that cannot be read is not touched.
