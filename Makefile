@@ -1,6 +1,6 @@
 # make build   bin/cpacman and bin/cpacman-lab, static, and the manual page bin/cpacman.1
 # make demo    twelve real hosts on this machine, and the whole story on them
-# make test    every test but peer and bench; installs what it needs
+# make test    every test but peer, bench and long; installs what it needs
 # make long    what make test leaves out for its time: SIGKILL at every point, and the simulation of 100,000 hosts
 # make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
 # make lint    golangci-lint with the import table
