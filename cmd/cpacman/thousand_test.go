@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -47,10 +48,6 @@ func TestThousandHosts(t *testing.T) {
 	t.Run("all answer", func(t *testing.T) {
 		f.await(thousand)
 		status, peak := f.cpacman(t, "facts", "--output", "csv", "all")
-		if peak > thousandMemory { // once more: on a machine without time the collector gets none either
-			f.await(thousand)
-			status, peak = f.cpacman(t, "facts", "--force", "--output", "csv", "all")
-		}
 		if status != 0 {
 			t.Errorf("exit status %d", status)
 		}
@@ -289,7 +286,12 @@ func (h *thousandHost) facts(mark string) string {
 	say("listed")
 	say("lock free ")
 	say("end")
-	return b.String()
+	var packed bytes.Buffer // as facts.sh does where there is gzip
+	fmt.Fprintf(&packed, "@%s packed\n", mark)
+	z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	io.WriteString(z, b.String()) //nolint:errcheck // a buffer
+	z.Close()
+	return packed.String()
 }
 
 // cpacman runs the command in a process of its own, and gives its exit status and the most memory that it had.

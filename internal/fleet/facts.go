@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -40,9 +41,9 @@ func (f *Fleet) CollectFacts(ctx context.Context, repos *Repos, hosts []*invento
 	results := make([]FactsResult, len(hosts))
 	var mu sync.Mutex
 	var failed error
+	turns := make(turns, 2*runtime.GOMAXPROCS(0))
 	f.Each(ctx, len(hosts), func(i int) {
-		r := f.collectOne(ctx, shares, hosts[i], opt)
-		err := f.record(ctx, r)
+		r, err := f.collectOne(ctx, shares, turns, hosts[i], opt)
 		if r.Facts != nil {
 			// Package lists are in the store, once for all that have the same; here they would cost memory by the host.
 			short := *r.Facts
@@ -89,24 +90,52 @@ func (f *Fleet) Each(ctx context.Context, n int, fn func(i int)) {
 	workers.Wait()
 }
 
-// collectOne asks one host, and takes its share of the unknown headers over the same connection.
-func (f *Fleet) collectOne(ctx context.Context, shares *shares, h *inventory.Host, opt CollectOptions) (r FactsResult) {
+// turns bounds how many answers are read and stored at once. All hosts may answer in the same second, and an answer takes several times its
+// size while it is read: more at once than there are processors would end no sooner and need the memory of all.
+type turns chan struct{}
+
+// turn is one host's place in turns. It is for one goroutine.
+type turn struct {
+	of   turns
+	held bool
+}
+
+func (t *turn) enter() {
+	if !t.held {
+		t.of <- struct{}{}
+		t.held = true
+	}
+}
+
+func (t *turn) leave() {
+	if t.held {
+		<-t.of
+		t.held = false
+	}
+}
+
+// collectOne asks one host, stores how that ended, and takes the host's share of the unknown headers over the same connection. The error is of
+// the control host alone.
+func (f *Fleet) collectOne(ctx context.Context, shares *shares, turns turns, h *inventory.Host, opt CollectOptions) (r FactsResult, failed error) {
 	start := time.Now()
 	r.Host = h
 	defer func() { r.Took = time.Since(start) }()
 	previous, err := f.Store.ShortFacts(ctx, h.Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		r.Err = err
-		return r
+		return r, f.record(ctx, r)
 	}
 	conn, err := f.Dial(ctx, h)
 	if err != nil {
 		r.Err = err
-		return r
+		return r, f.record(ctx, r)
 	}
 	defer conn.Close()
+	turn := turn{of: turns}
+	defer turn.leave()
 	r.Facts, r.Unchanged, r.Err = host.Collect(ctx, conn, host.CollectOptions{
-		Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Previous: previous, Force: opt.Force, Now: f.now,
+		Answered: turn.enter,
+		Host:     h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Previous: previous, Force: opt.Force, Now: f.now,
 		Packages: func() ([]host.Package, error) {
 			whole, err := f.Store.Facts(ctx, h.Name)
 			if err != nil {
@@ -115,18 +144,23 @@ func (f *Fleet) collectOne(ctx context.Context, shares *shares, h *inventory.Hos
 			return whole.Packages, nil
 		},
 	})
-	if r.Err != nil || opt.NoHeader {
-		return r
+	failed = f.record(ctx, r)
+	if r.Err != nil || opt.NoHeader || failed != nil {
+		return r, failed
 	}
 	if r.Unchanged && shares.checked(r.Facts.InstalledDigest) {
-		return r
+		return r, nil
 	}
 	// Headers that do not come are asked of other hosts later: they are no failure of this host's facts.
-	r.Headers, err = shares.take(ctx, conn, r.Facts)
+	listed, err := shares.learn(ctx, r.Facts)
+	turn.leave()
+	if err == nil {
+		r.Headers, err = shares.fetch(ctx, conn, h.Name, listed)
+	}
 	if err != nil {
 		f.log.Debug("headers did not come", "host", h.Name, "error", err)
 	}
-	return r
+	return r, nil
 }
 
 // record stores the outcome of asking one host.

@@ -62,28 +62,25 @@ func (s *shares) checked(digest string) bool {
 
 // take asks the connected host for those of its headers that nobody has or asks for, until none is left.
 func (s *shares) take(ctx context.Context, conn *transport.Conn, facts *host.Facts) (int, error) {
-	if facts.Packages == nil { // an unchanged host: its list is stored
-		packages, err := s.store.Installed(ctx, facts.InstalledDigest)
-		if err != nil {
-			return 0, err
-		}
-		whole := *facts
-		whole.Packages = packages
-		facts = &whole
-	}
-	if err := s.learn(ctx, facts); err != nil {
+	packages, err := s.learn(ctx, facts)
+	if err != nil {
 		return 0, err
 	}
+	return s.fetch(ctx, conn, facts.Host, packages)
+}
+
+// fetch is take for packages that learn has seen.
+func (s *shares) fetch(ctx context.Context, conn *transport.Conn, name string, listed []host.Package) (int, error) {
 	got := 0
 	for {
-		packages := s.claim(facts)
+		packages := s.claim(name, listed)
 		if len(packages) == 0 {
 			return got, nil
 		}
-		headers, err := host.Headers(ctx, conn, packages, host.HeaderOptions{Host: facts.Host})
+		headers, err := host.Headers(ctx, conn, packages, host.HeaderOptions{Host: name})
 		if errors.Is(err, host.ErrHeaderFormat) {
 			s.mu.Lock()
-			s.unable[facts.Host] = true
+			s.unable[name] = true
 			s.mu.Unlock()
 		}
 		kept, perr := s.keep(ctx, packages, headers)
@@ -92,20 +89,27 @@ func (s *shares) take(ctx context.Context, conn *transport.Conn, facts *host.Fac
 			return got, err
 		}
 		if kept == 0 {
-			return got, fmt.Errorf("host %s sent none of %d headers it has listed", facts.Host, len(packages))
+			return got, fmt.Errorf("host %s sent none of %d headers it has listed", name, len(packages))
 		}
 	}
 }
 
-// learn finds out which digests of a listing are not stored, and takes from our own repositories what they have.
-func (s *shares) learn(ctx context.Context, facts *host.Facts) error {
+// learn finds out which digests of a host's listing are not stored, and takes from our own repositories what they have. It returns the listing.
+func (s *shares) learn(ctx context.Context, facts *host.Facts) ([]host.Package, error) {
+	listed := facts.Packages
+	if listed == nil { // an unchanged host: its list is stored
+		var err error
+		if listed, err = s.store.Installed(ctx, facts.InstalledDigest); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return s.err
+		return nil, s.err
 	}
 	var ask []string
-	for _, p := range facts.Packages {
+	for _, p := range listed {
 		if _, seen := s.state[p.Header]; !seen && p.Header != "" {
 			ask = append(ask, p.Header)
 			s.state[p.Header] = shareKnown
@@ -114,7 +118,7 @@ func (s *shares) learn(ctx context.Context, facts *host.Facts) error {
 	missing, err := s.store.MissingHeaders(ctx, ask)
 	if err != nil {
 		s.err = err
-		return err
+		return nil, err
 	}
 	open := make(map[string]bool, len(missing))
 	for _, d := range missing {
@@ -122,7 +126,7 @@ func (s *shares) learn(ctx context.Context, facts *host.Facts) error {
 		open[d] = true
 	}
 	found := map[string][]byte{}
-	for _, p := range facts.Packages {
+	for _, p := range listed {
 		if !open[p.Header] {
 			continue
 		}
@@ -134,7 +138,7 @@ func (s *shares) learn(ctx context.Context, facts *host.Facts) error {
 	if err := s.store.PutHeaders(ctx, found); err != nil {
 		s.err = err
 	}
-	return s.err
+	return listed, s.err
 }
 
 // own returns the header of an installed package from a package file of our repositories, if one has the same digest. A repository
@@ -180,14 +184,14 @@ func readHeader(l Located) ([]byte, error) {
 }
 
 // claim returns up to a batch of packages of a host whose digests are open, and marks them asked.
-func (s *shares) claim(facts *host.Facts) []host.Package {
+func (s *shares) claim(name string, listed []host.Package) []host.Package {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.err != nil || s.unable[facts.Host] {
+	if s.err != nil || s.unable[name] {
 		return nil
 	}
 	var out []host.Package
-	for _, p := range facts.Packages {
+	for _, p := range listed {
 		if state, seen := s.state[p.Header]; seen && state == shareOpen {
 			s.state[p.Header] = shareAsked
 			out = append(out, p)

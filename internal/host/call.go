@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -58,12 +59,13 @@ func compact(s string) string {
 
 // call is one program run on the host.
 type call struct {
-	op      string // for messages: "query facts"
-	program string
-	args    []string
-	sudo    bool
-	random  io.Reader // nil: crypto/rand
-	timeout time.Duration
+	op       string // for messages: "query facts"
+	program  string
+	args     []string
+	sudo     bool
+	random   io.Reader // nil: crypto/rand
+	timeout  time.Duration
+	answered func() // called between the answer and its reading; may wait; may be nil
 }
 
 // command is what is sent: /bin/sh -c PROGRAM cpacman MARK ARGS…
@@ -99,7 +101,14 @@ func do(ctx context.Context, c Conn, k call) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.op, err)
 	}
-	a := parseAnswer(mark, r.Stdout)
+	if k.answered != nil {
+		k.answered()
+	}
+	out, err := unpack(mark, r.Stdout)
+	if err != nil && r.OK() { // else how it ended says more
+		return nil, fmt.Errorf("%s: %w", k.op, err)
+	}
+	a := parseAnswer(mark, out)
 	a.stderr = r.Stderr
 	if f, ok := a.last("fail"); ok {
 		code, text, _ := strings.Cut(f, " ")
@@ -115,6 +124,28 @@ func do(ctx context.Context, c Conn, k call) (*answer, error) {
 		return a, fmt.Errorf("%s: %w: no end line", k.op, ErrProtocol)
 	}
 	return a, nil
+}
+
+// unpack returns the answer of a program that packs it: what follows the line "packed" is one gzip stream (RFC 1952). Other answers are
+// returned as they are.
+func unpack(mark string, out []byte) ([]byte, error) {
+	_, packed, found := bytes.Cut(out, []byte("@"+mark+" packed\n"))
+	if !found {
+		return out, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the packed answer does not begin: %w", ErrProtocol, err)
+	}
+	z.Multistream(false)
+	plain, err := io.ReadAll(io.LimitReader(z, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: the packed answer does not end: %w", ErrProtocol, err)
+	case len(plain) > maxAnswer:
+		return nil, fmt.Errorf("%w: the answer has more than %d bytes", ErrProtocol, maxAnswer)
+	}
+	return plain, nil
 }
 
 // parseAnswer keeps the lines with the mark.

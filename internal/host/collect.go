@@ -23,6 +23,9 @@ type CollectOptions struct {
 	Spool    string    // directory whose free space is reported too; "" is /var/lib/cpacman
 	Random   io.Reader // of the mark; nil: crypto/rand
 	Now      func() time.Time
+	// Answered is called when the whole answer has come, before it is read; it may wait, so that not all hosts' answers are read at once. It
+	// is called again when the host has to be asked a second time. May be nil.
+	Answered func()
 }
 
 // trustAge is how old a database file must be, in seconds by the host's clock, for a fingerprint to prove anything: a second
@@ -99,7 +102,7 @@ func collectCall(opt CollectOptions) call {
 	if spool == "" {
 		spool = defaultDir
 	}
-	return call{op: "query facts", program: program("facts"), sudo: opt.Sudo, random: opt.Random, timeout: 10 * time.Minute,
+	return call{op: "query facts", program: program("facts"), sudo: opt.Sudo, random: opt.Random, timeout: 10 * time.Minute, answered: opt.Answered,
 		args: []string{have, path, "/", "/boot", "/usr", "/opt", "/var", "/var/tmp", "/var/lib", spool}}
 }
 

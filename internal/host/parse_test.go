@@ -335,6 +335,7 @@ func TestOrderProperty(t *testing.T) {
 
 func FuzzCollect(f *testing.F) {
 	f.Add(listing("0000000000000000", line("a")))
+	f.Add("@0000000000000000 packed\n" + packed(f, strings.NewReader(listing("0000000000000000", line("a")))))
 	f.Add("@0000000000000000 begin\n@0000000000000000 listed\n@0000000000000000 end\n")
 	f.Fuzz(func(t *testing.T, out string) {
 		s := &script{raw: func(string) string { return out }}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cpacman/transport"
 )
 
 // An unchanged database is not listed again; reading it, which changes the shared-memory file, does not count as a change.
@@ -403,5 +405,49 @@ func TestSilentEraseIsSeen(t *testing.T) {
 	v, err := l.s.Verify(context.Background(), tx, pre.Facts, nil, false)
 	if err != nil || v.OK || len(v.Missing) != 1 || v.Missing[0].String() != "lib-1-1.noarch" {
 		t.Errorf("verify %+v, %v", v, err)
+	}
+}
+
+// headed puts sh code before each program.
+type headed struct {
+	Conn
+	head string
+	out  []byte
+}
+
+func (h *headed) Run(ctx context.Context, c transport.Command) (transport.Result, error) {
+	c.Argv = slices.Clone(c.Argv)
+	c.Argv[2] = h.head + "\n" + c.Argv[2]
+	r, err := h.Conn.Run(ctx, c)
+	h.out = r.Stdout
+	return r, err
+}
+
+// The answer is packed where gzip works, and is the same where there is none or one that does not work.
+func TestCollectPacked(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	ctx := context.Background()
+	for _, shell := range shells {
+		l.host.shell = shell
+		var digests []string
+		for head, packed := range map[string]bool{"": true, "gzip() { return 127; }": false, "gzip() { cat >/dev/null; return 1; }": false} {
+			c := &headed{Conn: l.host, head: head}
+			f, _, err := Collect(ctx, c, CollectOptions{Host: "h1"})
+			if err != nil {
+				t.Fatalf("%s, %q: %v", shell, head, err)
+			}
+			digests = append(digests, f.InstalledDigest)
+			if strings.Contains(string(c.out), " packed\n") != packed || strings.Contains(string(c.out), " end\n") == packed {
+				t.Errorf("%s, %q: packed is not %v: %.200q", shell, head, packed, c.out)
+			}
+		}
+		if len(slices.Compact(digests)) != 1 {
+			t.Errorf("%s: the listings differ: %q", shell, digests)
+		}
+		_, _, err := Collect(ctx, &headed{Conn: l.host, head: `gzip() { command gzip "$@" | head -c 120; }`}, CollectOptions{Host: "h1"})
+		if !errors.Is(err, ErrProtocol) || !strings.Contains(err.Error(), "the packed answer does not end") {
+			t.Errorf("%s, a gzip that dies: %v", shell, err)
+		}
 	}
 }

@@ -73,59 +73,74 @@ PUBKEYS
 	say listed
 }
 
-say uid "$uid"
-first /etc/machine-id && say machine "$l"
-osfacts
-first /proc/sys/kernel/osrelease && say kernel "$l"
-first /proc/sys/kernel/random/boot_id && say boot "$l"
-while read -r k l; do
-	case $k in btime) say btime "$l" ;; esac
-done </proc/stat
-starttime 1 && say pid1 "$t"
-stat -f -c "$N disk %i %a %S %d %n" "$@" 2>/dev/null
-if [ -d /run/systemd/system ]; then
-	say systemd
-	if q=$(systemctl list-units --state=failed --no-legend --plain --full --no-pager 2>/dev/null </dev/null); then
-		say unitsok
-		[ -z "$q" ] || printf '%s\n' "$q" | while read -r l; do say unit "$l"; done
+# packs: whether gzip is here and works. The answers of many hosts arrive together, and most of an answer are the same few words.
+packs() {
+	unset GZIP
+	gzip -1 -c </dev/null >/dev/null 2>&1
+}
+
+facts() {
+	say uid "$uid"
+	first /etc/machine-id && say machine "$l"
+	osfacts
+	first /proc/sys/kernel/osrelease && say kernel "$l"
+	first /proc/sys/kernel/random/boot_id && say boot "$l"
+	while read -r k l; do
+		case $k in btime) say btime "$l" ;; esac
+	done </proc/stat
+	starttime 1 && say pid1 "$t"
+	stat -f -c "$N disk %i %a %S %d %n" "$@" 2>/dev/null
+	if [ -d /run/systemd/system ]; then
+		say systemd
+		if q=$(systemctl list-units --state=failed --no-legend --plain --full --no-pager 2>/dev/null </dev/null); then
+			say unitsok
+			[ -z "$q" ] || printf '%s\n' "$q" | while read -r l; do say unit "$l"; done
+		fi
 	fi
-fi
-enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
-enabled manager puppet puppet-agent chef-client salt-minion cfengine3
-[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
-lines repo /etc/yum.repos.d/*.repo
-lines main /etc/dnf/dnf.conf /etc/yum.conf
-lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
-lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
-lines module /etc/dnf/modules.d/*.module
-lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+	enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
+	enabled manager puppet puppet-agent chef-client salt-minion cfengine3
+	[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+	lines repo /etc/yum.repos.d/*.repo
+	lines main /etc/dnf/dnf.conf /etc/yum.conf
+	lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
+	lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
+	lines module /etc/dnf/modules.d/*.module
+	lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
 
-for f in /run/reboot-required /run/reboot-needed /var/run/reboot-required /var/run/reboot-needed; do
-	[ -f "$f" ] || continue
-	say rebootmark "$f"
-	break
-done
+	for f in /run/reboot-required /run/reboot-needed /var/run/reboot-required /var/run/reboot-needed; do
+		[ -f "$f" ] || continue
+		say rebootmark "$f"
+		break
+	done
 
-fp=
-[ -n "$have" ] && [ -n "$db" ] && fingerprint
-if [ -n "$have" ] && [ "$fp" = "$have" ]; then
-	say same
-	lockfile=$db/.rpm.lock
+	fp=
+	[ -n "$have" ] && [ -n "$db" ] && fingerprint
+	if [ -n "$have" ] && [ "$fp" = "$have" ]; then
+		say same
+		lockfile=$db/.rpm.lock
+	else
+		command -v $rpm >/dev/null 2>&1 || fail norpm "there is no rpm on this host"
+		rpmpaths || fail rpm "rpm --eval fails or names no database directory"
+		say now "$(date +%s)"
+		say db "$db"
+		say cpu "$cpu"
+		say rpm "$($rpm --version 2>/dev/null </dev/null)"
+		fingerprint
+		before=$fp
+		printf '%s\n' "$fp" | while read -r l; do say fp "$l"; done
+		listing
+		fingerprint
+		[ "$fp" = "$before" ] || say moved
+	fi
+	lockholder "$lockfile"
+	case $h in held*) command_of "${h#held }" ;; *) l= ;; esac
+	say lock "$h" "$l"
+	say end
+}
+
+if packs; then
+	say packed
+	facts "$@" | gzip -1 -c
 else
-	command -v $rpm >/dev/null 2>&1 || fail norpm "there is no rpm on this host"
-	rpmpaths || fail rpm "rpm --eval fails or names no database directory"
-	say now "$(date +%s)"
-	say db "$db"
-	say cpu "$cpu"
-	say rpm "$($rpm --version 2>/dev/null </dev/null)"
-	fingerprint
-	before=$fp
-	printf '%s\n' "$fp" | while read -r l; do say fp "$l"; done
-	listing
-	fingerprint
-	[ "$fp" = "$before" ] || say moved
+	facts "$@"
 fi
-lockholder "$lockfile"
-case $h in held*) command_of "${h#held }" ;; *) l= ;; esac
-say lock "$h" "$l"
-say end

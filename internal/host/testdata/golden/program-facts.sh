@@ -170,6 +170,11 @@ say rc $?
 } | sed -n -e p -e '$='
 say listed
 }
+packs() {
+unset GZIP
+gzip -1 -c </dev/null >/dev/null 2>&1
+}
+facts() {
 say uid "$uid"
 first /etc/machine-id && say machine "$l"
 osfacts
@@ -224,3 +229,10 @@ lockholder "$lockfile"
 case $h in held*) command_of "${h#held }" ;; *) l= ;; esac
 say lock "$h" "$l"
 say end
+}
+if packs; then
+say packed
+facts "$@" | gzip -1 -c
+else
+facts "$@"
+fi
