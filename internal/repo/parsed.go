@@ -49,17 +49,18 @@ func (p *Parsed) Get(digest string) *rpm.Package {
 	if known := p.known[digest]; known != nil || p.ix == nil {
 		return known
 	}
-	for _, number := range p.ix.locations.places(p.ix, digest) {
-		one := p.ix.read(uint32(number)) //nolint:gosec // checked when the cache was opened
-		if one == nil || one.Package.Header != digest {
-			p.cache.bad(kindHeaders, parsedKey)
-			p.ix = nil
-			return nil
-		}
-		p.known[digest] = one.Package
-		return one.Package
+	numbers := p.ix.locations.places(p.ix, digest)
+	if len(numbers) == 0 {
+		return nil
 	}
-	return nil
+	one := p.ix.read(uint32(numbers[0])) //nolint:gosec // checked when the cache was opened
+	if one == nil || one.Package.Header != digest {
+		p.cache.bad(kindHeaders, parsedKey)
+		p.ix = nil
+		return nil
+	}
+	p.known[digest] = one.Package
+	return one.Package
 }
 
 // Add keeps a package under the digest of its header, which it has in Header.

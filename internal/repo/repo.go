@@ -61,8 +61,7 @@ type Repo struct {
 	ix       *index
 	fault    error // see Lookup.Err
 
-	mu         sync.Mutex         // guards what is read when asked for
-	byFile     map[string][]int32 // path in Package.Files → packages
+	mu         sync.Mutex // guards what is read when asked for
 	files      *fileIndex
 	advisories *advisoryData
 	modules    *moduleData

@@ -65,7 +65,8 @@ func mutated(t *testing.T, m mutant, seed uint64) []string {
 	m.make(r)
 	func() {
 		defer func() {
-			if p := recover(); p != nil && p != errNoted {
+			p := recover()
+			if err, _ := p.(error); p != nil && !errors.Is(err, errNoted) {
 				panic(p)
 			}
 		}()
