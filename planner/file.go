@@ -50,6 +50,7 @@ func (p *Plan) Seal() error {
 func (p *Plan) normalise() {
 	p.Requested.Filter = p.Requested.Filter.normal()
 	p.normaliseKeys()
+	p.Services.normalise()
 	p.Repos = nonNil(p.Repos) // their order is their priority: kept
 	for i := range p.Sets {
 		p.Sets[i].normalise()

@@ -15,11 +15,11 @@ import (
 func (p *Plan) validate() error {
 	bad := func(format string, a ...any) error { return fmt.Errorf("%w: %s", ErrPlan, fmt.Sprintf(format, a...)) }
 	switch p.Type {
-	case TypeUpdate, TypeDowngrade, TypeRollback, TypeRepair, TypeLock, TypeReboot:
+	case TypeUpdate, TypeDowngrade, TypeRollback, TypeRepair, TypeLock, TypeReboot, TypeServices:
 	default:
 		return bad("unknown type %q", p.Type)
 	}
-	if f := p.Requested.Force; f != "" && p.Type != TypeReboot || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
+	if f := p.Requested.Force; f != "" && p.Type != TypeReboot && p.Type != TypeServices || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
 		return bad("a plan of type %s that is forced because of %q", p.Type, f)
 	}
 	if !p.ExpiresAt.After(p.CreatedAt) {
@@ -52,6 +52,9 @@ func (p *Plan) validate() error {
 		return bad("%v", err)
 	}
 	if err := p.checkRequested(); err != nil {
+		return bad("%v", err)
+	}
+	if err := p.checkServices(); err != nil {
 		return bad("%v", err)
 	}
 	hosts := make(map[string]bool, len(p.Hosts))

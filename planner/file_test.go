@@ -300,3 +300,69 @@ func TestRebootPlan(t *testing.T) {
 		}
 	}
 }
+
+// Plans of services name units that can be stopped and change nothing else; other plans name none.
+func TestServicesPlan(t *testing.T) {
+	var empty Set
+	if err := empty.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	planned := func() *Plan {
+		return &Plan{Type: TypeServices, CreatedAt: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), Sets: []Set{empty},
+			Services: &Services{Action: ServiceStop, Units: []string{"httpd.service", "cups.socket", "httpd.service"}, WithoutChecks: []string{"web"}},
+			Hosts:    []PlanHost{{Host: "web01", Set: empty.ID, Status: StatusPlanned}, {Host: "web02", Status: StatusUnreachable}}}
+	}
+	p := planned()
+	p.Requested.Force = "CVE-2026-1 is exploited"
+	if err := p.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	text := encoded(t, p)
+	back, err := Decode(bytes.NewReader(text))
+	if err != nil || !reflect.DeepEqual(back.Services.Units, []string{"cups.socket", "httpd.service"}) {
+		t.Fatalf("%+v, %v", back, err)
+	}
+	if want := keysInOrder(t, text); !bytes.Equal(text, want) {
+		t.Errorf("a plan file whose keys are not sorted (-want +got):\n%s", cmp.Diff(string(want), string(text)))
+	}
+	for name, change := range map[string]func(*Plan){
+		"another type":   func(p *Plan) { p.Type = TypeUpdate },
+		"no services":    func(p *Plan) { p.Services = nil },
+		"no unit":        func(p *Plan) { p.Services.Units = nil },
+		"no such action": func(p *Plan) { p.Services.Action = "mask" },
+		"ssh":            func(p *Plan) { p.Services.Units = []string{"sshd.service"} },
+		"a path":         func(p *Plan) { p.Services.Units = []string{"../x.service"} },
+		"odd check":      func(p *Plan) { p.Services.WithoutChecks = []string{"a\x1b[2J"} },
+		"keys":           func(p *Plan) { p.Hosts[0].Keys.Retire = []RetiredKey{{}} },
+		"packages": func(p *Plan) {
+			set := Set{Remove: []Remove{{mustNEVRA(t, "old-1-1.x86_64"), "policy", "why"}}}
+			if err := set.Seal(); err != nil {
+				t.Fatal(err)
+			}
+			p.Sets, p.Hosts[0].Set = []Set{set}, set.ID
+		},
+	} {
+		p := planned()
+		change(p)
+		if err := p.Seal(); !errors.Is(err, ErrPlan) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCheckUnit(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"httpd.service": true, "cups.socket": true, `a@dev-x\x2dy.service`: true, "logrotate.timer": true, "x.path": true, "php8.2-fpm.service": true,
+		"": false, "httpd": false, ".service": false, "-x.service": false, "a/b.service": false, "a b.service": false, "a\n.service": false,
+		"x.mount": false, "foo@.service": false, "sshd.service": false, "ssh.socket": false, "sshd@1.service": false, "systemd-logind.service": false,
+		"dbus.service": false, "NetworkManager.service": false, "getty@tty1.service": false, "cpacman-engine-1.service": false,
+		strings.Repeat("a", 260) + ".service": false,
+	} {
+		if err := CheckUnit(name); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if UnitName("httpd") != "httpd.service" || UnitName("a.socket") != "a.socket" {
+		t.Error("names are not completed")
+	}
+}

@@ -28,9 +28,10 @@ type Plan struct {
 	// RollbackPackages are the files that Rollbacks need; one that is not at hand takes its rollback away and nothing else.
 	RollbackPackages []PlanPackage `json:"rollback_packages,omitempty"`
 	// Rollbacks are the sets that take hosts back by themselves (ROLL-7, ROLL-8): PlanHost.Rollback names one.
-	Rollbacks []Set    `json:"rollbacks,omitempty"`
-	Sets      []Set    `json:"sets"`
-	Type      PlanType `json:"type"` //
+	Rollbacks []Set     `json:"rollbacks,omitempty"`
+	Services  *Services `json:"services,omitempty"` // of a plan of TypeServices, and of no other
+	Sets      []Set     `json:"sets"`
+	Type      PlanType  `json:"type"` //
 }
 
 // PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR, and moves that a policy allows (SEC-6).
@@ -43,13 +44,14 @@ const (
 	TypeRollback  PlanType = "rollback"
 	TypeRepair    PlanType = "repair"
 	TypeLock      PlanType = "lock"
-	TypeReboot    PlanType = "reboot" // changes no package: hosts that owe a reboot are booted (ROLL-17)
+	TypeReboot    PlanType = "reboot"   // changes no package: hosts that owe a reboot are booted (ROLL-17)
+	TypeServices  PlanType = "services" // changes no package: services are stopped, or are again as they were (ROLL-11)
 )
 
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
 	Filter   Filter        `json:"filter"`
-	Force    string        `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing
+	Force    string        `json:"force,omitempty"` // of a plan of reboots: why hosts are booted that owe nothing; of services: why
 	Keys     RequestedKeys `json:"keys,omitzero"`
 	Selector string        `json:"selector"`
 	Weak     bool          `json:"weak,omitempty"` // recommendations are followed

@@ -83,6 +83,7 @@ func rolloutCommand(e *env) *cli.Command {
 			},
 			{Name: "note", Usage: "leave a remark with a rollout", ArgsUsage: "ROLLOUT TEXT…", Action: e.rolloutNote},
 			rebootCommand(e),
+			serviceCommand(e),
 			enginesCommand(e),
 			engineCommand(e),
 			{Name: "notify-test", Usage: "send a test to one receiver of notifications", ArgsUsage: "NAME", Action: e.rolloutNotifyTest},

@@ -128,8 +128,10 @@ func (s *session) rehearse(p *planner.Plan, sch rollout.Schedule, earlier []stor
 		Strict: sch.Strict, Connections: s.site.Limits.Connections, Locations: []locationBytes{}, Clusters: notNil(sch.Clusters),
 		Excluded: notNil(sch.Excluded), Warnings: notNil(slices.Clone(sch.Warnings)), History: historyOf(earlier),
 	}
-	if p.Type == planner.TypeReboot {
+	if packageFree(p) {
 		r.History = nil // of transactions
+	}
+	if p.Type == planner.TypeReboot {
 		r.Connections = min(r.Connections, s.site.Limits.Reboots)
 	}
 	bytes := map[string]int64{}

@@ -45,7 +45,7 @@ func neededRight(verb string, c *cli.Context) (kind inventory.RightKind, listed 
 		return inventory.RightView, true
 	case "plan", "health", "state backup", "rollout rehearse", "rollout note":
 		return inventory.RightPlan, true
-	case "rollout reboot":
+	case "rollout reboot", "rollout service stop", "rollout service start":
 		if c.String("out") != "" {
 			return inventory.RightPlan, true
 		}

@@ -56,24 +56,7 @@ func (e *env) rolloutReboot(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	planned, away := 0, 0
-	for _, h := range p.Hosts {
-		switch h.Status {
-		case planner.StatusPlanned:
-			planned++
-			s.say("  %s: %s", h.Host, h.Detail)
-		case planner.StatusNothing:
-		case planner.StatusUnreachable:
-			away++
-			s.say("  %s: not known whether it owes a reboot: %s: %s", h.Host, h.Status, h.Detail)
-		default:
-			s.say("  %s: left out: %s: %s", h.Host, h.Status, h.Detail)
-		}
-	}
-	missing := error(nil)
-	if away > 0 {
-		missing = &statusError{status: statusUnreachable, err: fmt.Errorf("%d of %d hosts could not be reached and are not in it", away, len(p.Hosts))}
-	}
+	planned, missing := s.tellPlanned(p, "not known whether it owes a reboot")
 	s.say("%d of %d hosts %s", planned, len(p.Hosts), plural(planned, "owes a reboot", "owe a reboot"))
 	if planned == 0 {
 		return missing
@@ -97,18 +80,11 @@ func (e *env) rolloutReboot(c *cli.Context) error {
 
 // planReboots makes the plan.
 func (s *session) planReboots() (*planner.Plan, error) {
-	var req fleet.RebootRequest
-	var err error
-	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), true); err != nil {
+	base, err := s.withoutPackages()
+	if err != nil {
 		return nil, err
 	}
-	if req.Live = !s.c.Bool("stored"); req.Live {
-		if _, err := s.collect(req.Hosts, false); err != nil {
-			return nil, err
-		}
-		s.facts = nil // what was read for the selector is older
-	}
-	req.Facts, req.Expiry = s.facts, s.c.Duration("expires")
+	req := fleet.RebootRequest{PlanRequest: base}
 	if s.c.Bool("force") {
 		req.Force = s.c.String("reason")
 	}

@@ -73,7 +73,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
 	}
 	entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name)
-	if p.Facts.InstalledDigest != entry.InstalledDigest && w.d.plan.Type != planner.TypeReboot {
+	if p.Facts.InstalledDigest != entry.InstalledDigest && !w.d.packageFree() {
 		// The recheck will want the dependencies of what is new on the host.
 		if _, err := w.d.shares.take(ctx, w.conn, p.Facts); err != nil {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
@@ -143,6 +143,9 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 		if l := p.Facts.Lock; l != nil && l.Held {
 			add(rollout.ReasonBusy, "rpm is at work on the host (process %d: %s): a reboot would cut it", l.PID, l.Command)
 		}
+		return out
+	}
+	if w.d.packageFree() {
 		return out
 	}
 	if p.FreeVarTmp >= 0 && p.FreeVarTmp < varTmpNeed {

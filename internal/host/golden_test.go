@@ -128,7 +128,13 @@ func TestGoldenCommands(t *testing.T) {
 			_, _ = open(s, SessionOptions{}).RestartUnits(ctx, tx.ID, []string{"nginx.service", `a@dev-x\x2dy.service`})
 		},
 		"restart-poll": func(s *script) { _, _ = open(s, SessionOptions{}).PollRestart(ctx, tx.ID) },
-		"ledger":       func(s *script) { _, _ = open(s, SessionOptions{}).Ledger(ctx) },
+		"services-check": func(s *script) {
+			_, _ = open(s, SessionOptions{}).Services(ctx, ServiceUnits{For: tx.ID, Units: []string{"httpd.service"}}, false)
+		},
+		"services-start": func(s *script) {
+			_, _ = open(s, SessionOptions{}).Services(ctx, ServiceUnits{Start: true, For: tx.ID, Units: []string{"httpd.service", `a@dev-x\x2dy.service`}}, true)
+		},
+		"ledger": func(s *script) { _, _ = open(s, SessionOptions{}).Ledger(ctx) },
 	}
 	for name, run := range cases {
 		s := &script{}
@@ -145,7 +151,7 @@ func TestGoldenCommands(t *testing.T) {
 	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
 		golden(t, "program-"+p+".sh", program(p))
 	}
-	for _, p := range []string{"stage", "admit", "poll", "after", "ledger", "stale", "restarter"} {
+	for _, p := range []string{"stage", "admit", "poll", "after", "ledger", "stale", "restarter", "services"} {
 		golden(t, "program-"+p+".sh", program("guard", p))
 	}
 	for _, p := range []string{"acquire", "preflight", "clean"} {

@@ -202,6 +202,8 @@ func (r *run) backOn(cmd Command, why Reason, c *Change) (bool, string) {
 		return false, fmt.Sprintf("host %q is no part of this rollout", cmd.Host)
 	} else if r.sched.RebootOnly {
 		return false, "it only boots hosts, and a reboot cannot be taken back"
+	} else if r.sched.Services != nil {
+		return false, "it changes no package; what it stopped, cpacman rollout service start brings back"
 	} else if cmd.Host != "" && r.sched.Host[cmd.Host].Back == "" {
 		return false, fmt.Sprintf("host %s has no way back in this rollout (%s); plan --undo makes one", cmd.Host, r.sched.Host[cmd.Host].NoBack)
 	} else if cmd.Host != "" && r.atWork[cmd.Host] {
@@ -297,6 +299,8 @@ func (r *run) reattachLost(host string) {
 			on = OnReattachBack
 		case r.sched.RebootOnly:
 			on = OnReattachBoot
+		case r.sched.Services != nil:
+			on = OnReattachServices
 		}
 		if r.stepLocked(h, on, Reason{}, nil) != nil {
 			return

@@ -132,6 +132,8 @@ func emergencyFor(p *planner.Plan) (string, error) {
 	f := p.Requested.Filter
 	named := len(f.Advisories) + len(f.CVEs)
 	switch {
+	case p.Type == planner.TypeServices && p.Services.Action == planner.ServiceStop:
+		return "stop of " + nameSome(p.Services.Units, 5), nil
 	case p.Type != planner.TypeUpdate:
 		return "", fmt.Errorf("an emergency is one erratum, and plan %s is of type %q", short(p.ID), p.Type)
 	case named == 1 && !f.Security && !f.Bugfix && !f.Newest && len(f.Severities) == 0:

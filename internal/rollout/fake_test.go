@@ -119,6 +119,8 @@ type fakeHost struct {
 	told    int       // the attempt that told it to boot
 	renewed int       // restarts of its services
 	owes    bool      // it says itself that it owes a reboot, in a rollout of reboots
+	stopped bool      // its services, in a rollout of services
+	stops   int       // how often they were
 	asked   time.Time // the first preflight
 	bootEnd time.Time // when its reboot ends
 }
@@ -164,6 +166,7 @@ type world struct {
 	maxArmed int             // switches at once; 0: not looked at
 	booting  int             // the most hosts that booted at once
 	bootOnly bool            // the rollout boots hosts and installs nothing
+	units    bool            // the rollout stops services and installs nothing
 }
 
 func newWorld(kinds map[string]kind) *world {

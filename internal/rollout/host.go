@@ -32,8 +32,12 @@ func (h *hostRun) begin() {
 		h.check()
 		return
 	}
-	if h.r.sched.RebootOnly {
+	switch {
+	case h.r.sched.RebootOnly:
 		h.rebootOnly()
+		return
+	case h.r.sched.Services != nil:
+		h.servicesOnly()
 		return
 	}
 	if !h.stage() || !h.test() || !h.ready() || !h.lock() || !h.mayArm() || !h.drain() {
@@ -229,8 +233,11 @@ func (h *hostRun) preflight() bool {
 		}
 		return h.end(OnRefused, why)
 	}
-	if h.r.sched.RebootOnly {
+	switch {
+	case h.r.sched.RebootOnly:
 		return h.owesReboot(pf)
+	case h.r.sched.Services != nil:
+		return h.owesServices(pf)
 	}
 	flags := pf.Flags
 	rec := h.r.record(h.host)

@@ -25,7 +25,7 @@ func TestBrokenPromises(t *testing.T) {
 	for _, m := range mutants() {
 		t.Run(m.name, func(t *testing.T) {
 			missing := m.want
-			for seed := uint64(0); seed < 60 && len(missing) > 0; seed++ {
+			for seed := uint64(0); seed < 300 && len(missing) > 0; seed++ {
 				var said []string
 				func() {
 					defer watch(fmt.Sprintf("%s, seed %d", t.Name(), seed), simLimit)()

@@ -43,6 +43,7 @@ type Worker interface {
 	Reverter
 	Rebooter
 	Restarter
+	Servicer
 	// Close ends the connection. What runs on the host goes on. It may be called twice.
 	Close() error
 }

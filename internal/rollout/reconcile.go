@@ -132,8 +132,11 @@ func (h *hostRun) reconcile() {
 		}
 	case err == nil && rec.State == StateLost:
 		on := OnReattach
-		if h.r.sched.RebootOnly {
+		switch {
+		case h.r.sched.RebootOnly:
 			on = OnReattachBoot
+		case h.r.sched.Services != nil:
+			on = OnReattachServices
 		}
 		err = h.r.step(h.host, on, Reason{}, func(rec *HostRecord) { rec.Unasked = 0 })
 	case err == nil:

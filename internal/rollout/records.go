@@ -55,8 +55,9 @@ const (
 	ReasonNoSwitch       ReasonCode = "no_switch"       // a dead man's switch is wanted and cannot be had
 	ReasonHook           ReasonCode = "hook"            // a before-hook failed
 	ReasonReboot         ReasonCode = "reboot"          // did not come back from its reboot
-	ReasonNotDue         ReasonCode = "not_due"         // owes no reboot
+	ReasonNotDue         ReasonCode = "not_due"         // owes no reboot, or its services are as the plan wants them
 	ReasonRestart        ReasonCode = "restart"         // what the restart of services came to
+	ReasonServices       ReasonCode = "services"        // what came of services that were to be stopped or started
 	ReasonMaintenance    ReasonCode = "maintenance"     // the inventory has it in maintenance, or retired, by now
 	ReasonRestored       ReasonCode = "restored"        // the journal came out of a backup
 )

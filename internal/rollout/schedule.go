@@ -42,6 +42,7 @@ type Schedule struct {
 	Reboot        inventory.RebootMode  `json:"reboot,omitempty"`
 	RebootTimeout time.Duration         `json:"reboot_timeout,omitempty"`
 	RebootOnly    bool                  `json:"reboot_only,omitempty"` // of a plan of reboots: hosts are booted and nothing is installed
+	Services      *planner.Services     `json:"services,omitempty"`    // of a plan of services: they are changed and nothing is installed
 	Restart       inventory.RestartMode `json:"restart,omitempty"`
 	NoRestart     []string              `json:"no_restart,omitempty"`
 	Hooks         []HookPlan            `json:"hooks,omitempty"` // those in use, by name
@@ -157,7 +158,10 @@ func Resolve(plan *planner.Plan, s Settings) (Schedule, error) {
 		Confirm: s.Rollout.Confirm, Reboot: s.Rollout.Reboot, RebootTimeout: s.Rollout.RebootTimeout,
 		RebootOnly: plan.Type == planner.TypeReboot,
 	}
-	if s.Rollout.Restart != inventory.RestartNever && !r.out.RebootOnly {
+	if err := r.services(); err != nil {
+		return Schedule{}, err
+	}
+	if s.Rollout.Restart != inventory.RestartNever && !r.out.packageFree() {
 		r.out.Restart, r.out.NoRestart = s.Rollout.Restart, s.Rollout.NoRestart
 	}
 	if err := r.emergency(); err != nil {
@@ -261,8 +265,8 @@ func (r *resolver) hosts() error {
 		}
 		hs := r.s.Hosts[h.Host]
 		hp := HostPlan{
-			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty() && h.Keys.Empty() && !r.out.RebootOnly,
-			Checks: union(r.s.Levels[level].Checks, hs.Checks), Clusters: union(nil, hs.Clusters),
+			MachineID: h.MachineID, InstalledDigest: h.InstalledDigest, Set: h.Set, Empty: set.Empty() && h.Keys.Empty() && !r.out.packageFree(),
+			Checks: r.without(union(r.s.Levels[level].Checks, hs.Checks)), Clusters: union(nil, hs.Clusters),
 			Windows:   union(nil, hs.Windows),
 			PreBroken: len(h.PreBroken) > 0, Before: hs.Before, After: hs.After,
 		}

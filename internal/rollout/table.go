@@ -20,7 +20,7 @@ func States() []StateInfo {
 		{StateWaitingLock, PhaseWay, CountsNeither, false, false, "spool, perhaps the lock", "waits for the host's locks and its clusters"},
 		{StateTransacting, PhaseWay, CountsNeither, true, false, tx, "the transaction was asked for; the host knows more"},
 		{StateVerifying, PhaseWay, CountsNeither, true, false, tx, "the installed set is compared"},
-		{StateRestarting, PhaseWay, CountsNeither, true, false, tx, "services that run files which are gone are restarted"},
+		{StateRestarting, PhaseWay, CountsNeither, true, false, tx, "services that run files which are gone are restarted; or the plan stops or starts some"},
 		{StateRebooting, PhaseWay, CountsNeither, true, false, tx, "boots; proof is another boot id"},
 		{StateConfirming, PhaseWay, CountsNeither, true, false, tx, "is reached over a new connection, which disarms its dead man's switch"},
 		{StateChecking, PhaseWay, CountsNeither, true, false, tx, "health checks, then step (c)"},
@@ -31,7 +31,7 @@ func States() []StateInfo {
 		{StateRollbackFailed, PhaseEnd, CountsFailure, true, true, done, "could not go back"},
 		{StateStageFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: packages could not be sent or proven"},
 		{StateTestFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: the test on the host failed"},
-		{StateTxFailed, PhaseEnd, CountsFailure, true, false, done, "the transaction ended, the installed set is what it was"},
+		{StateTxFailed, PhaseEnd, CountsFailure, true, false, done, "the transaction ended, the installed set is what it was; or services could not be stopped or started"},
 		{StateTxPartial, PhaseEnd, CountsFailure, true, false, done, "neither the old nor the new set, or scriptlets were cut"},
 		{StateHealthFailed, PhaseEnd, CountsFailure, true, false, done, "updated, and a check is not green"},
 		{StateSkipped, PhaseEnd, CountsNeither, false, false, "perhaps spool", "left out by an operator, or not begun at an abort"},
@@ -58,7 +58,8 @@ func Transitions() []Transition {
 		{StatePreflight, OnNothingToDo, StateNoop, ByHost},
 		{StatePreflight, OnAlreadyThere, StateChecking, ByHost},
 		{StatePreflight, OnRebootDue, StateReady, ByHost},
-		{StatePreflight, OnDryRunPassed, StateNoop, ByHost}, // of a rollout of reboots
+		{StatePreflight, OnServicesDue, StateReady, ByHost},
+		{StatePreflight, OnDryRunPassed, StateNoop, ByHost}, // of a rollout of reboots or services
 		{StateStaging, OnRefused, StateHeld, ByHost},
 		{StateStaging, OnStaged, StateTesting, ByHost},
 		{StateStaging, OnStageFailed, StateStageFailed, ByHost},
@@ -74,10 +75,12 @@ func Transitions() []Transition {
 		{StateWaitingLock, OnStart, StateTransacting, ByEngine},
 		{StateWaitingLock, OnDrain, StateDraining, ByEngine},
 		{StateWaitingLock, OnReboot, StateRebooting, ByEngine},
+		{StateWaitingLock, OnServices, StateRestarting, ByEngine},
 		{StateDraining, OnRefused, StateHeld, ByHost},
 		{StateDraining, OnWindowClosed, StatePending, ByEngine},
 		{StateDraining, OnStart, StateTransacting, ByEngine},
 		{StateDraining, OnReboot, StateRebooting, ByEngine},
+		{StateDraining, OnServices, StateRestarting, ByEngine},
 		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed
 		{StateTransacting, OnTxDone, StateVerifying, ByHost},
 		{StateTransacting, OnTxInterrupted, StateVerifying, ByHost},
@@ -99,6 +102,8 @@ func Transitions() []Transition {
 		{StateVerifying, OnWentBack, StateRollingBack, ByHost},
 		{StateRestarting, OnRestarted, StateConfirming, ByHost},
 		{StateRestarting, OnReboot, StateRebooting, ByHost},
+		{StateRestarting, OnNeverStarted, StatePending, ByEngine}, // stopped, or its window closed, before it was told to
+		{StateRestarting, OnServicesFailed, StateTxFailed, ByHost},
 		{StateRestarting, OnTxUnknown, StateUnreconciled, ByHost},
 		{StateRestarting, OnLost, StateLost, ByNetwork},
 		{StateRebooting, OnNeverStarted, StatePending, ByEngine}, // stopped, or its window closed, before it was told to
@@ -117,6 +122,7 @@ func Transitions() []Transition {
 		{StateRollingBack, OnLost, StateLost, ByNetwork},
 		{StateLost, OnReattachBack, StateRollingBack, ByOperator},
 		{StateLost, OnReattachBoot, StateRebooting, ByOperator},
+		{StateLost, OnReattachServices, StateRestarting, ByOperator},
 		{StateChecking, OnErase, StateChecking, ByHealth},
 		{StateChecking, OnHealthy, StateOK, ByHealth},
 		{StateChecking, OnUnhealthy, StateHealthFailed, ByHealth},

@@ -41,8 +41,8 @@ func TestTableIsComplete(t *testing.T) {
 			t.Errorf("%s is left on %s by %s; only an operator may, and a rollback", tr.From, tr.On, tr.By)
 		}
 		if !info[tr.From].Touched && info[tr.To].Phase == PhaseWay && info[tr.To].Touched &&
-			tr.On != OnStart && tr.On != OnReboot && tr.On != OnAlreadyThere && tr.On != OnReattach {
-			t.Errorf("%s on %s: a host is changed only after start or reboot", tr.From, tr.On)
+			tr.On != OnStart && tr.On != OnReboot && tr.On != OnServices && tr.On != OnAlreadyThere && tr.On != OnReattach {
+			t.Errorf("%s on %s: a host is changed only after start, reboot or services", tr.From, tr.On)
 		}
 		out[tr.From]++
 		in[tr.To]++

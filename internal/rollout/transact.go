@@ -342,7 +342,8 @@ func (h *hostRun) askAgain() {
 	h.slot = h.slots().TryAcquire(1)
 	rec := h.r.record(h.host)
 	switch {
-	case rec.State == StateChecking && (rec.TxID == "" || h.r.sched.RebootOnly): // nothing to reattach to: only health was left
+	case rec.State == StateChecking && (rec.TxID == "" || h.r.sched.packageFree()): // nothing to reattach to: only health was left
+		h.locked = rec.Locked
 		h.check()
 		return
 	case !h.r.m.info[rec.State].Touched:
@@ -360,11 +361,17 @@ func (h *hostRun) askAgain() {
 			return
 		}
 	case StateRestarting:
+		if h.r.sched.Services != nil {
+			if !h.services() || !h.confirm() {
+				return
+			}
+			break
+		}
 		if !h.known() || !h.restart() {
 			return
 		}
 	case StateConfirming:
-		if !h.r.sched.RebootOnly && !h.known() || !h.confirm() {
+		if !h.r.sched.packageFree() && !h.known() || !h.confirm() {
 			return
 		}
 	case StateTransacting:

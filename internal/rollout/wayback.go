@@ -15,7 +15,7 @@ func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	if s.Confirm > 0 {
 		cuts = set.Touches(s.ConfirmFor)
 	}
-	if s.Rollback == inventory.RollbackNever && cuts == "" || hp.Empty || r.out.RebootOnly {
+	if s.Rollback == inventory.RollbackNever && cuts == "" || hp.Empty || r.out.packageFree() {
 		return
 	}
 	if back, ok := r.plan.Rollback(h); ok {
@@ -58,7 +58,7 @@ func (r *resolver) warnBack() {
 		r.out.Warnings = append(r.out.Warnings, fmt.Sprintf("%d %s get no dead man's switch although their update can cut them off: first %s with %s: %s",
 			n, hostsWord(n), u.Host, u.Package, u.Why))
 	}
-	if r.s.Rollout.Rollback == inventory.RollbackNever || r.out.RebootOnly {
+	if r.s.Rollout.Rollback == inventory.RollbackNever || r.out.packageFree() {
 		return
 	}
 	n, first := 0, ""

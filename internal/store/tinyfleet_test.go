@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cpacman/internal/rollout"
+	"cpacman/planner"
 )
 
 // tinyFleet is hosts on which everything works; ran are those that have had their transaction.
@@ -39,6 +40,9 @@ func (f *tinyFleet) RunChecks(_ context.Context, _ string, checks []string, _ []
 
 func (w *tinyWorker) Preflight(context.Context) (rollout.Preflight, error) {
 	return rollout.Preflight{MachineID: "m-" + w.job.Host, InstalledDigest: "old"}, nil
+}
+func (w *tinyWorker) Services(context.Context, planner.Services, bool) (rollout.ServicesState, error) {
+	return rollout.ServicesState{}, nil
 }
 func (w *tinyWorker) Stage(context.Context, func(done, total int64)) error { return nil }
 func (w *tinyWorker) Test(context.Context) error                           { return nil }

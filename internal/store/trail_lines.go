@@ -50,6 +50,7 @@ type CreatedBody struct {
 	PlanSHA256 string             `json:"plan_sha256,omitempty"` // of the plan file's bytes; its id is Record.PlanID
 	Repos      []planner.PlanRepo `json:"repos,omitempty"`       // the snapshots that the plan was computed from
 	Requested  *planner.Requested `json:"requested,omitempty"`
+	Services   *planner.Services  `json:"services,omitempty"`  // of a plan of services
 	Overrides  []string           `json:"overrides,omitempty"` // again, dry_run, keep_staged …; of an emergency all that it leaves out
 	Hosts      int                `json:"hosts"`
 	Waves      int                `json:"waves"`
@@ -93,12 +94,12 @@ type CommandBody struct {
 func createdEntries(snap rollout.Snapshot, plan planFacts) []entry {
 	r := snap.Rollout
 	r.Reason = bounded(r.Reason)
-	b := CreatedBody{Record: r, PlanSHA256: plan.sha256, Repos: plan.Repos, Requested: plan.Requested, Hosts: len(snap.Hosts), Waves: len(snap.Waves)}
+	b := CreatedBody{Record: r, PlanSHA256: plan.sha256, Repos: plan.Repos, Requested: plan.Requested, Services: plan.Services, Hosts: len(snap.Hosts), Waves: len(snap.Waves)}
 	for _, o := range []struct {
 		name string
 		on   bool
 	}{{"again", r.Again}, {"dry_run", r.DryRun}, {"keep_staged", r.KeepStaged}, {"staging", r.Staging}, {"without_switch", r.WithoutSwitch}, {"ignore_window", r.IgnoreWindow},
-		{"force", plan.Requested != nil && plan.Requested.Force != ""}} {
+		{"force", plan.Requested != nil && plan.Requested.Force != "" && r.PlanType == string(planner.TypeReboot)}} {
 		if o.on {
 			b.Overrides = append(b.Overrides, o.name)
 		}
@@ -119,6 +120,7 @@ type planFacts struct {
 	sha256    string
 	Repos     []planner.PlanRepo `json:"repos"`
 	Requested *planner.Requested `json:"requested"`
+	Services  *planner.Services  `json:"services"`
 }
 
 // planFacts reads them; a plan that is not stored has none.

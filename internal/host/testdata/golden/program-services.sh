@@ -1,0 +1,286 @@
+LC_ALL=C LANG=C TZ=UTC0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL LANG TZ PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS
+umask 077
+uid=
+{ while read -r k n l n; do [ "$k" = Uid: ] && uid=$l && break; done </proc/self/status; } 2>/dev/null
+[ -n "$uid" ] || uid=$(id -u)
+[ "$uid" != 0 ] || HOME=/root
+export HOME
+rpm=rpm
+for l in /usr/bin/rpm /bin/rpm; do
+[ -x $l ] && rpm=$l && break
+done
+N="@$1"
+shift
+say() { printf '%s %s\n' "$N" "$*"; }
+fail() {
+say fail "$*"
+exit 3
+}
+first() {
+l=
+{ read -r l <"$1"; } 2>/dev/null
+[ -n "$l" ]
+}
+sinceboot() {
+read -r up l </proc/uptime
+up=${up%%.*}
+}
+starttime() {
+t=
+first "/proc/$1/stat" || return 1
+l=${l##*) }
+set -f
+set -- $l
+set +f
+[ "$1" != Z ] && [ $# -ge 20 ] || return 1
+shift 19
+t=$1
+}
+lockholder() {
+h=free
+[ -e "$1" ] || return 0
+h=unknown
+[ -r /proc/locks ] || return 0
+h=free
+lockid=
+while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
+case $lk_rw in WRITE) ;; *) continue ;; esac
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+h=unknown
+return 0
+fi
+case "$lk_type $lk_rw $lk_dev" in
+*" WRITE "*:"${lockid#*:}") ;;
+*) continue ;;
+esac
+case $lk_pid in
+'' | *[!0-9]* | 0)
+h=unknown
+continue
+;;
+esac
+lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+case "
+$lk_open
+" in
+*"
+$lockid
+"*)
+h="held $lk_pid"
+return 0
+;;
+esac
+[ -n "$lk_open" ] || h=unknown
+done </proc/locks
+return 0
+}
+command_of() {
+l=$(tr '\000\n' '  ' <"/proc/$1/cmdline" 2>/dev/null | cut -c1-300)
+}
+rpmpaths() {
+l=$($rpm --eval '%{_dbpath}|%{_rpmlock_path}|%{_target_cpu}' 2>/dev/null </dev/null) || return 1
+db=${l%%|*}
+l=${l#*|}
+lockfile=${l%%|*}
+cpu=${l#*|}
+case $lockfile in /*) ;; *) lockfile=$db/.rpm.lock ;; esac
+case $db in /*) ;; *) return 1 ;; esac
+}
+listtags() {
+q="
+$($rpm --querytags 2>/dev/null </dev/null)
+"
+digest= color=-
+case $q in *"
+SHA1HEADER
+"*) digest='%|SHA1HEADER?{%{SHA1HEADER}}:{}|' ;; esac
+case $q in *"
+SHA256HEADER
+"*) digest="%|SHA256HEADER?{%{SHA256HEADER}}:{$digest}|" ;; esac
+case $q in *"
+HEADERCOLOR
+"*) color='%{HEADERCOLOR}' ;; esac
+}
+dir=$1
+shift
+[ "$uid" = 0 ] || fail root "needs root's rights"
+mine() {
+[ ! -h "$1" ] && [ -d "$1" ] || return 1
+set -- $(ls -ldn "$1")
+[ "$3" = 0 ] || return 1
+case $1 in drwx------*) return 0 ;; esac
+return 1
+}
+sane() {
+set -- $(ls -ldnL "$1/." 2>/dev/null)
+[ "$3" = 0 ] || return 1
+case $4:$1 in *:d????-??-?* | 0:d???????-?*) return 0 ;; esac
+return 1
+}
+p=$dir
+while [ "$p" != / ]; do
+p=${p%/*}
+[ -n "$p" ] || p=/
+sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
+done
+place() {
+for p in "$@"; do
+[ -d "$p" ] || mkdir "$p" 2>/dev/null
+mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+done
+}
+[ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
+sha256() {
+sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(openssl dgst -sha256 <"$1" 2>/dev/null) || sum=
+case $sum in
+*"= "*) sum=${sum##*= } ;;
+*) sum=${sum%% *} ;;
+esac
+[ -n "$sum" ]
+}
+isdigest() {
+case $1 in *[!0-9a-f]* | '') return 1 ;; esac
+[ ${#1} = 64 ]
+}
+running() {
+r=
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+for e in "$dir"/ledger/*; do
+[ -f "$e/state" ] || continue
+active "$e" || continue
+r=${e##*/}
+return
+done
+}
+version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
+entry() {
+s_phase= s_pid=0 s_start= s_boot= s_time=0
+while read -r k v; do
+case $k in
+protocol) version "$1" "$v" ;;
+phase) s_phase=$v ;;
+pid) s_pid=$v ;;
+start) s_start=$v ;;
+boot) s_boot=$v ;;
+time) s_time=$v ;;
+esac
+done <"$1/state"
+}
+active() {
+entry "$1"
+alive=no
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
+[ "$s_boot" = "$now_boot" ] || return 1
+if [ "$s_phase" = accepted ]; then
+l=$(($(date +%s) - $s_time))
+[ "$l" -lt 60 ] && [ "$l" -gt -60 ] || return 1
+alive=starting
+return 0
+fi
+if starttime "$s_pid" && [ "$t" = "$s_start" ]; then
+alive=runner
+return 0
+fi
+members "$s_pid"
+case $m in *" rpm "*) alive=rpm && return 0 ;; esac
+return 1
+}
+members() {
+m=
+for f in /proc/[0-9]*/stat; do
+first "$f" || continue
+name=${l#*\(}
+name=${name%)*}
+pid=${l%% *}
+l=${l##*) }
+set -f
+set -- "$1" $l
+set +f
+[ "$5" = "$1" ] && [ "$2" != Z ] || continue
+m="$m$pid $3 $2 $name 
+"
+done
+}
+[ -d /run/systemd/system ] || fail nosystemd "there is no systemd on the host: stop the service there by hand"
+act=$1
+for_id=$2
+shift 2
+unit() {
+load= active= id=
+while read -r l; do
+case $l in
+LoadState=*) load=${l#*=} ;;
+ActiveState=*) active=${l#*=} ;;
+Id=*) id=${l#*=} ;;
+esac
+done <<END
+$(systemctl show -p LoadState -p ActiveState -p Id -- "$1" </dev/null 2>/dev/null)
+END
+case $id in '' | *[!A-Za-z0-9:_.@\\-]* | -* | .*) id=$1 ;; esac
+dropin=/etc/systemd/system/$id.d/99-cpacman-stopped.conf
+lifted=${dropin%.conf}.was
+}
+wanted() {
+unit "$1"
+if [ "$verb" = start ]; then
+is=absent
+[ ! -f "$dropin" ] && [ ! -f "$lifted" ] || is=due
+return
+fi
+case $load in
+not-found | '') is=absent ;;
+*)
+is=due
+[ ! -f "$dropin" ] || case $active in inactive | failed) is=done ;; esac
+;;
+esac
+}
+keep() {
+[ ! -f "$lifted" ] || mv -f "$lifted" "$dropin"
+[ ! -f "$dropin" ] || return 0
+mkdir -p "${dropin%/*}" && chmod 755 "${dropin%/*}" &&
+printf '# Made by cpacman %s: keeps the unit from starting until it is removed (cpacman rollout service start).\n# was %s\n[Unit]\nConditionPathExists=!/\n' \
+"$for_id" "$active" >"$dropin.new" && chmod 644 "$dropin.new" && mv -f "$dropin.new" "$dropin" && { sync "$dropin" 2>/dev/null || sync; }
+}
+stopit() {
+keep || { why="/etc/systemd/system cannot be written" && return 1; }
+systemctl daemon-reload </dev/null >/dev/null 2>&1
+why=$(systemctl stop -- "$id" </dev/null 2>&1) || return 1
+unit "$id"
+[ "$active" != failed ] || systemctl reset-failed -- "$id" </dev/null >/dev/null 2>&1
+case $active in inactive | failed) return 0 ;; esac
+why="it is $active after it was stopped"
+return 1
+}
+startit() {
+[ ! -f "$dropin" ] || mv -f "$dropin" "$lifted" || { why="the drop-in cannot be renamed" && return 1; }
+systemctl daemon-reload </dev/null >/dev/null 2>&1
+case $(sed -n 's/^# was //p' "$lifted" 2>/dev/null) in
+active | reloading | activating) why=$(systemctl start -- "$id" </dev/null 2>&1) || return 1 ;;
+esac
+rm -f "$lifted" || { why="the drop-in cannot be removed" && return 1; }
+rmdir "${dropin%/*}" 2>/dev/null
+sync /etc/systemd/system 2>/dev/null || sync
+}
+verb=$act
+[ "$act" != check ] || {
+verb=$1
+shift
+}
+for u in "$@"; do
+wanted "$u"
+if [ "$act" != check ] && [ "$is" = due ]; then
+if "${act}it"; then
+say unit done "$u"
+else
+say unit failed "$u" "$(printf '%s' "$why" | tr '\n' ' ' | cut -c1-300)"
+fi
+else
+say unit "$is" "$u"
+fi
+done
+say end
