@@ -35,7 +35,7 @@ func TestLabService(t *testing.T) {
 	}
 	stop := []string{"rollout", "service", "stop", "all", "--unit", "leaky", "--unit", "idle", "--unit", "missing", "--reason", "CVE-2026-1", "--yes"}
 
-	d.says(d.run(1, append(stop, "--dry-run")...), "1 held, 2 noop", "nothing was changed")
+	d.says(d.run(1, append(stop, "--dry-run")...), "2 noop, 1 held", "nothing was changed")
 	if s := state(a, "leaky"); s != "active" {
 		t.Fatalf("a dry run: %s", s)
 	}
@@ -45,10 +45,10 @@ func TestLabService(t *testing.T) {
 	p.until(a + ": restarting")
 	p.signal(syscall.SIGKILL)
 	p.wait(-1)
-	d.says(d.run(1, "rollout", "resume"), "1 held, 2 ok")
-	d.says(d.run(0, "rollout", "status", "--hosts"), "there is no systemd on the host")
+	d.says(d.run(1, "rollout", "resume"), "2 ok, 1 held")
+	d.says(d.run(0, "rollout", "status", "--hosts"), "there is no systemd on the host", "not on the host: missing.service")
 	for _, h := range units {
-		if rec := d.host(h, "ok"); rec.Attempt != 1 || !strings.Contains(rec.Remark, "not on the host: missing.service") {
+		if rec := d.host(h, "ok"); rec.Attempt != 1 {
 			t.Errorf("%s: %+v", h, rec)
 		}
 		d.unlocked(h)
@@ -61,14 +61,14 @@ func TestLabService(t *testing.T) {
 	if err := l.Reboot(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
-	d.on(b, "for i in 1 2 3 4 5 6 7 8 9 10; do systemctl is-system-running --wait >/dev/null 2>&1; systemctl is-active multi-user.target >/dev/null && break; sleep 1; done")
+	d.on(b, "for i in 1 2 3 4 5 6 7 8 9 10; do systemctl is-active multi-user.target >/dev/null && break; sleep 1; done")
 	if s := state(b, "leaky"); s != "inactive" {
 		t.Errorf("%s after a boot", s)
 	}
 	if failed := d.on(b, "systemctl list-units --state=failed --no-legend leaky.service idle.service"); strings.TrimSpace(failed) != "" {
 		t.Errorf("failed: %s", failed)
 	}
-	d.says(d.run(1, stop...), "done (1 held, 2 noop)") // nothing is left to do
+	d.says(d.run(1, stop...), "failed (2 noop, 1 held)") // nothing is left to do
 	d.says(d.run(0, "audit", "trail", "--rollout", d.newest()), "rollout.created")
 
 	// And back: what ran runs, what did not may.
@@ -83,5 +83,5 @@ func TestLabService(t *testing.T) {
 		}
 		d.on(h, "systemctl start idle.service")
 	}
-	d.says(d.run(1, "rollout", "service", "start", a, "--unit", "leaky", "--reason", "fixed", "--yes"), "not stopped by cpacman")
+	d.says(d.run(0, "rollout", "service", "start", a, "--unit", "leaky", "--reason", "fixed", "--yes"), "not stopped by cpacman")
 }
