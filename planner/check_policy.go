@@ -206,12 +206,15 @@ func (c *checker) modules(after []*rpm.Package) {
 		}
 		p.nodes = []node{{pkg: k}}
 		family := p.kernelFamily(0)
+		others := func(d rpm.Dep) bool {
+			return slices.ContainsFunc(after, func(o *rpm.Package) bool { return !c.isOnly(o) && given([]*rpm.Package{o}, d) })
+		}
 		for _, m := range c.start {
 			if !outOfTree(c.h, m) || m.Arch != noarch && m.Arch != k.Arch {
 				continue
 			}
 			if !slices.ContainsFunc(after, func(b *rpm.Package) bool {
-				fits, _ := buildFor(b, k, family)
+				fits, _ := buildFor(b, k, family, others)
 				return b.Name == m.Name && fits
 			}) {
 				c.fault("module", "%s has no build of %s", k.NEVRA, m.NEVRA)

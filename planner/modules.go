@@ -104,9 +104,10 @@ func (p *problem) moduleClauses() {
 				if p.nodes[n].pkg.Name != pkg.Name {
 					continue
 				}
-				fits, d := buildFor(p.nodes[n].pkg, p.nodes[k].pkg, family)
+				fits, d := buildFor(p.nodes[n].pkg, p.nodes[k].pkg, family, func(d rpm.Dep) bool { return len(p.modulesFor(d)) > 0 })
 				if fits {
 					lits = append(lits, pos(n))
+					p.symbolClauses(k, n, family)
 				} else if n == m {
 					missing = d
 				}
@@ -114,6 +115,38 @@ func (p *problem) moduleClauses() {
 			p.sat.add(p.because(whyModule, k, m, missing), lits...)
 		}
 	}
+}
+
+// modulesFor returns the nodes with what a module needs, kernels left out: several of those stand beside each other, and an old one serves no new one.
+func (p *problem) modulesFor(d rpm.Dep) []int32 {
+	var out []int32
+	for _, n := range p.providersOf(d) {
+		if !p.nodes[n].only {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// symbolClauses state that beside a kernel a build of a module has those of its symbols that other modules give it.
+func (p *problem) symbolClauses(k, n int32, family []*rpm.Package) {
+	for _, d := range kernelDeps(p.nodes[n].pkg) {
+		if given(family, d) {
+			continue
+		}
+		lits := []lit{neg(k), neg(n)}
+		for _, o := range p.modulesFor(d) {
+			lits = append(lits, pos(o))
+		}
+		p.sat.add(p.because(whyModule, k, n, d), lits...)
+	}
+}
+
+// given tells whether packages provide what a module requires.
+func given(family []*rpm.Package, d rpm.Dep) bool {
+	return slices.ContainsFunc(family, func(k *rpm.Package) bool {
+		return slices.ContainsFunc(k.Provides, func(have rpm.Dep) bool { return have.Name == d.Name && rpm.Satisfies(have, d) })
+	})
 }
 
 // kernelFamily lists the packages of the kernel that a package belongs to: same arch and EVR.
@@ -139,14 +172,12 @@ func (p *problem) joinFamily(out []*rpm.Package, kernel *rpm.Package, id int32) 
 	return append(out, c)
 }
 
-// buildFor tells whether a build of a module serves a kernel: the kernel has the symbols or is the build that it requires, or the module
+// buildFor tells whether a build of a module serves a kernel: that or, by others, another module has the symbols, or it is the build that is required, or the module
 // names a range that has the kernel in it, or the module's files or its own version name the kernel. Otherwise it returns what is missing, if that has a name.
-func buildFor(module, kernel *rpm.Package, family []*rpm.Package) (bool, rpm.Dep) {
+func buildFor(module, kernel *rpm.Package, family []*rpm.Package, others func(rpm.Dep) bool) (bool, rpm.Dep) {
 	deps := kernelDeps(module)
 	for _, d := range deps {
-		if !slices.ContainsFunc(family, func(k *rpm.Package) bool {
-			return slices.ContainsFunc(k.Provides, func(have rpm.Dep) bool { return have.Name == d.Name && rpm.Satisfies(have, d) })
-		}) {
+		if !given(family, d) && !others(d) {
 			return false, d
 		}
 	}
