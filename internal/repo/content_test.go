@@ -57,6 +57,27 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
+// TestAdvisoryEpochs: where a notice says no epoch and the repository has several builds that differ in nothing else, the last one in the package
+// list tells.
+func TestAdvisoryEpochs(t *testing.T) {
+	with := func(epoch string) string { return packageXML("foo", `epoch="1"`, `epoch="`+epoch+`"`) }
+	notice := `<updates><update type="bugfix"><id>A</id><pkglist><collection><package name="foo" version="1.2" release="3.el9" arch="x86_64"/>` +
+		`<package name="foo" version="1.2" release="4.el9" arch="x86_64"/></collection></pkglist></update></updates>`
+	for _, c := range []struct {
+		order []string
+		want  uint32
+	}{{[]string{with("0"), with("7")}, 7}, {[]string{with("7"), with("0")}, 0}} {
+		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(c.order...)}, metaFile{kind: "updateinfo", content: notice})
+		list, err := open(t, dir, Options{}).Advisories()
+		if err != nil || len(list) != 1 || len(list[0].Packages) != 2 {
+			t.Fatal(list, err)
+		}
+		if p := list[0].Packages; !p[0].EpochKnown || p[0].Epoch != c.want || p[1].EpochKnown || p[1].Epoch != 0 {
+			t.Errorf("want epoch %d: %+v", c.want, p)
+		}
+	}
+}
+
 // TestNoAdvisories: no updateinfo is no data, and a missing one is an error; neither is an empty answer that looks clean.
 func TestNoAdvisories(t *testing.T) {
 	primary := metaFile{kind: "primary", content: primaryXML(packageXML("foo"))}
@@ -300,7 +321,7 @@ func FuzzUpdateinfo(f *testing.F) {
 	f.Add(updateinfoXML)
 	f.Fuzz(func(t *testing.T, doc string) {
 		_ = readUpdateinfo(strings.NewReader(doc), func(u *xmlUpdate) {
-			a, _ := u.advisory(nil)
+			a, _ := u.advisory(&epochBook{})
 			if a == nil {
 				return
 			}

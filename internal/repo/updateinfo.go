@@ -98,6 +98,9 @@ func (r *Repo) Advisories() ([]Advisory, error) {
 		r.cache.bad(kindAdvisories, r.digest)
 	}
 	data, err := r.readAdvisories(context.Background(), k, entries)
+	if err == nil {
+		err = r.Lookup().Err() // epochs of a damaged index are not to be kept
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,13 +148,35 @@ func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry)
 // buildKey is a package build without its epoch, which old updateinfo leaves out.
 type buildKey struct{ name, version, release, arch string }
 
-// epochs gives the epoch of every build of the repository.
-func (r *Repo) epochs() map[buildKey]uint32 {
-	m := make(map[buildKey]uint32, r.Len())
-	for _, p := range r.Packages() {
-		m[buildKey{p.Name, p.Version, p.Release, p.Arch}] = p.Epoch
+// epochBook finds the epochs of builds of the repository. It reads the packages of the names it is asked for, each name once: nearly all
+// notices give epochs. The zero value knows no build.
+type epochBook struct {
+	in     Lookup
+	read   map[string]bool
+	builds map[buildKey]knownEpoch
+}
+
+// knownEpoch is the epoch of a build, and the number of the package that has it.
+type knownEpoch struct{ epoch, number uint32 }
+
+func (r *Repo) epochs() *epochBook {
+	return &epochBook{in: r.Lookup(), read: make(map[string]bool), builds: make(map[buildKey]knownEpoch)}
+}
+
+// of gives the epoch of a build; of several it is that of the last one in the package list.
+func (b *epochBook) of(key buildKey) (epoch uint32, known bool) {
+	if b.read != nil && !b.read[key.name] {
+		b.read[key.name] = true
+		for _, place := range b.in.Named(key.name) {
+			p, number := b.in.At(place), b.in.ix.order.at(int(place))
+			k := buildKey{p.Name, p.Version, p.Release, p.Arch}
+			if before, again := b.builds[k]; !again || before.number < number {
+				b.builds[k] = knownEpoch{p.Epoch, number}
+			}
+		}
 	}
-	return m
+	x, known := b.builds[key]
+	return x.epoch, known
 }
 
 // mergeAdvisories joins two notices of one id: the words of the newer one where it has any, the packages and
@@ -286,7 +311,7 @@ func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 }
 
 // advisory checks a notice. It is nil when the notice has no id, by which alone anybody could speak of it.
-func (u *xmlUpdate) advisory(epochs map[buildKey]uint32) (*Advisory, []string) {
+func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
 	var notes []string
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
@@ -340,7 +365,7 @@ func (u *xmlUpdate) advisory(epochs map[buildKey]uint32) (*Advisory, []string) {
 	return a, notes
 }
 
-func (x *xmlAdvisoryRPM) pkg(epochs map[buildKey]uint32) (AdvisoryPackage, error) {
+func (x *xmlAdvisoryRPM) pkg(epochs *epochBook) (AdvisoryPackage, error) {
 	p := AdvisoryPackage{Filename: x.Filename, EpochKnown: true}
 	p.NEVRA = rpm.NEVRA{Name: x.Name, EVR: rpm.EVR{Version: x.Version, Release: x.Release}, Arch: x.Arch}
 	if x.Epoch != nil && *x.Epoch != "" {
@@ -350,7 +375,7 @@ func (x *xmlAdvisoryRPM) pkg(epochs map[buildKey]uint32) (AdvisoryPackage, error
 		}
 		p.Epoch = e
 	} else {
-		p.Epoch, p.EpochKnown = epochs[buildKey{x.Name, x.Version, x.Release, x.Arch}]
+		p.Epoch, p.EpochKnown = epochs.of(buildKey{x.Name, x.Version, x.Release, x.Arch})
 	}
 	if p.Name == "" || p.Version == "" || p.Release == "" || p.Arch == "" {
 		return p, errors.New("name, version, release or arch is missing: " + quoted(p.NEVRA.String()))
