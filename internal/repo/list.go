@@ -60,6 +60,7 @@ func (r *Repo) readPrimary(ctx context.Context, k *disk, e dataEntry, id fileID)
 	m := r.newListMaker()
 	reader := &metaReader[primaryResult]{
 		root:   "metadata",
+		item:   "package",
 		window: firstWindow,
 		sink:   func() chunkSink[primaryResult] { return newPrimarySink() },
 		merge:  func(p primaryResult) { m.take(p) },

@@ -119,30 +119,49 @@ func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry)
 	data := &advisoryData{}
 	byID := make(map[string]int)
 	for _, e := range entries {
-		in, err := k.open(ctx, e)
+		list, notes, err := readNotices(ctx, k, e, epochs)
 		if err != nil {
 			return nil, err
 		}
-		err = readUpdateinfo(in, func(x *xmlUpdate) {
-			a, notes := x.advisory(epochs)
-			for _, n := range notes {
-				data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
-			}
-			if a == nil {
-				return
-			}
+		for _, n := range notes {
+			data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
+		}
+		for _, a := range list {
 			if i, again := byID[a.ID]; again {
-				data.list[i] = mergeAdvisories(data.list[i], *a)
-				return
+				data.list[i] = mergeAdvisories(data.list[i], a)
+				continue
 			}
 			byID[a.ID] = len(data.list)
-			data.list = append(data.list, *a)
-		})
-		if err := in.finish(err); err != nil {
-			return nil, err
+			data.list = append(data.list, a)
 		}
 	}
 	return data, nil
+}
+
+// readNotices parses one updateinfo file.
+func readNotices(ctx context.Context, k *disk, e dataEntry, epochs *epochBook) (list []Advisory, notes []string, err error) {
+	give := func(x *xmlUpdate) {
+		a, more := x.advisory(epochs)
+		notes = append(notes, more...)
+		if a != nil {
+			list = append(list, *a)
+		}
+	}
+	reader := &metaReader[[]*xmlUpdate]{
+		root:   "updates",
+		item:   "update",
+		window: firstWindow,
+		sink:   func() chunkSink[[]*xmlUpdate] { return &updateSink{} },
+		merge: func(updates []*xmlUpdate) {
+			for _, u := range updates {
+				give(u)
+			}
+		},
+		open: func() (*metaStream, error) { return k.open(ctx, e) },
+		slow: func(in io.Reader) (int, error) { return -1, readUpdateinfo(in, give) },
+	}
+	_, err = reader.read(ctx, func() { list, notes = nil, nil })
+	return list, notes, err
 }
 
 // buildKey is a package build without its epoch, which old updateinfo leaves out.
@@ -223,21 +242,23 @@ func (a *Advisory) changed() time.Time {
 
 // xmlUpdate is one <update> as written.
 type xmlUpdate struct {
-	Status     string         `xml:"status,attr"`
-	Type       string         `xml:"type,attr"`
-	ID         string         `xml:"id"`
-	Title      string         `xml:"title"`
-	Severity   string         `xml:"severity"`
-	Release    string         `xml:"release"`
-	Issued     xmlDate        `xml:"issued"`
-	Updated    xmlDate        `xml:"updated"`
-	Reboot     *string        `xml:"reboot_suggested"`
-	Restart    *string        `xml:"restart_suggested"`
-	References []xmlReference `xml:"references>reference"`
-	Lists      []struct {
-		Modules  []xmlModule      `xml:"module"`
-		Packages []xmlAdvisoryRPM `xml:"package"`
-	} `xml:"pkglist>collection"`
+	Status     string          `xml:"status,attr"`
+	Type       string          `xml:"type,attr"`
+	ID         string          `xml:"id"`
+	Title      string          `xml:"title"`
+	Severity   string          `xml:"severity"`
+	Release    string          `xml:"release"`
+	Issued     xmlDate         `xml:"issued"`
+	Updated    xmlDate         `xml:"updated"`
+	Reboot     *string         `xml:"reboot_suggested"`
+	Restart    *string         `xml:"restart_suggested"`
+	References []xmlReference  `xml:"references>reference"`
+	Lists      []xmlCollection `xml:"pkglist>collection"`
+}
+
+type xmlCollection struct {
+	Modules  []xmlModule      `xml:"module"`
+	Packages []xmlAdvisoryRPM `xml:"package"`
 }
 
 type xmlDate struct {
