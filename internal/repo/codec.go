@@ -57,8 +57,11 @@ func (e *encoder) seal(more int) {
 	e.body, e.sealed = append(out, e.body...), true
 }
 
-// bytes gives the body behind the table of strings.
+// bytes gives the body behind the table of strings, nil when there were more strings than a table can hold.
 func (e *encoder) bytes() []byte {
+	if e.strings.full {
+		return nil
+	}
 	if !e.sealed {
 		e.seal(0)
 	}

@@ -1,11 +1,16 @@
 package repo
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
@@ -146,5 +151,30 @@ func TestStringSet(t *testing.T) {
 		if string(set.at(n)) != s {
 			t.Errorf("%d is %q, not %q", n, set.at(n), s)
 		}
+	}
+}
+
+// TestStringSetFull: what does not fit voids all that is written, and breaks nothing.
+func TestStringSetFull(t *testing.T) {
+	for most := range 12 {
+		e := newEncoder()
+		e.strings.most = most
+		m := newIndexMaker(e)
+		for _, p := range randomPackages(rand.New(rand.NewPCG(5, 6)), 3) {
+			m.add(p, e.identify(p))
+		}
+		m.write(e)
+		if !e.strings.full || e.bytes() != nil {
+			t.Errorf("%d bytes of text: something is written", most)
+		}
+	}
+	if l := packageListOf(nil, "x"); l != nil {
+		t.Errorf("nothing is read as %+v", l)
+	}
+	var log bytes.Buffer
+	c := &cache{dir: t.TempDir(), log: slog.New(slog.NewTextHandler(&log, nil)), now: time.Now}
+	c.storeBytes(kindPackages, "x", nil)
+	if list, _ := os.ReadDir(c.dir); len(list) > 0 || !strings.Contains(log.String(), "more than a cache file can hold") {
+		t.Errorf("written: %v, log: %s", list, log.String())
 	}
 }
