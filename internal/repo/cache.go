@@ -2,6 +2,7 @@ package repo
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -86,7 +87,11 @@ func (c *cache) store(kind, key string, e *encoder) {
 }
 
 func (c *cache) storeBytes(kind, key string, body []byte) {
-	if err := writeCache(c.file(kind, key), body); err != nil {
+	err := errors.New("there is more than a cache file can hold")
+	if body != nil {
+		err = writeCache(c.file(kind, key), body)
+	}
+	if err != nil {
 		c.log.Warn("cache not written, the repository is parsed again next time", "reason", plain(err.Error()))
 		return
 	}

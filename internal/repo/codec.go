@@ -9,12 +9,16 @@ import (
 
 // encoder writes the body of a cache file: unsigned varints, and strings as numbers into one table of distinct strings.
 type encoder struct {
-	known map[string]uint64
-	table []string
-	body  []byte
+	strings *stringSet
+	body    []byte
+	keys    []uint32 // of the last record: the names of its dependencies, list by list, and its files
+	sealed  bool     // the table stands before the body
 }
 
-func newEncoder() *encoder { return &encoder{known: map[string]uint64{"": 0}, table: []string{""}} }
+func newEncoder() *encoder { return &encoder{strings: newStringSet()} }
+
+// fork gives an encoder with a body of its own and the same strings.
+func (e *encoder) fork() *encoder { return &encoder{strings: e.strings} }
 
 func (e *encoder) uint(n uint64) { e.body = binary.AppendUvarint(e.body, n) }
 func (e *encoder) int(n int64)   { e.body = binary.AppendVarint(e.body, n) }
@@ -28,18 +32,10 @@ func (e *encoder) bool(b bool) {
 	}
 }
 
-func (e *encoder) str(s string) { e.uint(e.number(s)) }
+func (e *encoder) str(s string) { e.uint(uint64(e.number(s))) }
 
 // number gives a string's place in the table.
-func (e *encoder) number(s string) uint64 {
-	n, ok := e.known[s]
-	if !ok {
-		n = uint64(len(e.table))
-		e.known[s] = n
-		e.table = append(e.table, s)
-	}
-	return n
-}
+func (e *encoder) number(s string) uint32 { return e.strings.number(s) }
 
 func (e *encoder) strs(list []string) {
 	e.count(len(list))
@@ -48,23 +44,28 @@ func (e *encoder) strs(list []string) {
 	}
 }
 
-// bytes gives the table of strings (number, ends, text) followed by the body. The text has less than 4 GiB, as the opened metadata has.
-func (e *encoder) bytes() []byte {
-	size := 0
-	for _, s := range e.table {
-		size += len(s)
-	}
-	out := make([]byte, 0, size+4*len(e.table)+len(e.body)+16)
-	out = binary.AppendUvarint(out, uint64(len(e.table)))
-	end := uint32(0)
-	for _, s := range e.table {
-		end += uint32(len(s)) //nolint:gosec // see above
+// seal puts the table of strings (number, ends, text) before the body, and makes room for so many more bytes. What is written afterwards uses
+// no strings that the table lacks.
+func (e *encoder) seal(more int) {
+	t := e.strings
+	out := make([]byte, 0, binary.MaxVarintLen64+4*t.len()+len(t.text)+len(e.body)+more)
+	out = binary.AppendUvarint(out, uint64(t.len())) //nolint:gosec // a length
+	for _, end := range t.ends {
 		out = binary.LittleEndian.AppendUint32(out, end)
 	}
-	for _, s := range e.table {
-		out = append(out, s...)
+	out = append(out, t.text...)
+	e.body, e.sealed = append(out, e.body...), true
+}
+
+// bytes gives the body behind the table of strings, nil when there were more strings than a table can hold.
+func (e *encoder) bytes() []byte {
+	if e.strings.full {
+		return nil
 	}
-	return append(out, e.body...)
+	if !e.sealed {
+		e.seal(0)
+	}
+	return e.body
 }
 
 // errCache says that a cache file is damaged; it is then built anew.

@@ -57,6 +57,27 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
+// TestAdvisoryEpochs: where a notice says no epoch and the repository has several builds that differ in nothing else, the last one in the package
+// list tells.
+func TestAdvisoryEpochs(t *testing.T) {
+	with := func(epoch string) string { return packageXML("foo", `epoch="1"`, `epoch="`+epoch+`"`) }
+	notice := `<updates><update type="bugfix"><id>A</id><pkglist><collection><package name="foo" version="1.2" release="3.el9" arch="x86_64"/>` +
+		`<package name="foo" version="1.2" release="4.el9" arch="x86_64"/></collection></pkglist></update></updates>`
+	for _, c := range []struct {
+		order []string
+		want  uint32
+	}{{[]string{with("0"), with("7")}, 7}, {[]string{with("7"), with("0")}, 0}} {
+		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(c.order...)}, metaFile{kind: "updateinfo", content: notice})
+		list, err := open(t, dir, Options{}).Advisories()
+		if err != nil || len(list) != 1 || len(list[0].Packages) != 2 {
+			t.Fatal(list, err)
+		}
+		if p := list[0].Packages; !p[0].EpochKnown || p[0].Epoch != c.want || p[1].EpochKnown || p[1].Epoch != 0 {
+			t.Errorf("want epoch %d: %+v", c.want, p)
+		}
+	}
+}
+
 // TestNoAdvisories: no updateinfo is no data, and a missing one is an error; neither is an empty answer that looks clean.
 func TestNoAdvisories(t *testing.T) {
 	primary := metaFile{kind: "primary", content: primaryXML(packageXML("foo"))}
@@ -297,10 +318,20 @@ func TestConcurrent(t *testing.T) {
 }
 
 func FuzzUpdateinfo(f *testing.F) {
-	f.Add(updateinfoXML)
-	f.Fuzz(func(t *testing.T, doc string) {
-		_ = readUpdateinfo(strings.NewReader(doc), func(u *xmlUpdate) {
-			a, _ := u.advisory(nil)
+	f.Add(updateinfoXML, 200)
+	f.Add(strings.Replace(updateinfoXML, "</title>", "<b>x</b>y</title>", 1), 4000)
+	f.Add(strings.ReplaceAll(updateinfoXML, "<pkglist>", "<pkglist><pkglist/><update></update>"), 300)
+	f.Add(`<updates><update type="a" x:type="b"><id>1</id><id>2</id><issued date="1">2</issued><issued><a>3</a></issued><references><references><reference/>`+
+		`</references></references><references/><references><reference id="&amp;"/></references><package name="no"/><pkglist><collection><package epoch="" epoch="2">`+
+		`<filename/><reboot_suggested/></package><update/></collection><collection/></pkglist></update><x><update/></x><update/></updates>`, 30)
+	f.Fuzz(func(t *testing.T, doc string, window int) {
+		if window < 1 || window > 1<<16 || len(doc) > 1<<16 {
+			return
+		}
+		var want []*xmlUpdate
+		err := readUpdateinfo(strings.NewReader(doc), func(u *xmlUpdate) {
+			want = append(want, u)
+			a, _ := u.advisory(&epochBook{})
 			if a == nil {
 				return
 			}
@@ -310,7 +341,35 @@ func FuzzUpdateinfo(f *testing.F) {
 				}
 			}
 		})
+		got, sure := scanUpdates(doc, window)
+		if !sure {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the scanner takes what encoding/xml refuses: %v", err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatal(d)
+		}
 	})
+}
+
+// scanUpdates runs the scanner alone over updateinfo.
+func scanUpdates(doc string, window int) (list []*xmlUpdate, sure bool) {
+	m := &metaReader[[]*xmlUpdate]{root: "updates", item: "update", window: window,
+		sink:  func() chunkSink[[]*xmlUpdate] { return &updateSink{} },
+		merge: func(part []*xmlUpdate) { list = append(list, part...) }}
+	_, sure, err := m.scanAll(context.Background(), strings.NewReader(doc))
+	return list, sure && err == nil
+}
+
+// TestUpdateinfoScanned: the usual form of notices is read by the scanner, in windows of any size.
+func TestUpdateinfoScanned(t *testing.T) {
+	for window := 100; window < len(updateinfoXML)+300; window += 97 {
+		if list, sure := scanUpdates(updateinfoXML, window); !sure || len(list) != 4 {
+			t.Fatalf("window %d: sure %v, %d notices", window, sure, len(list))
+		}
+	}
 }
 
 func FuzzModules(f *testing.F) {

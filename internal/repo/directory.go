@@ -57,17 +57,21 @@ func (r *Repo) openDirectory(ctx context.Context, k *disk) error {
 // offerDirectory makes the repository of what was read.
 func (r *Repo) offerDirectory(entries []*dirEntry) {
 	h := sha256.New()
-	var all []*Package
+	settle := newSettler(newEncoder())
+	r.packages = make([]*Package, 0, len(entries))
 	for _, e := range entries {
 		if e.pkg == nil {
 			r.problem(Problem{File: e.path, What: "a delta package is not offered to hosts", Note: true})
 			continue
 		}
 		fmt.Fprintf(h, "%s\x00%d\x00%s\n", e.path, e.id.Size, e.pkg.Package.Header)
-		all = append(all, e.pkg)
+		if _, offered := settle.take(e.pkg); offered {
+			r.packages = append(r.packages, e.pkg)
+		}
 	}
 	r.digest = hex.EncodeToString(h.Sum(nil))
-	r.settle(all, ".")
+	r.sources = settle.sources
+	settle.tell(r, ".")
 }
 
 func sha256Of(s string) []byte {

@@ -20,9 +20,9 @@ func (s *primarySink) version(evr *rpm.EVR, attrs []xmlAttr) {
 			}
 			evr.Epoch = e
 		case "ver":
-			evr.Version = s.strings.intern(a.value)
+			evr.Version = s.arena.copy(a.value)
 		case "rel":
-			evr.Release = s.strings.intern(a.value)
+			evr.Release = s.arena.copy(a.value)
 		}
 	}
 }
@@ -33,7 +33,7 @@ func (s *primarySink) dependency(attrs []xmlAttr) {
 	for _, a := range attrs {
 		switch string(a.name) {
 		case "name":
-			d.Name = s.strings.intern(a.value)
+			d.Name = s.arena.copy(a.value)
 		case "flags":
 			sense, ok := parseFlags(a.value)
 			if !ok {

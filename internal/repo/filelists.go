@@ -251,6 +251,7 @@ func (r *Repo) readFilelists(ctx context.Context, k *disk, e dataEntry) (*fileIn
 	m := newFilesMerger(r.Packages())
 	reader := &metaReader[filesResult]{
 		root:   "filelists",
+		item:   "package",
 		window: firstWindow,
 		sink:   func() chunkSink[filesResult] { return newFilesSink() },
 		merge:  func(f filesResult) { m.add(f) },

@@ -50,36 +50,45 @@ func (d *decoder) problems(id string) []Problem {
 
 // packages writes the packages in blocks.
 func (e *encoder) packages(list []*Package) {
-	body := e.body
-	var blocks [][]byte
+	e.count((len(list) + indexBlock - 1) / indexBlock)
 	for block := range slices.Chunk(list, indexBlock) {
 		nDeps, nFiles := 0, 0
-		e.body = nil
+		records := e.fork()
 		for _, p := range block {
-			e.record(p)
-			for _, l := range depLists(p.Package) {
-				nDeps += len(*l)
-			}
+			records.record(p, records.identify(p))
+			nDeps += len(records.keys) - len(p.Files)
 			nFiles += len(p.Files)
 		}
-		records := e.body
-		e.body = nil
-		e.count(len(block))
-		e.count(nDeps)
-		e.count(nFiles)
-		blocks = append(blocks, append(e.body, records...))
+		one := e.fork()
+		one.count(len(block))
+		one.count(nDeps)
+		one.count(nFiles)
+		e.count(len(one.body) + len(records.body))
+		e.body = append(append(e.body, one.body...), records.body...)
 	}
-	e.body = body
-	e.count(len(blocks))
-	for _, b := range blocks {
-		e.count(len(b))
-		e.body = append(e.body, b...)
+}
+
+// record writes one package, and leaves the numbers of what it needs, gives and has in keys.
+func (e *encoder) record(p *Package, id packageID) {
+	e.pkg(p, id)
+	e.keys = e.keys[:0]
+	for _, l := range depLists(p.Package) {
+		e.count(len(*l))
+		for i := range *l {
+			e.keys = append(e.keys, e.dep(&(*l)[i]))
+		}
+	}
+	e.count(len(p.Files))
+	for _, f := range p.Files {
+		n := e.number(f)
+		e.uint(uint64(n))
+		e.keys = append(e.keys, n)
 	}
 }
 
 // dep writes the number of the name with two bits: needed before scriptlets, has a range. Epoch and comparison, version and release
-// follow only with a range.
-func (e *encoder) dep(d rpm.Dep) {
+// follow only with a range. It returns the number.
+func (e *encoder) dep(d *rpm.Dep) uint32 {
 	bits := uint64(0)
 	if d.Sense != 0 {
 		bits = 1
@@ -87,12 +96,14 @@ func (e *encoder) dep(d rpm.Dep) {
 	if d.Pre {
 		bits |= 2
 	}
-	e.uint(e.number(d.Name)<<2 | bits)
+	n := e.number(d.Name)
+	e.uint(uint64(n)<<2 | bits)
 	if d.Sense != 0 {
 		e.uint(uint64(d.EVR.Epoch)<<3 | uint64(d.Sense>>1))
 		e.str(d.EVR.Version)
 		e.str(d.EVR.Release)
 	}
+	return n
 }
 
 func (d *decoder) dep(to *rpm.Dep) {
@@ -109,26 +120,40 @@ func (d *decoder) dep(to *rpm.Dep) {
 	}
 }
 
+// packageID is what tells packages apart, as numbers of strings.
+type packageID struct {
+	build
+	location, sumType, sum, header uint32
+}
+
+// build is a NEVRA as numbers of strings.
+type build struct{ name, arch, epoch, version, release uint32 }
+
+func (e *encoder) identify(p *Package) packageID {
+	return packageID{
+		build{e.number(p.Name), e.number(p.Arch), p.Epoch, e.number(p.Version), e.number(p.Release)},
+		e.number(p.Location), e.number(p.Checksum.Type), e.number(p.Checksum.Value), e.number(p.Package.Header),
+	}
+}
+
 // pkg writes a package without its dependencies and files.
-func (e *encoder) pkg(p *Package) {
-	e.str(p.Name)
-	e.str(p.Arch)
-	e.uint(uint64(p.Epoch))
-	e.str(p.Version)
-	e.str(p.Release)
+func (e *encoder) pkg(p *Package, id packageID) {
+	for _, n := range [...]uint32{id.name, id.arch, id.epoch, id.version, id.release} {
+		e.uint(uint64(n))
+	}
 	e.str(p.Vendor)
 	e.str(p.SourceRPM)
 	e.str(p.ModularityLabel)
-	e.str(p.Package.Header)
+	e.uint(uint64(id.header))
 	e.int(p.BuildTime)
 	e.int(p.InstalledSize)
 	e.uint(uint64(p.Color))
 	e.bool(p.ColorKnown)
 	e.bool(p.FilesComplete)
-	e.str(p.Location)
+	e.uint(uint64(id.location))
 	e.str(p.Base)
-	e.str(p.Checksum.Type)
-	e.str(p.Checksum.Value)
+	e.uint(uint64(id.sumType))
+	e.uint(uint64(id.sum))
 	e.int(p.Size)
 	e.int(p.HeaderStart)
 	e.int(p.HeaderEnd)

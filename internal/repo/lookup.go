@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -129,6 +128,8 @@ type u32s []byte
 func (x u32s) len() int        { return len(x) / 4 }
 func (x u32s) at(i int) uint32 { return binary.LittleEndian.Uint32(x[4*i:]) }
 
+func (x u32s) set(i int, n uint32) { binary.LittleEndian.PutUint32(x[4*i:], n) }
+
 // below tells whether all numbers are less than n.
 func (x u32s) below(n int) bool {
 	for i := range x.len() {
@@ -203,7 +204,7 @@ func (t *table) find(x *index, key string) (int, bool) {
 }
 
 // bucket spreads keys over n buckets (FNV-1a).
-func bucket(key string, n int) int {
+func bucket[T string | []byte](key T, n int) int {
 	h := uint32(2166136261)
 	for i := range len(key) {
 		h = (h ^ uint32(key[i])) * 16777619
@@ -233,77 +234,6 @@ func (t *table) sound(x *index) bool {
 	return true
 }
 
-// posting is a place, and a dependency there, that a string leads to.
-type posting struct{ key, place, dep uint32 }
-
-// tableMaker gathers tables, one after the other: large repositories have many strings, and maps of lists would take more memory than all
-// the packages.
-type tableMaker struct {
-	e     *encoder
-	posts []posting
-}
-
-func (m *tableMaker) add(key string, place, dep int) {
-	m.posts = append(m.posts, posting{uint32(m.e.number(key)), uint32(place), uint32(dep)}) //nolint:gosec // the opened metadata has less than 2 GiB
-}
-
-// write puts a table behind the body. Stride is how much of a posting is kept: nothing, the place, or both.
-func (m *tableMaker) write(stride int) {
-	slices.SortStableFunc(m.posts, func(a, b posting) int { return cmp.Compare(a.key, b.key) })
-	type run struct {
-		bucket, key uint32
-		from, to    int
-	}
-	var runs []run
-	for i, p := range m.posts {
-		if i == 0 || m.posts[i-1].key != p.key {
-			runs = append(runs, run{key: p.key, from: i})
-		}
-		runs[len(runs)-1].to = i + 1
-	}
-	n := max(1, len(runs))
-	buckets := make([]uint32, n)
-	for i := range runs {
-		runs[i].bucket = uint32(bucket(m.e.table[runs[i].key], n)) //nolint:gosec // less than n
-		buckets[runs[i].bucket]++
-	}
-	for i := 1; i < n; i++ {
-		buckets[i] += buckets[i-1]
-	}
-	slices.SortFunc(runs, func(a, b run) int {
-		return cmp.Or(cmp.Compare(a.bucket, b.bucket), cmp.Compare(m.e.table[a.key], m.e.table[b.key]))
-	})
-	keys, ends := make([]uint32, len(runs)), make([]uint32, len(runs))
-	posts := make([]uint32, 0, stride*len(m.posts))
-	written := uint32(0)
-	for i, r := range runs {
-		for _, p := range m.posts[r.from:r.to] {
-			switch stride {
-			case 1:
-				posts = append(posts, p.place)
-			case 2:
-				posts = append(posts, p.place, p.dep)
-			}
-			written++
-		}
-		keys[i], ends[i] = r.key, written
-	}
-	if stride == 0 {
-		clear(ends)
-	}
-	for _, l := range [][]uint32{buckets, keys, ends, posts} {
-		m.e.u32s(l)
-	}
-	m.posts = m.posts[:0]
-}
-
-func (e *encoder) u32s(list []uint32) {
-	e.count(4 * len(list))
-	for _, n := range list {
-		e.body = binary.LittleEndian.AppendUint32(e.body, n)
-	}
-}
-
 func (d *decoder) u32s() u32s {
 	n := d.count(1)
 	if n%4 != 0 {
@@ -319,87 +249,6 @@ func (d *decoder) table(x *index, stride int) table {
 		d.fail()
 	}
 	return t
-}
-
-// canonical orders packages by what they are.
-func canonical(a, b *Package) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Epoch, b.Epoch),
-		cmp.Compare(a.Version, b.Version), cmp.Compare(a.Release, b.Release), cmp.Compare(a.Location, b.Location))
-}
-
-// index writes packages one by one, and the tables.
-func (e *encoder) index(list []*Package) {
-	e.records(list)
-	order := make([]uint32, len(list))
-	for i := range order {
-		order[i] = uint32(i) //nolint:gosec // fewer than 2^31 packages
-	}
-	slices.SortStableFunc(order, func(a, b uint32) int { return canonical(list[a], list[b]) })
-	e.u32s(order)
-	e.tables(list, order)
-}
-
-// records writes packages one by one.
-func (e *encoder) records(list []*Package) {
-	body := e.body
-	e.body = nil
-	ends := make([]uint32, len(list))
-	for i, p := range list {
-		e.record(p)
-		ends[i] = uint32(len(e.body)) //nolint:gosec // the opened metadata has less than 2 GiB
-	}
-	records := e.body
-	e.body = body
-	e.count(len(list))
-	e.count(len(records))
-	e.body = append(e.body, records...)
-	e.u32s(ends)
-}
-
-func (e *encoder) tables(list []*Package, order []uint32) {
-	m := &tableMaker{e: e}
-	each := func(stride int, add func(place int, p *Package)) {
-		for place, number := range order {
-			add(place, list[number])
-		}
-		m.write(stride)
-	}
-	each(1, func(place int, p *Package) { m.add(p.Name, place, 0) })
-	each(2, func(place int, p *Package) {
-		self := false
-		for i := range p.Provides {
-			d := &p.Provides[i]
-			m.add(d.Name, place, i+1)
-			self = self || d.Name == p.Name && d.Sense == rpm.Equal && d.EVR == p.EVR
-		}
-		if !self {
-			m.add(p.Name, place, 0)
-		}
-	})
-	each(2, func(place int, p *Package) {
-		for i := range p.Obsoletes {
-			m.add(p.Obsoletes[i].Name, place, i+1)
-		}
-	})
-	each(1, func(place int, p *Package) {
-		for _, f := range p.Files {
-			m.add(f, place, 0)
-		}
-	})
-	each(1, func(place int, p *Package) { m.add(p.Location, place, 0) })
-	each(0, func(_ int, p *Package) { p.NamedPaths(func(path string) { m.add(path, 0, 0) }) })
-}
-
-// record writes one package.
-func (e *encoder) record(p *Package) {
-	e.pkg(p)
-	for _, l := range depLists(p.Package) {
-		e.count(len(*l))
-		for _, d := range *l {
-			e.dep(d)
-		}
-	}
-	e.strs(p.Files)
 }
 
 // record reads one package; nil when it makes no sense.
@@ -450,13 +299,6 @@ func (d *decoder) index() *index {
 		return nil
 	}
 	return x
-}
-
-// newIndex makes the tables of packages that did not come from a cache file.
-func newIndex(list []*Package) *index {
-	e := newEncoder()
-	e.index(list)
-	return newDecoder(e.bytes()).index()
 }
 
 // read decodes one package; nil when it makes no sense.

@@ -100,12 +100,22 @@ func (p *Parsed) Save() {
 
 // parsed writes packages one by one, to be found by the digests of their headers.
 func (e *encoder) parsed(list []*Package) {
-	e.records(list)
-	m := &tableMaker{e: e}
-	for i, p := range list {
-		m.add(p.Package.Header, i, 0)
+	records := recordMaker{e: e.fork()}
+	headers := postings{stride: 1}
+	for _, p := range list {
+		id := e.identify(p)
+		records.add(p, id)
+		headers.add(id.header, 0)
+		headers.next()
 	}
-	m.write(1)
+	e.seal(records.size() + headers.size())
+	records.write(e)
+	w := newTableWriter(e)
+	order := make([]uint32, len(list))
+	for i := range order {
+		order[i] = uint32(i) //nolint:gosec // not more than maxParsed
+	}
+	w.write(&headers, order)
 }
 
 func (d *decoder) parsed() *index {

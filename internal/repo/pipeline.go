@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// Sizes of the scanner's windows, in bytes. A window grows until it holds a whole package; one that does not fit into
+// Sizes of the scanner's windows, in bytes. A window grows until it holds a whole package or notice; one that does not fit into
 // maxWindow is left to encoding/xml.
 const (
 	firstWindow = 1 << 20
@@ -29,13 +29,15 @@ type chunkSink[R any] interface {
 	take() R
 }
 
-// metaReader reads one metadata file whose root element holds <package> elements: primary or filelists.
+// metaReader reads one metadata file whose root element holds elements of one name: primary, filelists or updateinfo.
 type metaReader[R any] struct {
 	root   string              // local name of the root element
+	item   string              // name of the elements that it holds
 	sink   func() chunkSink[R] // a fresh sink; each is used by one goroutine
 	merge  func(R)             // takes results in the order of the file
 	window int                 // firstWindow, smaller in tests
 	open   func() (*metaStream, error)
+	slow   func(io.Reader) (declared int, err error) // reads what the scanner is not sure of; nil: readXML
 }
 
 // read tries the scanner, and encoding/xml where the scanner is not sure. reset undoes what merge took when it starts again.
@@ -54,10 +56,44 @@ func (m *metaReader[R]) read(ctx context.Context, reset func()) (int, error) {
 	if in, err = m.open(); err != nil {
 		return -1, err
 	}
-	sink := m.sink()
-	declared, err = readXML(in, m.root, sink)
-	m.merge(sink.take())
+	if m.slow == nil {
+		m.slow = m.readXML
+	}
+	declared, err = m.slow(in)
 	return declared, in.finish(err)
+}
+
+// readXML reads with encoding/xml.
+func (m *metaReader[R]) readXML(r io.Reader) (declared int, err error) {
+	sink := &pieceSink[R]{chunkSink: m.sink(), merge: m.merge}
+	declared, err = readXML(r, m.root, sink)
+	m.merge(sink.take())
+	return declared, err
+}
+
+// pieceItems is how many elements below the root are gathered before they are merged: about as many as a window holds.
+const pieceItems = 512
+
+// pieceSink merges what it gathers piece by piece, so that it does not have all of a file at once.
+type pieceSink[R any] struct {
+	chunkSink[R]
+	merge        func(R)
+	depth, items int
+}
+
+func (s *pieceSink[R]) start(name []byte, attrs []xmlAttr) bool {
+	s.depth++
+	return s.chunkSink.start(name, attrs)
+}
+
+func (s *pieceSink[R]) end() {
+	s.chunkSink.end()
+	if s.depth--; s.depth > 0 {
+		return
+	}
+	if s.items++; s.items%pieceItems == 0 && s.err() == nil {
+		s.merge(s.take())
+	}
 }
 
 // scanJob is one window on its way through a worker.
@@ -69,7 +105,7 @@ type scanJob[R any] struct {
 // scanAll runs the scanner over the stream with scanWorkers workers. An error is one of reading.
 func (m *metaReader[R]) scanAll(ctx context.Context, r io.Reader) (declared int, sure bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	w := &windower{r: r, size: m.window, free: make(chan []byte, scanWorkers+2)}
+	w := &windower{r: r, size: m.window, itemEnd: []byte("</" + m.item + ">"), free: make(chan []byte, scanWorkers+2)}
 	declared, sure, err = w.prolog(m.root)
 	if err != nil || !sure {
 		cancel()
@@ -143,9 +179,10 @@ func scanChunks[R any](jobs <-chan *scanJob[R], free chan<- []byte, sink chunkSi
 	}
 }
 
-// windower cuts a stream into windows that end with a package.
+// windower cuts a stream into windows that end with an element below the root.
 type windower struct {
 	r       io.Reader
+	itemEnd []byte // the end tag of these elements
 	size    int
 	pending []byte // read, not yet handed out
 	eof     bool
@@ -153,8 +190,6 @@ type windower struct {
 	closed  bool   // the root element was empty
 	free    chan []byte
 }
-
-var packageEnd = []byte("</package>") //nolint:gochecknoglobals // a constant
 
 // fill reads until pending has size bytes or the stream ends.
 func (w *windower) fill(size int) error {
@@ -216,7 +251,7 @@ func (w *windower) next() (data []byte, last, sure bool, err error) {
 		if err := w.fill(size); err != nil {
 			return nil, false, false, err
 		}
-		cut := bytes.LastIndex(w.pending, packageEnd)
+		cut := bytes.LastIndex(w.pending, w.itemEnd)
 		if cut < 0 && !w.eof {
 			if size > maxWindow {
 				return nil, false, false, nil
@@ -224,7 +259,7 @@ func (w *windower) next() (data []byte, last, sure bool, err error) {
 			continue
 		}
 		if cut >= 0 {
-			cut += len(packageEnd)
+			cut += len(w.itemEnd)
 		} else {
 			cut = 0
 		}

@@ -56,9 +56,9 @@ type primaryResult struct {
 
 // primarySink builds packages from elements. It is used by one goroutine.
 type primarySink struct {
-	strings *interner
-	result  primaryResult
-	fault   error
+	arena  arena
+	result primaryResult
+	fault  error
 
 	places  []place
 	value   []byte // text of the innermost wanted element
@@ -74,7 +74,7 @@ type primarySink struct {
 }
 
 func newPrimarySink() *primarySink {
-	return &primarySink{strings: newInterner(), places: make([]place, 0, 16)}
+	return &primarySink{places: make([]place, 0, 16)}
 }
 
 // take gives the packages since the last take.
@@ -204,12 +204,12 @@ func (s *primarySink) location(attrs []xmlAttr) {
 				s.fail("%w: %s", err, quoted(a.value))
 			}
 			if clean == string(a.value) {
-				s.pkg.Location = s.strings.copy(a.value)
+				s.pkg.Location = s.arena.copy(a.value)
 			} else {
 				s.pkg.Location = clean
 			}
 		case "base":
-			s.pkg.Base = s.strings.intern(a.value)
+			s.pkg.Base = s.arena.copy(a.value)
 		}
 	}
 }
@@ -275,22 +275,22 @@ func (s *primarySink) end() {
 		s.finish()
 		s.pkg = nil
 	case inName:
-		s.pkg.Name = s.strings.intern(bytes.TrimSpace(s.value))
+		s.pkg.Name = s.arena.copy(bytes.TrimSpace(s.value))
 	case inArch:
-		s.pkg.Arch = s.strings.intern(bytes.TrimSpace(s.value))
+		s.pkg.Arch = s.arena.copy(bytes.TrimSpace(s.value))
 	case inChecksum:
 		value := bytes.TrimSpace(s.value)
-		c, err := parseChecksum(s.sumType, s.strings.copy(value))
+		c, err := parseChecksum(s.sumType, s.arena.copy(value))
 		if err != nil {
 			s.fail("%w", err)
 		}
 		s.pkg.Checksum = c
 	case inVendor:
-		s.pkg.Vendor = s.strings.intern(bytes.TrimSpace(s.value))
+		s.pkg.Vendor = s.arena.copy(bytes.TrimSpace(s.value))
 	case inSource:
-		s.pkg.SourceRPM = s.strings.intern(bytes.TrimSpace(s.value))
+		s.pkg.SourceRPM = s.arena.copy(bytes.TrimSpace(s.value))
 	case inFile:
-		s.files = append(s.files, s.strings.intern(s.value))
+		s.files = append(s.files, s.arena.copy(s.value))
 	case inProvides, inRequires, inConflicts, inObsoletes, inRecommends, inSuggests, inSupplements, inEnhances:
 		*s.list(at) = s.keepDeps()
 	}

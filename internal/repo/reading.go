@@ -113,7 +113,15 @@ func (r *Repo) again() ([]*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh.md = r.md
-	err = fresh.readPrimary(context.Background(), k, e)
-	return fresh.packages, err
+	fresh.md, fresh.digest = r.md, r.digest
+	if _, err := fresh.readPrimary(context.Background(), k, e, fileID{}); err != nil {
+		return nil, err
+	}
+	list := make([]*Package, fresh.ix.n)
+	for i := range list {
+		if list[i] = fresh.ix.read(uint32(i)); list[i] == nil { //nolint:gosec // fewer than 2^31 packages
+			return nil, &Damage{r.id, e.Location, "has a package that the index cannot hold", errCache}
+		}
+	}
+	return list, nil
 }

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"cpacman/internal/rpm"
 )
 
 // Kinds of repositories, as plans name them.
@@ -190,10 +188,13 @@ func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
 		return err
 	}
 	if !ok {
-		if err := r.readPrimary(ctx, k, e); err != nil {
+		body, err := r.readPrimary(ctx, k, e, id)
+		if err != nil {
 			return err
 		}
-		r.storePackages(id)
+		if r.cache.dir != "" {
+			r.cache.storeBytes(kindPackages, r.digest, body)
+		}
 	}
 	r.noteMetadata(k)
 	return nil
@@ -206,110 +207,24 @@ func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id fileID
 	if !ok {
 		return false, nil
 	}
-	same := d.fileID() == id
-	problems := d.problems(r.id)
-	sources := d.packages()
-	ix := d.index()
-	if d.err != nil {
+	l := d.packageList(r.id)
+	if l == nil {
 		r.cache.bad(kindPackages, r.digest)
 		return false, nil
 	}
-	if !same {
+	if l.file != id {
 		if err := k.verifyRaw(ctx, e); err != nil {
 			return false, err
 		}
 	}
-	r.problems, r.sources = problems, sources
-	r.ix, r.packages, r.unread = ix, make([]*Package, ix.n), ix.n
+	r.serve(l)
 	return true, nil
 }
 
-func (r *Repo) storePackages(id fileID) {
-	if r.cache.dir == "" {
-		return
-	}
-	e := r.cache.start(kindPackages, r.digest)
-	e.fileID(id)
-	e.problems(r.problems)
-	e.packages(r.sources)
-	e.index(r.packages)
-	body := e.bytes()
-	r.cache.storeBytes(kindPackages, r.digest, body)
-	if d := newDecoder(body); d.str() == kindPackages && d.str() == r.digest { // what was written serves at once
-		d.fileID()
-		d.problems(r.id)
-		d.packages()
-		r.ix = d.index()
-	}
-}
-
-// readPrimary parses the package list.
-func (r *Repo) readPrimary(ctx context.Context, k *disk, e dataEntry) error {
-	var all []*Package
-	var notes []Problem
-	reader := &metaReader[primaryResult]{
-		root:   "metadata",
-		window: firstWindow,
-		sink:   func() chunkSink[primaryResult] { return newPrimarySink() },
-		merge: func(p primaryResult) {
-			all = append(all, p.packages...)
-			notes = append(notes, p.notes...)
-		},
-		open: func() (*metaStream, error) { return k.open(ctx, e) },
-	}
-	declared, err := reader.read(ctx, func() { all, notes = nil, nil })
-	if err != nil {
-		return err
-	}
-	for _, n := range notes {
-		n.Repo, n.File = r.id, e.Location
-		r.problems = append(r.problems, n)
-	}
-	if declared >= 0 && declared != len(all)+len(notes) {
-		r.problem(Problem{File: e.Location, What: fmt.Sprintf("says that it has %d packages and has %d", declared, len(all))})
-	}
-	for _, n := range r.md.Notes {
-		r.problem(Problem{File: repomdPath, What: n, Note: true})
-	}
-	r.settle(all, e.Location)
-	return nil
-}
-
-func (r *Repo) problem(p Problem) {
-	p.Repo = r.id
-	r.problems = append(r.problems, p)
-}
-
-// settle sorts out source packages and repeated ones. Which of two different packages of one NEVRA a host would get is for nobody
-// to guess: the first counts, and the second is a problem.
-func (r *Repo) settle(all []*Package, file string) {
-	first := make(map[rpm.NEVRA]*Package, len(all))
-	r.packages = make([]*Package, 0, len(all))
-	weak := 0
-	for _, p := range all {
-		if p.Arch == "src" || p.Arch == "nosrc" {
-			r.sources = append(r.sources, p)
-			continue
-		}
-		before, again := first[p.NEVRA]
-		if !again {
-			first[p.NEVRA] = p
-			r.packages = append(r.packages, p)
-			if p.Checksum.Weak() {
-				weak++
-			}
-			continue
-		}
-		if before.Checksum != p.Checksum || before.Package.Header != p.Package.Header {
-			r.problem(Problem{File: file, Package: p.NEVRA.String(), What: fmt.Sprintf("two different packages have this name: %s is used, %s is not", before.Location, p.Location)})
-		}
-	}
-	if len(r.sources) > 0 {
-		r.problem(Problem{File: file, What: fmt.Sprintf("%d source packages are not offered to hosts", len(r.sources)), Note: true})
-	}
-	if weak > 0 {
-		r.problem(Problem{File: file, What: fmt.Sprintf("%d packages have MD5 or SHA-1 checksums only, which prove little; SHA-256 is computed from the files", weak), Note: true})
-	}
+// serve answers from a package list.
+func (r *Repo) serve(l *packageList) {
+	r.problems, r.sources = l.problems, l.sources
+	r.ix, r.packages, r.unread = l.ix, make([]*Package, l.ix.n), l.ix.n
 }
 
 // noteMetadata looks for metadata that is named and not there, or that is not read.

@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // scanOnly runs the scanner alone over a document, with small windows.
 func scanOnly(doc string, window int) (packages []*Package, sure bool) {
 	m := &metaReader[primaryResult]{
-		root: "metadata", window: window,
+		root: "metadata", item: "package", window: window,
 		sink:  func() chunkSink[primaryResult] { return newPrimarySink() },
 		merge: func(r primaryResult) { packages = append(packages, r.packages...) },
 	}
@@ -243,7 +244,7 @@ func FuzzFilelists(f *testing.F) {
 		}
 		packages := []*Package{{Checksum: Checksum{"sha256", hexSum([]byte("foo"))}}, {Checksum: Checksum{"sha256", hexSum([]byte("bar"))}}}
 		fast, slow := newFilesMerger(packages), newFilesMerger(packages)
-		m := &metaReader[filesResult]{root: "filelists", window: window,
+		m := &metaReader[filesResult]{root: "filelists", item: "package", window: window,
 			sink: func() chunkSink[filesResult] { return newFilesSink() }, merge: fast.add}
 		_, sure, err := m.scanAll(context.Background(), strings.NewReader(doc))
 		s := newFilesSink()
@@ -275,4 +276,22 @@ func listed(m *filesMerger, i int) (out []string) {
 		}
 	}
 	return out
+}
+
+// TestSlowInPieces: what encoding/xml reads comes whole and in order, however many packages there are.
+func TestSlowInPieces(t *testing.T) {
+	var list []string
+	for i := range 2*pieceItems + 76 {
+		list = append(list, packageXML(fmt.Sprintf("p%d", i)))
+	}
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(append(list, "<!-- -->")...)})
+	r := open(t, dir, Options{})
+	if r.Len() != len(list) {
+		t.Fatalf("%d packages, want %d", r.Len(), len(list))
+	}
+	for i, p := range r.Packages() {
+		if p.Name != fmt.Sprintf("p%d", i) || len(p.Requires) != 3 {
+			t.Fatalf("package %d is %+v", i, p)
+		}
+	}
 }

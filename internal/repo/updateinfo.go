@@ -98,6 +98,9 @@ func (r *Repo) Advisories() ([]Advisory, error) {
 		r.cache.bad(kindAdvisories, r.digest)
 	}
 	data, err := r.readAdvisories(context.Background(), k, entries)
+	if err == nil {
+		err = r.Lookup().Err() // epochs of a damaged index are not to be kept
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,42 +119,83 @@ func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry)
 	data := &advisoryData{}
 	byID := make(map[string]int)
 	for _, e := range entries {
-		in, err := k.open(ctx, e)
+		list, notes, err := readNotices(ctx, k, e, epochs)
 		if err != nil {
 			return nil, err
 		}
-		err = readUpdateinfo(in, func(x *xmlUpdate) {
-			a, notes := x.advisory(epochs)
-			for _, n := range notes {
-				data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
-			}
-			if a == nil {
-				return
-			}
+		for _, n := range notes {
+			data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
+		}
+		for _, a := range list {
 			if i, again := byID[a.ID]; again {
-				data.list[i] = mergeAdvisories(data.list[i], *a)
-				return
+				data.list[i] = mergeAdvisories(data.list[i], a)
+				continue
 			}
 			byID[a.ID] = len(data.list)
-			data.list = append(data.list, *a)
-		})
-		if err := in.finish(err); err != nil {
-			return nil, err
+			data.list = append(data.list, a)
 		}
 	}
 	return data, nil
 }
 
+// readNotices parses one updateinfo file.
+func readNotices(ctx context.Context, k *disk, e dataEntry, epochs *epochBook) (list []Advisory, notes []string, err error) {
+	give := func(x *xmlUpdate) {
+		a, more := x.advisory(epochs)
+		notes = append(notes, more...)
+		if a != nil {
+			list = append(list, *a)
+		}
+	}
+	reader := &metaReader[[]*xmlUpdate]{
+		root:   "updates",
+		item:   "update",
+		window: firstWindow,
+		sink:   func() chunkSink[[]*xmlUpdate] { return &updateSink{} },
+		merge: func(updates []*xmlUpdate) {
+			for _, u := range updates {
+				give(u)
+			}
+		},
+		open: func() (*metaStream, error) { return k.open(ctx, e) },
+		slow: func(in io.Reader) (int, error) { return -1, readUpdateinfo(in, give) },
+	}
+	_, err = reader.read(ctx, func() { list, notes = nil, nil })
+	return list, notes, err
+}
+
 // buildKey is a package build without its epoch, which old updateinfo leaves out.
 type buildKey struct{ name, version, release, arch string }
 
-// epochs gives the epoch of every build of the repository.
-func (r *Repo) epochs() map[buildKey]uint32 {
-	m := make(map[buildKey]uint32, r.Len())
-	for _, p := range r.Packages() {
-		m[buildKey{p.Name, p.Version, p.Release, p.Arch}] = p.Epoch
+// epochBook finds the epochs of builds of the repository. It reads the packages of the names it is asked for, each name once: nearly all
+// notices give epochs. The zero value knows no build.
+type epochBook struct {
+	in     Lookup
+	read   map[string]bool
+	builds map[buildKey]knownEpoch
+}
+
+// knownEpoch is the epoch of a build, and the number of the package that has it.
+type knownEpoch struct{ epoch, number uint32 }
+
+func (r *Repo) epochs() *epochBook {
+	return &epochBook{in: r.Lookup(), read: make(map[string]bool), builds: make(map[buildKey]knownEpoch)}
+}
+
+// of gives the epoch of a build; of several it is that of the last one in the package list.
+func (b *epochBook) of(key buildKey) (epoch uint32, known bool) {
+	if b.read != nil && !b.read[key.name] {
+		b.read[key.name] = true
+		for _, place := range b.in.Named(key.name) {
+			p, number := b.in.At(place), b.in.ix.order.at(int(place))
+			k := buildKey{p.Name, p.Version, p.Release, p.Arch}
+			if before, again := b.builds[k]; !again || before.number < number {
+				b.builds[k] = knownEpoch{p.Epoch, number}
+			}
+		}
 	}
-	return m
+	x, known := b.builds[key]
+	return x.epoch, known
 }
 
 // mergeAdvisories joins two notices of one id: the words of the newer one where it has any, the packages and
@@ -198,21 +242,23 @@ func (a *Advisory) changed() time.Time {
 
 // xmlUpdate is one <update> as written.
 type xmlUpdate struct {
-	Status     string         `xml:"status,attr"`
-	Type       string         `xml:"type,attr"`
-	ID         string         `xml:"id"`
-	Title      string         `xml:"title"`
-	Severity   string         `xml:"severity"`
-	Release    string         `xml:"release"`
-	Issued     xmlDate        `xml:"issued"`
-	Updated    xmlDate        `xml:"updated"`
-	Reboot     *string        `xml:"reboot_suggested"`
-	Restart    *string        `xml:"restart_suggested"`
-	References []xmlReference `xml:"references>reference"`
-	Lists      []struct {
-		Modules  []xmlModule      `xml:"module"`
-		Packages []xmlAdvisoryRPM `xml:"package"`
-	} `xml:"pkglist>collection"`
+	Status     string          `xml:"status,attr"`
+	Type       string          `xml:"type,attr"`
+	ID         string          `xml:"id"`
+	Title      string          `xml:"title"`
+	Severity   string          `xml:"severity"`
+	Release    string          `xml:"release"`
+	Issued     xmlDate         `xml:"issued"`
+	Updated    xmlDate         `xml:"updated"`
+	Reboot     *string         `xml:"reboot_suggested"`
+	Restart    *string         `xml:"restart_suggested"`
+	References []xmlReference  `xml:"references>reference"`
+	Lists      []xmlCollection `xml:"pkglist>collection"`
+}
+
+type xmlCollection struct {
+	Modules  []xmlModule      `xml:"module"`
+	Packages []xmlAdvisoryRPM `xml:"package"`
 }
 
 type xmlDate struct {
@@ -286,7 +332,7 @@ func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 }
 
 // advisory checks a notice. It is nil when the notice has no id, by which alone anybody could speak of it.
-func (u *xmlUpdate) advisory(epochs map[buildKey]uint32) (*Advisory, []string) {
+func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
 	var notes []string
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
@@ -340,7 +386,7 @@ func (u *xmlUpdate) advisory(epochs map[buildKey]uint32) (*Advisory, []string) {
 	return a, notes
 }
 
-func (x *xmlAdvisoryRPM) pkg(epochs map[buildKey]uint32) (AdvisoryPackage, error) {
+func (x *xmlAdvisoryRPM) pkg(epochs *epochBook) (AdvisoryPackage, error) {
 	p := AdvisoryPackage{Filename: x.Filename, EpochKnown: true}
 	p.NEVRA = rpm.NEVRA{Name: x.Name, EVR: rpm.EVR{Version: x.Version, Release: x.Release}, Arch: x.Arch}
 	if x.Epoch != nil && *x.Epoch != "" {
@@ -350,7 +396,7 @@ func (x *xmlAdvisoryRPM) pkg(epochs map[buildKey]uint32) (AdvisoryPackage, error
 		}
 		p.Epoch = e
 	} else {
-		p.Epoch, p.EpochKnown = epochs[buildKey{x.Name, x.Version, x.Release, x.Arch}]
+		p.Epoch, p.EpochKnown = epochs.of(buildKey{x.Name, x.Version, x.Release, x.Arch})
 	}
 	if p.Name == "" || p.Version == "" || p.Release == "" || p.Arch == "" {
 		return p, errors.New("name, version, release or arch is missing: " + quoted(p.NEVRA.String()))
