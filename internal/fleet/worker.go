@@ -277,7 +277,7 @@ func (w *worker) Start(ctx context.Context) error {
 	}
 	var err error
 	if w.job.Arm > 0 {
-		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm})
+		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm, Boot: bootOnce(w.job)})
 	} else {
 		err = w.s.Start(ctx, w.transaction())
 	}
@@ -286,8 +286,21 @@ func (w *worker) Start(ctx context.Context) error {
 		return nil
 	case errors.Is(err, host.ErrNoSwitch):
 		return rollout.Held(rollout.ReasonNoSwitch, err.Error())
+	case errors.Is(err, host.ErrNoBootOnce):
+		return rollout.Held(rollout.ReasonNoSwitch, err.Error()+"; --without-switch boots it without")
 	}
 	return stepError(err, rollout.ReasonTransaction)
+}
+
+// bootOnce says what is to become of a new kernel.
+func bootOnce(job rollout.Job) host.BootOnce {
+	switch {
+	case !job.BootOnce:
+		return host.BootAsPackaged
+	case job.BootAnyway:
+		return host.BootOnceWanted
+	}
+	return host.BootOnceNeeded
 }
 
 // Poll implements rollout.Transactor.
@@ -385,7 +398,26 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 	if out.Reboot = due; due {
 		out.Detail = strings.TrimPrefix(out.Detail+"; needs a reboot: "+why, "; ")
 	}
+	judgeKernel(&out, st.Kernel)
 	return out, nil
+}
+
+// judgeKernel adds what became of a new kernel that is to be booted once.
+func judgeKernel(out *rollout.Verification, k host.KernelTrial) {
+	add := func(text string) { out.Detail = strings.TrimPrefix(out.Detail+"; "+clean(text), "; ") }
+	switch {
+	case k.Due:
+		out.Reboot = true
+	case k.Tried: // another boot would be another kernel's
+		out.Reboot = false
+	case k.Not != "":
+		add("the new kernel is not booted once: " + k.Not)
+	case k.Failed != "":
+		add(k.Failed)
+		if out.Outcome == rollout.VerifyExpected {
+			out.Outcome = rollout.VerifyPartial
+		}
+	}
 }
 
 // verify compares the installed set with what the record of the start says it must be now.

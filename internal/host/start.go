@@ -94,6 +94,7 @@ type Status struct {
 // KernelTrial is what became of a new kernel that was to be booted once and no more before it is confirmed.
 type KernelTrial struct {
 	Due    bool   // it is what the host boots next, and the host has not booted since
+	Tried  bool   // the host has booted since
 	Failed string // why it could not be set up so; the host boots what it booted before
 	Not    string // why it was left to the packages which kernel is booted, where that was allowed
 }
@@ -203,7 +204,7 @@ func readTrial(line, boot string) KernelTrial {
 	at, text, _ := strings.Cut(rest, " ")
 	switch text = bounded(text, 500); word {
 	case "set":
-		return KernelTrial{Due: at == boot}
+		return KernelTrial{Due: at == boot, Tried: at != boot}
 	case "failed":
 		return KernelTrial{Failed: text}
 	case "not":
