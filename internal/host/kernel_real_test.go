@@ -125,7 +125,12 @@ func newTrial(t *testing.T, layout string, shell []string, boots bool) *trial {
 // transact prepares the transaction and starts it, armed.
 func (k *trial) transact(add string, once BootOnce) error {
 	k.t.Helper()
-	f := build(k.t, k.key, kernelOf("2", add, layouts[k.layout()].remove))
+	return k.transactWith(add, layouts[k.layout()].remove, once)
+}
+
+func (k *trial) transactWith(add, remove string, once BootOnce) error {
+	k.t.Helper()
+	f := build(k.t, k.key, kernelOf("2", add, remove))
 	k.tx, k.pre = k.prepare("r1/h1/1", Transaction{InstallOnly: []File{f}})
 	k.back = Transaction{ID: BackID(k.tx.ID), MachineID: k.tx.MachineID, OldPackage: true, LockWait: time.Minute, Erase: nevras(k.t, "kernel-2-1.noarch")}
 	return k.s.StartArmed(context.Background(), k.tx, Switch{Back: k.back, After: time.Hour, Boot: once})
@@ -304,6 +309,33 @@ func TestBootOnceDead(t *testing.T) {
 			await(t, k.s, k.back.ID, Done)
 			k.ended(t)
 			k.confirm(GoesBack, why)
+		})
+	}
+}
+
+// Power is lost between the packages' own programs and the runner, which made the new kernel the default; or between the confirmation's two steps,
+// or before them: whatever runs, the host ends where it was.
+func TestBootOnceCut(t *testing.T) {
+	for name, c := range map[string]struct{ cut, runs string }{
+		"before it is held":        {`rm $w/once; grub-editenv /boot/grub/grubenv unset next_entry; grub-editenv /boot/grub/grubenv set saved_entry=0123-2-1.noarch; sed -i 's/^phase .*/phase running/' ${w%-back}/state`, "2"},
+		"before it is set to boot": {`rm $w/once; grub-editenv /boot/grub/grubenv unset next_entry; sed -i 's/^phase .*/phase running/' ${w%-back}/state`, "1"},
+		"after it is set to boot":  {`rm $w/once; sed -i 's/^phase .*/phase running/' ${w%-back}/state`, "2"},
+		"before it is decided":     {`sh /usr/sbin/shutdown; sh $w/kernel.sh - /var/lib/cpacman r1_h1_1-back keep`, "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := begun(t, "bls", shells["dash"])
+			k.host.sh("w=/var/lib/cpacman/ledger/r1_h1_1-back; " + c.cut)
+			k.boots(c.runs)
+			k.host.sh("echo 1 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+				k.look()
+				if st, err := k.s.Poll(context.Background(), k.back.ID, PollOptions{}); err != nil || st.Final() || time.Now().After(end) {
+					break
+				}
+			}
+			k.ended(t)
+			k.confirm(GoesBack, "")
 		})
 	}
 }

@@ -210,8 +210,8 @@ why="no boot loader was found that can boot a kernel once: neither GRUB 2 nor sy
 info=/sys/firmware/efi/efivars/LoaderInfo-$sdvendor
 if [ -r "$info" ] && tr -d '\000' <"$info" | grep -F systemd-boot >/dev/null; then
 boots=sdboot
-command -v bootctl >/dev/null 2>&1 && return 0
-why="systemd-boot boots this host, and there is no bootctl"
+bootctl --help 2>/dev/null </dev/null | grep -e set-oneshot >/dev/null && return 0
+why="systemd-boot boots this host, and there is no bootctl that knows set-oneshot"
 return 1
 fi
 boots=grub
