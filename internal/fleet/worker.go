@@ -83,7 +83,11 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)
 	}
-	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}
+	kernel, err := w.kernelRefusals(ctx)
+	if err != nil {
+		return rollout.Preflight{}, heldWhenFailed(err)
+	}
+	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: slices.Concat(w.refusals(p), keys, kernel)}
 	out.Busy = p.OtherTransaction != "" && len(out.Refusals) == 1
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
@@ -287,20 +291,9 @@ func (w *worker) Start(ctx context.Context) error {
 	case errors.Is(err, host.ErrNoSwitch):
 		return rollout.Held(rollout.ReasonNoSwitch, err.Error())
 	case errors.Is(err, host.ErrNoBootOnce):
-		return rollout.Held(rollout.ReasonNoSwitch, err.Error()+"; --without-switch boots it without")
+		return rollout.Held(rollout.ReasonNoSwitch, noBootOnce(err))
 	}
 	return stepError(err, rollout.ReasonTransaction)
-}
-
-// bootOnce says what is to become of a new kernel.
-func bootOnce(job rollout.Job) host.BootOnce {
-	switch {
-	case !job.BootOnce:
-		return host.BootAsPackaged
-	case job.BootAnyway:
-		return host.BootOnceWanted
-	}
-	return host.BootOnceNeeded
 }
 
 // Poll implements rollout.Transactor.
@@ -400,24 +393,6 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 	}
 	judgeKernel(&out, st.Kernel)
 	return out, nil
-}
-
-// judgeKernel adds what became of a new kernel that is to be booted once.
-func judgeKernel(out *rollout.Verification, k host.KernelTrial) {
-	add := func(text string) { out.Detail = strings.TrimPrefix(out.Detail+"; "+clean(text), "; ") }
-	switch {
-	case k.Due:
-		out.Reboot = true
-	case k.Tried: // another boot would be another kernel's
-		out.Reboot = false
-	case k.Not != "":
-		add("the new kernel is not booted once: " + k.Not)
-	case k.Failed != "":
-		add(k.Failed)
-		if out.Outcome == rollout.VerifyExpected {
-			out.Outcome = rollout.VerifyPartial
-		}
-	}
 }
 
 // verify compares the installed set with what the record of the start says it must be now.

@@ -36,6 +36,21 @@ const (
 // ErrNoBootOnce says that no boot loader was found that could boot the new kernel once; the transaction was not started.
 var ErrNoBootOnce = errors.New("the new kernel cannot be booted once")
 
+// CanBootOnce asks whether the host can boot a new kernel once; nothing is changed. ErrNoBootOnce: it cannot, and why.
+func (s *Session) CanBootOnce(ctx context.Context) error {
+	a, err := s.call(ctx, "ask for the boot loader", []string{"bootloader", "bootable"})
+	if err != nil {
+		return err
+	}
+	if why, no := a.last("cannot"); no {
+		return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoBootOnce, bounded(why, 500))
+	}
+	if a.get("boots") == "" {
+		return fmt.Errorf("host %s: ask for the boot loader: %w", s.opt.Host, ErrProtocol)
+	}
+	return nil
+}
+
 // kernelProgram looks after a new kernel that is booted once.
 func kernelProgram() string { return program("guard", "bootloader", "kernel") }
 

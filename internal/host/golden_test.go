@@ -124,9 +124,10 @@ func TestGoldenCommands(t *testing.T) {
 		"clean": func(s *script) {
 			_, _ = open(s, SessionOptions{Sudo: true}).Clean(ctx, CleanOptions{What: CleanAll, LedgerAge: time.Hour})
 		},
-		"boot":   func(s *script) { _, _ = open(s, SessionOptions{}).Boot(ctx) },
-		"reboot": func(s *script) { _ = open(s, SessionOptions{}).Reboot(ctx, "abc-1") },
-		"stale":  func(s *script) { _, _ = open(s, SessionOptions{}).Stale(ctx) },
+		"bootable": func(s *script) { _ = open(s, SessionOptions{}).CanBootOnce(ctx) },
+		"boot":     func(s *script) { _, _ = open(s, SessionOptions{}).Boot(ctx) },
+		"reboot":   func(s *script) { _ = open(s, SessionOptions{}).Reboot(ctx, "abc-1") },
+		"stale":    func(s *script) { _, _ = open(s, SessionOptions{}).Stale(ctx) },
 		"restart": func(s *script) {
 			_, _ = open(s, SessionOptions{}).RestartUnits(ctx, tx.ID, []string{"nginx.service", `a@dev-x\x2dy.service`})
 		},
@@ -162,6 +163,7 @@ func TestGoldenCommands(t *testing.T) {
 	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))
 	golden(t, "program-runner.sh", runnerProgram())
 	golden(t, "program-kernel.sh", kernelProgram())
+	golden(t, "program-bootable.sh", program("guard", "bootloader", "bootable"))
 }
 
 // text names programs by their digest's beginning and prints the rest.

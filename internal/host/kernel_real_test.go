@@ -372,7 +372,13 @@ func TestBootOnceRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newTrial(t, "bls", shells["dash"], true)
+			if err := k.s.CanBootOnce(context.Background()); err != nil {
+				t.Errorf("it can: %v", err)
+			}
 			k.host.sh(c.spoil)
+			if err := k.s.CanBootOnce(context.Background()); !errors.Is(err, ErrNoBootOnce) || !strings.Contains(err.Error(), c.why) {
+				t.Errorf("asked: %v", err)
+			}
 			if err := k.transact("", BootOnceNeeded); !errors.Is(err, ErrNoBootOnce) || !strings.Contains(err.Error(), c.why) {
 				t.Fatalf("%v", err)
 			}

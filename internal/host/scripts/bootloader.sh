@@ -114,7 +114,7 @@ bootentry() {
 	why="the boot loader has no entry for kernel $1"
 	if [ "$boots" = sdboot ]; then
 		sdentry "$1"
-	elif grep -e '^[[:blank:]]*blscfg' "$cfg" >/dev/null; then
+	elif grep -e '^ *blscfg' "$cfg" >/dev/null; then
 		blsentry "$1"
 	else
 		cfgentry "$1"
@@ -145,18 +145,18 @@ blsentry() {
 }
 # sdentry RELEASE: by what systemd-boot says that it has.
 sdentry() {
-	bootctl list --no-pager </dev/null >"$w/entries" 2>/dev/null
 	name=
 	while read -r k v rest; do
 		case $k in
 		id:) name=$v ;;
 		version:) [ "$v" != "$1" ] || several "$name" || return 1 ;;
 		esac
-	done <"$w/entries"
+	done <<END
+$(bootctl list --no-pager </dev/null 2>/dev/null)
+END
 }
 # sddefault: sets l to the entry that systemd-boot says is its default.
 sddefault() {
-	bootctl list --no-pager </dev/null >"$w/entries" 2>/dev/null
 	l= hit=
 	while read -r k v; do
 		case $k:$v in
@@ -164,7 +164,9 @@ sddefault() {
 		title:*) hit= ;;
 		id:*) [ -z "$hit" ] || l=$v ;;
 		esac
-	done <"$w/entries"
+	done <<END
+$(bootctl list --no-pager </dev/null 2>/dev/null)
+END
 }
 # cfgentry RELEASE: by the menu in GRUB's configuration. GRUB takes the first entry whose title or id is the name, so the name has the
 # release in it, and no entry before has it. Inside of a submenu it is "SUBMENU>ENTRY".
@@ -190,7 +192,10 @@ cfgentry() {
 			;;
 		linux*)
 			# The first one that can be named: others are for recovery.
-			case $line in *[[:blank:]]*/vmlinu[xz]-"$1" | *[[:blank:]]*/vmlinu[xz]-"$1"[[:blank:]]* | *[[:blank:]]*/Image-"$1" | *[[:blank:]]*/Image-"$1"[[:blank:]]*) ;; *) continue ;; esac
+			set -f
+			set -- "$1" $line
+			set +f
+			case $3 in */vmlinu[xz]-"$1" | */Image-"$1") ;; *) continue ;; esac
 			case ${name:-?>}$sub in *'>'*) continue ;; esac
 			found=${sub:+$sub>}$name
 			return 0

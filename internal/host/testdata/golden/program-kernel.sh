@@ -306,7 +306,7 @@ found=
 why="the boot loader has no entry for kernel $1"
 if [ "$boots" = sdboot ]; then
 sdentry "$1"
-elif grep -e '^[[:blank:]]*blscfg' "$cfg" >/dev/null; then
+elif grep -e '^ *blscfg' "$cfg" >/dev/null; then
 blsentry "$1"
 else
 cfgentry "$1"
@@ -334,17 +334,17 @@ several "${f%.conf}" || return 1
 done
 }
 sdentry() {
-bootctl list --no-pager </dev/null >"$w/entries" 2>/dev/null
 name=
 while read -r k v rest; do
 case $k in
 id:) name=$v ;;
 version:) [ "$v" != "$1" ] || several "$name" || return 1 ;;
 esac
-done <"$w/entries"
+done <<END
+$(bootctl list --no-pager </dev/null 2>/dev/null)
+END
 }
 sddefault() {
-bootctl list --no-pager </dev/null >"$w/entries" 2>/dev/null
 l= hit=
 while read -r k v; do
 case $k:$v in
@@ -352,7 +352,9 @@ title:*'(default)'*) hit=yes ;;
 title:*) hit= ;;
 id:*) [ -z "$hit" ] || l=$v ;;
 esac
-done <"$w/entries"
+done <<END
+$(bootctl list --no-pager </dev/null 2>/dev/null)
+END
 }
 cfgentry() {
 sub= title= name= seen=
@@ -374,7 +376,10 @@ inmenu "$1" "${line%% *}"
 title= name=
 ;;
 linux*)
-case $line in *[[:blank:]]*/vmlinu[xz]-"$1" | *[[:blank:]]*/vmlinu[xz]-"$1"[[:blank:]]* | *[[:blank:]]*/Image-"$1" | *[[:blank:]]*/Image-"$1"[[:blank:]]*) ;; *) continue ;; esac
+set -f
+set -- "$1" $line
+set +f
+case $3 in */vmlinu[xz]-"$1" | */Image-"$1") ;; *) continue ;; esac
 case ${name:-?>}$sub in *'>'*) continue ;; esac
 found=${sub:+$sub>}$name
 return 0
