@@ -102,12 +102,13 @@ kernel() {
 	k=$dir/ledger/${id%-back}-back
 	[ ! -f "$k/kernel.sh" ] || /bin/sh "$k/kernel.sh" - "$dir" "${k##*/}" "$1" </dev/null >>"$k/kernel.log" 2>&1
 }
-# spare LABEL…: sets l to all but the builds of the running kernel, where it was booted once: a boot away from it has failed.
+# spare LABEL…: sets l to all but what belongs to the running kernel, where that was to be booted once: a boot away from it has failed.
 spare() {
 	first /proc/sys/kernel/osrelease
 	runs=$l
 	l=
 	for p; do
+		[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
 		case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
 		l="$l $p"
 	done

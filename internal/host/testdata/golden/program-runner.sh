@@ -514,6 +514,7 @@ first /proc/sys/kernel/osrelease
 runs=$l
 l=
 for p; do
+[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
 case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
 l="$l $p"
 done
