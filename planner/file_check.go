@@ -263,8 +263,8 @@ func (s *Set) Touches(globs []string) string {
 	return nameOf(s.names(func(bool) bool { return true }), globs)
 }
 
-// TouchesNow is Touches without what changes nothing before a boot: builds that come in beside older ones, as kernels do, and older builds that
-// keep-N takes out.
+// TouchesNow is Touches without what changes nothing before a boot: builds that come in beside older ones, as kernels do, and builds that leave
+// from beside others: by keep-N, or kernels, of which the running one never leaves.
 func (s *Set) TouchesNow(globs []string) string {
 	return nameOf(s.names(func(beside bool) bool { return !beside }), globs)
 }
@@ -293,7 +293,7 @@ func (s *Set) names(want func(beside bool) bool) []string {
 		}
 	}
 	for _, r := range s.Remove {
-		if want(r.Rule == RuleKeepN) {
+		if want(r.Rule == RuleKeepN || strings.HasPrefix(r.NEVRA.Name, "kernel")) {
 			names = append(names, r.NEVRA.Name)
 		}
 	}

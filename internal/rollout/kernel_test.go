@@ -14,7 +14,7 @@ import (
 // brings makes the plan one that installs a new kernel beside the running one, in a rollout that boots hosts.
 func (r *rig) brings(kernel string) {
 	r.armed(2 * time.Minute)
-	r.s.Rollout.Reboot, r.s.Rollout.ConfirmFor = inventory.RebootNeeded, []string{"kernel*"}
+	r.s.Rollout.Reboot, r.s.Rollout.ConfirmFor = inventory.RebootNeeded, []string{"kernel", "kernel-core"}
 	r.plan.Sets[0].Upgrade = nil
 	r.plan.Sets[0].Install = []planner.Install{{NEVRA: rpm.NEVRA{Name: kernel}, InstallOnly: true}}
 }
@@ -100,6 +100,10 @@ func TestKernelArms(t *testing.T) {
 		"old build leaves": {func(r *rig) {
 			r.plan.Sets[0].Install = nil
 			r.plan.Sets[0].Remove = []planner.Remove{{NEVRA: rpm.NEVRA{Name: "kernel"}, Rule: planner.RuleKeepN}}
+		}, false, false},
+		"undone": {func(r *rig) {
+			r.plan.Sets[0].Install = nil
+			r.plan.Sets[0].Remove = []planner.Remove{{NEVRA: rpm.NEVRA{Name: "kernel-core"}, Rule: "target"}}
 		}, false, false},
 	} {
 		sim(t, name, func(t *testing.T) {
