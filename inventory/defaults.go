@@ -46,7 +46,8 @@ func (r *Rollout) setDefaults() {
 	r.NoRollback = []string{"glibc", "systemd", "rpm", "filesystem"}
 	r.Confirm, r.WithoutSwitch = 2*time.Minute, SwitchAsk
 	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",
-		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo"}
+		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo",
+		"kernel", "kernel-core", "kernel-PAE", "kernel-default", "kernel-rt", "kernel-rt-core", "kernel-uek", "kernel-uek-core"}
 	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
 	r.Restart = RestartNever
 	r.EmergencySoak = 10 * time.Minute

@@ -263,13 +263,48 @@ func (s *Set) Incoming() []rpm.NEVRA {
 
 // Touches names the first package of the set, by name, that one of the globs matches; "" for none.
 func (s *Set) Touches(globs []string) string {
+	return nameOf(s.names(func(bool) bool { return true }), globs)
+}
+
+// TouchesNow is Touches without what changes nothing before a boot: builds that come in beside older ones, as kernels do, and builds that leave
+// from beside others: by keep-N, or kernels, of which the running one never leaves.
+func (s *Set) TouchesNow(globs []string) string {
+	return nameOf(s.names(func(beside bool) bool { return !beside }), globs)
+}
+
+// TouchesBeside names the first package that comes in beside older builds of its name and that one of the globs matches; "" for none.
+func (s *Set) TouchesBeside(globs []string) string {
+	var names []string
+	for _, i := range s.Install {
+		if i.InstallOnly {
+			names = append(names, i.NEVRA.Name)
+		}
+	}
+	return nameOf(names, globs)
+}
+
+// names are those of the set for which want says so: it is told whether a package stands beside older builds.
+func (s *Set) names(want func(beside bool) bool) []string {
+	beside := map[rpm.NEVRA]bool{}
+	for _, i := range s.Install {
+		beside[i.NEVRA] = i.InstallOnly
+	}
 	names := make([]string, 0, len(s.Install)+len(s.Upgrade)+len(s.Downgrade)+len(s.Remove))
 	for _, n := range s.Incoming() {
-		names = append(names, n.Name)
+		if want(beside[n]) {
+			names = append(names, n.Name)
+		}
 	}
 	for _, r := range s.Remove {
-		names = append(names, r.NEVRA.Name)
+		if want(r.Rule == RuleKeepN || strings.HasPrefix(r.NEVRA.Name, "kernel")) {
+			names = append(names, r.NEVRA.Name)
+		}
 	}
+	return names
+}
+
+// nameOf is the first name, in order, that one of the globs matches; "" for none.
+func nameOf(names, globs []string) string {
 	slices.Sort(names)
 	for _, n := range names {
 		for _, g := range globs {

@@ -44,18 +44,18 @@ func backFiles(back host.Transaction) []host.File {
 }
 
 // Confirm implements rollout.Reverter.
-func (w *worker) Confirm(ctx context.Context) (rollout.SwitchVerdict, error) {
-	d, err := w.s.Confirm(ctx, host.BackID(w.job.TxID))
+func (w *worker) Confirm(ctx context.Context) (rollout.Confirmation, error) {
+	d, why, err := w.s.Confirm(ctx, host.BackID(w.job.TxID))
 	if err != nil {
-		return "", stepError(err, rollout.ReasonTransaction)
+		return rollout.Confirmation{}, stepError(err, rollout.ReasonTransaction)
 	}
 	switch d {
 	case host.Confirmed:
-		return rollout.SwitchConfirmed, nil
+		return rollout.Confirmation{Verdict: rollout.SwitchConfirmed}, nil
 	case host.GoesBack:
-		return rollout.SwitchGoneBack, nil
+		return rollout.Confirmation{Verdict: rollout.SwitchGoneBack, Why: clean(why)}, nil
 	}
-	return rollout.SwitchNone, nil
+	return rollout.Confirmation{Verdict: rollout.SwitchNone}, nil
 }
 
 // StartBack implements rollout.Reverter.

@@ -83,7 +83,11 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)
 	}
-	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: append(w.refusals(p), keys...)}
+	kernel, err := w.kernelRefusals(ctx)
+	if err != nil {
+		return rollout.Preflight{}, heldWhenFailed(err)
+	}
+	out := rollout.Preflight{MachineID: p.Facts.MachineID, InstalledDigest: p.Facts.InstalledDigest, Facts: p.Facts, Refusals: slices.Concat(w.refusals(p), keys, kernel)}
 	out.Busy = p.OtherTransaction != "" && len(out.Refusals) == 1
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
@@ -280,7 +284,7 @@ func (w *worker) Start(ctx context.Context) error {
 	}
 	var err error
 	if w.job.Arm > 0 {
-		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm})
+		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm, Boot: bootOnce(w.job)})
 	} else {
 		err = w.s.Start(ctx, w.transaction())
 	}
@@ -289,6 +293,8 @@ func (w *worker) Start(ctx context.Context) error {
 		return nil
 	case errors.Is(err, host.ErrNoSwitch):
 		return rollout.Held(rollout.ReasonNoSwitch, err.Error())
+	case errors.Is(err, host.ErrNoBootOnce):
+		return rollout.Held(rollout.ReasonNoSwitch, noBootOnce(err))
 	}
 	return stepError(err, rollout.ReasonTransaction)
 }
@@ -388,6 +394,7 @@ func (w *worker) Verify(ctx context.Context) (rollout.Verification, error) {
 	if out.Reboot = due; due {
 		out.Detail = strings.TrimPrefix(out.Detail+"; needs a reboot: "+why, "; ")
 	}
+	judgeKernel(&out, st.Kernel)
 	return out, nil
 }
 

@@ -19,7 +19,40 @@ func BackID(id string) string { return id + "-back" }
 type Switch struct {
 	Back  Transaction // First, Upgrade, InstallOnly and Erase are done in this order; what is there already is passed over
 	After time.Duration
+	Boot  BootOnce
 }
+
+// BootOnce says whether a new kernel that the transaction installs beside the running one is to be booted once, and to become the default
+// only when it is confirmed. Without such a kernel it means nothing.
+type BootOnce string
+
+// What may be asked for.
+const (
+	BootAsPackaged BootOnce = ""        // the packages make it the default, or not
+	BootOnceNeeded BootOnce = "needed"  // where the host cannot do that nothing is started: ErrNoBootOnce
+	BootOnceWanted BootOnce = "allowed" // where the host cannot do that it is left to the packages
+)
+
+// ErrNoBootOnce says that no boot loader was found that could boot the new kernel once; the transaction was not started.
+var ErrNoBootOnce = errors.New("the new kernel cannot be booted once")
+
+// CanBootOnce asks whether the host can boot a new kernel once; nothing is changed. ErrNoBootOnce: it cannot, and why.
+func (s *Session) CanBootOnce(ctx context.Context) error {
+	a, err := s.call(ctx, "ask for the boot loader", []string{"bootloader", "bootable"})
+	if err != nil {
+		return err
+	}
+	if why, no := a.last("cannot"); no {
+		return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoBootOnce, bounded(why, 500))
+	}
+	if a.get("boots") == "" {
+		return fmt.Errorf("host %s: ask for the boot loader: %w", s.opt.Host, ErrProtocol)
+	}
+	return nil
+}
+
+// kernelProgram looks after a new kernel that is booted once.
+func kernelProgram() string { return program("guard", "bootloader", "kernel") }
 
 // ErrNoSwitch says that nothing on the host could fire the switch after a reboot; the transaction was not started.
 var ErrNoSwitch = errors.New("the dead man's switch cannot be armed")
@@ -40,12 +73,21 @@ func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) err
 	if err != nil {
 		return err
 	}
-	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms, drop, digest, hostID(tx.ID), s.owner.ID, "install",
+	args := []string{drop, digest, hostID(tx.ID), s.owner.ID, "install",
 		runnerProgram(), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
-		program("guard", "switch", "watch"))
+		program("guard", "switch", "watch")}
+	if sw.Boot != BootAsPackaged && len(tx.InstallOnly) > 0 {
+		args = append(args, string(sw.Boot), kernelProgram())
+	}
+	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms, args...)
 	var refused *RemoteError
-	if errors.As(err, &refused) && refused.Code == "noswitch" {
-		return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoSwitch, refused.Text)
+	if errors.As(err, &refused) {
+		switch refused.Code {
+		case "noswitch":
+			return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoSwitch, refused.Text)
+		case "nobootonce":
+			return fmt.Errorf("host %s: %w: %s", s.opt.Host, ErrNoBootOnce, refused.Text)
+		}
 	}
 	return err
 }
@@ -67,18 +109,19 @@ const (
 	Void      Decision = "void"      // the transaction never began
 )
 
-// Confirm tells the host that it is reached and is to stay as it is, unless its switch has decided otherwise. id is that of the way back.
-func (s *Session) Confirm(ctx context.Context, id string) (Decision, error) {
+// Confirm tells the host that it is reached and is to stay as it is, unless its switch has decided otherwise. A new kernel that was booted
+// once becomes the default; where the host booted with another it goes back, and why says so. id is that of the way back.
+func (s *Session) Confirm(ctx context.Context, id string) (d Decision, why string, err error) {
 	if !words(id, "._-/:") {
-		return "", fmt.Errorf("host %s: %w: id %q", s.opt.Host, errTransaction, id)
+		return "", "", fmt.Errorf("host %s: %w: id %q", s.opt.Host, errTransaction, id)
 	}
 	a, err := s.call(ctx, "confirm "+id, []string{"switch", "confirm"}, hostID(id))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	switch d := Decision(a.get("decision")); d {
 	case NoSwitch, Confirmed, GoesBack, Void:
-		return d, nil
+		return d, bounded(a.get("why"), 500), nil
 	}
-	return "", fmt.Errorf("host %s: confirm %s: %w", s.opt.Host, id, ErrProtocol)
+	return "", "", fmt.Errorf("host %s: confirm %s: %w", s.opt.Host, id, ErrProtocol)
 }

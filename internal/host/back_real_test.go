@@ -84,7 +84,7 @@ func TestGoBack(t *testing.T) {
 			if err := l.s.StartBack(ctx, back); !errors.Is(err, ErrReplay) {
 				t.Errorf("second time: %v", err)
 			}
-			if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != NoSwitch {
+			if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != NoSwitch {
 				t.Errorf("confirm: %s, %v", d, err)
 			}
 		})
@@ -146,7 +146,7 @@ func TestSwitchFires(t *testing.T) {
 				t.Errorf("%+v", st)
 			}
 			l.asBefore(pre)
-			if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != GoesBack {
+			if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != GoesBack {
 				t.Errorf("confirm: %s, %v", d, err)
 			}
 			l.gone("/etc/cron.d/")
@@ -188,7 +188,7 @@ func TestSwitchConfirmed(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 	await(t, l.s, tx.ID, Done)
-	if d, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
+	if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
 		t.Fatalf("confirm: %s, %v", d, err)
 	}
 	l.gone("/etc/cron.d/")

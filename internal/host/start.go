@@ -81,13 +81,22 @@ type Status struct {
 	Began      time.Time      // first rpm call, by the host's clock; zero before
 	Changed    time.Time      // when Phase was set, by the host's clock
 	HostNow    time.Time
-	Before     string  // InstalledDigest of the set that the transaction was to begin from; "" when its order did not say
-	Percent    float64 // of packages done, while running
-	LockHolder string  // "PID COMMAND" while waiting and when refused for it
-	RunnerLost bool    // the runner is gone but its rpm still works: Phase is Running
-	Overdue    bool    // beyond Deadline and not final
+	Kernel     KernelTrial // of a new kernel that is booted once
+	Before     string      // InstalledDigest of the set that the transaction was to begin from; "" when its order did not say
+	Percent    float64     // of packages done, while running
+	LockHolder string      // "PID COMMAND" while waiting and when refused for it
+	RunnerLost bool        // the runner is gone but its rpm still works: Phase is Running
+	Overdue    bool        // beyond Deadline and not final
 	Tree       []Process
 	Log        []string // last lines of what rpm said, bounded
+}
+
+// KernelTrial is what became of a new kernel that was to be booted once and no more before it is confirmed.
+type KernelTrial struct {
+	Due    bool   // it is what the host boots next, and the host has not booted since
+	Tried  bool   // the host has booted since
+	Failed string // why it could not be set up so; the host boots what it booted before
+	Not    string // why it was left to the packages which kernel is booted, where that was allowed
 }
 
 // Final tells whether the host will change nothing more by itself.
@@ -159,6 +168,7 @@ func readStatus(id string, a *answer) Status {
 		}
 	}
 	st.readDetail(f["detail"])
+	st.Kernel = readTrial(a.get("once"), a.get("boot"))
 	if st.Phase == Armed {
 		return st
 	}
@@ -186,6 +196,21 @@ func readStatus(id string, a *answer) Status {
 	}
 	st.Tree = readTree(a)
 	return st
+}
+
+// readTrial reads "WORD BOOT TEXT".
+func readTrial(line, boot string) KernelTrial {
+	word, rest, _ := strings.Cut(line, " ")
+	at, text, _ := strings.Cut(rest, " ")
+	switch text = bounded(text, 500); word {
+	case "set":
+		return KernelTrial{Due: at == boot, Tried: at != boot}
+	case "failed":
+		return KernelTrial{Failed: text}
+	case "not":
+		return KernelTrial{Not: text}
+	}
+	return KernelTrial{}
 }
 
 func (s *Status) readDetail(d string) {

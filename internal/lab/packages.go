@@ -178,7 +178,15 @@ func kernel(build string) PackageSpec {
 			file("/usr/lib/modules/"+uname+"/modules.builtin", "kernel/none.ko\n"),
 			file("/usr/lib/modules/"+uname+"/vmlinuz", "not a kernel\n"),
 		},
+		Post:  bootEntry(uname) + "cp /usr/lib/modules/" + uname + "/vmlinuz \"/boot/vmlinuz-" + uname + "\"\nprintf 'title Lab OS (%s)\\nversion %s\\nlinux /vmlinuz-%s\\n' " + uname + " " + uname + " " + uname + " >\"$entry\"\ngrub-editenv /boot/grub/grubenv set \"saved_entry=$id\"\n",
+		PreUn: bootEntry(uname) + "rm -f \"$entry\" /boot/vmlinuz-" + uname + "\n",
 	}
+}
+
+// bootEntry begins the scriptlets of a kernel on hosts that have a boot loader (see supervisor.sh): what kernel-install and UPDATEDEFAULT=yes
+// do on real ones.
+func bootEntry(uname string) string {
+	return "[ -f /boot/grub/grub.cfg ] || exit 0\nread -r id </etc/machine-id\nid=$id-" + uname + "\nentry=/boot/loader/entries/$id.conf\n"
 }
 
 // pairPackages are two architectures of one name: with ELF files, as rpm tells them

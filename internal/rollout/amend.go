@@ -135,7 +135,7 @@ func Amend(s Snapshot, req AmendRequest, settings Settings, now time.Time) (Amen
 	for _, set := range req.Plan.Sets {
 		sets[set.ID] = set
 	}
-	settings.Rollout.Rollback, settings.Rollout.Confirm = s.Schedule.Rollback, s.Schedule.Confirm
+	settings.Rollout.Rollback, settings.Rollout.Confirm, settings.Rollout.Reboot = s.Schedule.Rollback, s.Schedule.Confirm, s.Schedule.Reboot
 	r := resolver{plan: req.Plan, s: settings}
 	out := Amendment{Rollout: s.Rollout, Schedule: s.Schedule}
 	am := Amended{PlanID: req.Plan.ID, Difference: req.Difference, Before: s.Schedule.Digest, User: req.User, Person: req.Person,
@@ -252,7 +252,7 @@ func amendHost(s *Schedule, rec HostRecord, was HostPlan, h planner.PlanHost, se
 	}
 	hp := was
 	hp.MachineID, hp.InstalledDigest, hp.Set, hp.Empty, hp.PreBroken = h.MachineID, h.InstalledDigest, h.Set, set.Empty(), len(h.PreBroken) > 0
-	hp.Back, hp.NoBack, hp.Confirm = "", "", false
+	hp.Back, hp.NoBack, hp.Confirm, hp.BootOnce = "", "", false, false
 	return hp, nil
 }
 

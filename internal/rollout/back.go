@@ -40,9 +40,12 @@ func (h *hostRun) fails(on Trigger, why Reason, edit func(*HostRecord)) bool {
 	return false
 }
 
-// wentBack follows a host whose own switch decided.
-func (h *hostRun) wentBack() bool {
+// wentBack follows a host whose own switch decided, for a reason of its own or because nobody confirmed. Always false.
+func (h *hostRun) wentBack(own string) bool {
 	why := Reason{ReasonRollback, "it was not confirmed in time, and its dead man's switch took it back"}
+	if own != "" {
+		why = Reason{ReasonKernel, own}.bounded()
+	}
 	if h.r.step(h.host, OnWentBack, why, func(rec *HostRecord) { rec.Back, rec.BackWhy = true, why }) == nil {
 		h.back()
 	}

@@ -86,6 +86,9 @@ const (
 	wantsBoot    kind = "wants a reboot"
 	noReturn     kind = "does not come back from its reboot"
 	noSwitch     kind = "cannot arm a switch"
+	newKernel    kind = "boots its new kernel once"
+	deadKernel   kind = "its new kernel does not come up"
+	noBootOnce   kind = "cannot boot a kernel once"
 	goneConfirm  kind = "gone before it is confirmed"
 	forgetsLate  kind = "forgets the transaction before it is confirmed"
 	stale        kind = "a service runs what is gone"
@@ -129,6 +132,7 @@ type fakeHost struct {
 type fakeSwitch struct {
 	fires    time.Time
 	decision SwitchVerdict
+	why      string
 }
 
 // tick lets the host do what it does by itself.
@@ -432,6 +436,9 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 	if f.is(noSwitch) && f.job.Arm > 0 {
 		return Held(ReasonNoSwitch, "neither systemd nor cron")
 	}
+	if f.is(noBootOnce) && f.job.BootOnce && !f.job.BootAnyway {
+		return Held(ReasonNoSwitch, "no boot loader")
+	}
 	if f.is(noStart) {
 		return Failed(ReasonSpace, "ledger: no space left on device")
 	}
@@ -496,7 +503,7 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 		return Verification{Outcome: VerifyBack}, nil
 	}
 	switch {
-	case (f.is(wantsBoot) || f.is(noReturn)) && f.h.boots == 0:
+	case (f.is(wantsBoot) || f.is(noReturn)) && f.h.boots == 0, f.job.BootOnce && (f.is(newKernel) || f.is(deadKernel)) && f.h.boots == 0:
 		v.Reboot = true
 	case f.is(nothingDone):
 		v.Outcome = VerifyOld

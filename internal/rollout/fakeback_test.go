@@ -13,20 +13,23 @@ import (
 	"cpacman/planner"
 )
 
-func (f *fakeWorker) Confirm(ctx context.Context) (SwitchVerdict, error) {
+func (f *fakeWorker) Confirm(ctx context.Context) (Confirmation, error) {
 	unlock, err := f.lock(ctx)
 	if err != nil {
-		return "", err
+		return Confirmation{}, err
 	}
 	defer unlock()
 	f.h.tick()
 	if f.h.sw == nil {
-		return SwitchNone, nil
+		return Confirmation{Verdict: SwitchNone}, nil
+	}
+	if f.h.sw.decision == "" && f.is(deadKernel) && f.job.BootOnce {
+		f.h.sw.decision, f.h.sw.why = SwitchGoneBack, "its new kernel 2 did not come up: it booted with 1"
 	}
 	if f.h.sw.decision == "" {
 		f.h.sw.decision = SwitchConfirmed
 	}
-	return f.h.sw.decision, nil
+	return Confirmation{f.h.sw.decision, f.h.sw.why}, nil
 }
 
 func (f *fakeWorker) StartBack(ctx context.Context) error {

@@ -55,6 +55,7 @@ func (h *hostRun) job() Job {
 	j := Job{Rollout: h.r.id, PlanID: cmp.Or(h.plan.Plan, h.r.planID), Host: h.host, Attempt: rec.Attempt, TxID: TxID(h.r.id, h.host, rec.Attempt), NoRestart: h.r.sched.NoRestart}
 	if h.plan.Confirm {
 		j.Arm = h.r.sched.Confirm
+		j.BootOnce, j.BootAnyway = h.plan.BootOnce, h.r.ro.WithoutSwitch
 	}
 	return j
 }

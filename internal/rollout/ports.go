@@ -27,6 +27,9 @@ type Job struct {
 	TxID    string // of this attempt
 	// Arm is the time of the dead man's switch that Start arms with the transaction; 0: none.
 	Arm time.Duration
+	// BootOnce makes Start set up a new kernel so that it is booted once, and Confirm make it the default; with BootAnyway a host that
+	// cannot do that boots what the packages have made the default.
+	BootOnce, BootAnyway bool
 	// NoRestart are globs of the units that Restart leaves alone.
 	NoRestart []string
 }
@@ -91,8 +94,8 @@ type Transactor interface {
 // and may begin anywhere: what is there already is not done again.
 type Reverter interface {
 	// Confirm tells the host, over this connection, that it can be reached and is to stay as it is. GoneBack: its switch decided
-	// otherwise before. The host's word is final: it is never inferred.
-	Confirm(ctx context.Context) (SwitchVerdict, error)
+	// otherwise before, or the host does not run the new kernel that it has booted once. The host's word is final: it is never inferred.
+	Confirm(ctx context.Context) (Confirmation, error)
 	// StartBack sends what is missing and asks the host to go back, detached; the host's own switch may have begun it. It may be
 	// repeated. KindFailed: it cannot go back.
 	StartBack(ctx context.Context) error
@@ -100,6 +103,12 @@ type Reverter interface {
 	PollBack(ctx context.Context) (TxStatus, error)
 	// VerifyBack compares the installed set with the one before the transaction: VerifyExpected when it is that.
 	VerifyBack(ctx context.Context) (Verification, error)
+}
+
+// Confirmation is the answer to Confirm.
+type Confirmation struct {
+	Verdict SwitchVerdict
+	Why     string // the host's own reason to go back; "" when it was not confirmed in time
 }
 
 // SwitchVerdict is what a host's dead man's switch came to.

@@ -139,12 +139,13 @@ func (h *hostRun) awaitBoot(told bool) bool {
 // defaultRebootTimeout is for schedules without one.
 const defaultRebootTimeout = 15 * time.Minute
 
-// confirm proves over a new connection that the host can be reached, which disarms its switch.
+// confirm proves over a new connection that the host can be reached, which disarms its switch. A new kernel that was booted once becomes the
+// default by it.
 func (h *hostRun) confirm() bool {
 	h.close()
-	var verdict SwitchVerdict
+	var answer Confirmation
 	err := h.persist(func(w Worker) (err error) {
-		verdict, err = w.Confirm(h.ctx())
+		answer, err = w.Confirm(h.ctx())
 		return err
 	})
 	switch {
@@ -152,8 +153,8 @@ func (h *hostRun) confirm() bool {
 		return h.end(OnLost, Reason{ReasonUnanswered, "it could not be confirmed: " + err.Error()})
 	case err != nil:
 		return h.unanswered(err)
-	case verdict == SwitchGoneBack:
-		return h.wentBack()
+	case answer.Verdict == SwitchGoneBack:
+		return h.wentBack(answer.Why)
 	}
 	return h.r.step(h.host, OnConfirmed, Reason{}, nil) == nil
 }

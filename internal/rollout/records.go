@@ -53,6 +53,7 @@ const (
 	ReasonAlreadyUpdated ReasonCode = "already_updated" //
 	ReasonRollback       ReasonCode = "rollback"        // taken back, and why
 	ReasonNoSwitch       ReasonCode = "no_switch"       // a dead man's switch is wanted and cannot be had
+	ReasonKernel         ReasonCode = "kernel"          // its new kernel did not come up
 	ReasonHook           ReasonCode = "hook"            // a before-hook failed
 	ReasonReboot         ReasonCode = "reboot"          // did not come back from its reboot
 	ReasonNotDue         ReasonCode = "not_due"         // owes no reboot, or its services are as the plan wants them

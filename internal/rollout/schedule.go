@@ -100,10 +100,11 @@ type HostPlan struct {
 	Clusters        []string `json:"clusters,omitempty"`
 	Windows         []string `json:"windows,omitempty"` // none: it may begin at any time
 	PreBroken       bool     `json:"pre_broken,omitempty"`
-	Back            string   `json:"back,omitempty"`    // the set that takes it back by itself
-	NoBack          string   `json:"no_back,omitempty"` // why there is none, where one would be of use
-	Confirm         bool     `json:"confirm,omitempty"` // a dead man's switch is armed with its transaction
-	Before          []string `json:"before,omitempty"`  // hooks
+	Back            string   `json:"back,omitempty"`      // the set that takes it back by itself
+	NoBack          string   `json:"no_back,omitempty"`   // why there is none, where one would be of use
+	Confirm         bool     `json:"confirm,omitempty"`   // a dead man's switch is armed with its transaction
+	BootOnce        bool     `json:"boot_once,omitempty"` // its new kernel becomes the default when it is confirmed
+	Before          []string `json:"before,omitempty"`    // hooks
 	After           []string `json:"after,omitempty"`
 	Boot            string   `json:"boot,omitempty"`     // of a host to be booted: the boot that the plan saw it in
 	Recorded        string   `json:"recorded,omitempty"` // why it owes a reboot in that boot, whatever the host says

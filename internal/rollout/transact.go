@@ -224,7 +224,7 @@ func (h *hostRun) verify() bool {
 		return h.unanswered(err)
 	}
 	if v.Outcome == VerifyBack {
-		return h.wentBack()
+		return h.wentBack("")
 	}
 	return h.judgeSet(v)
 }

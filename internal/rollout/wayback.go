@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -11,10 +12,15 @@ import (
 // wayBack decides whether a host can go back by itself, and whether it gets a dead man's switch (ROLL-7, ROLL-8).
 func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	s := r.s.Rollout
-	cuts := ""
+	cuts, kernel := "", ""
 	if s.Confirm > 0 {
-		cuts = set.Touches(s.ConfirmFor)
+		cuts = set.TouchesNow(s.ConfirmFor)
+		// A new kernel cuts nothing off before it is booted.
+		if s.Reboot == inventory.RebootNeeded {
+			kernel = set.TouchesBeside(s.ConfirmFor)
+		}
 	}
+	cuts = cmp.Or(cuts, kernel)
 	if s.Rollback == inventory.RollbackNever && cuts == "" || hp.Empty || r.out.packageFree() {
 		return
 	}
@@ -40,7 +46,9 @@ func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	if cuts == "" {
 		return
 	}
-	if hp.Confirm = hp.Back != ""; !hp.Confirm {
+	hp.Confirm = hp.Back != ""
+	hp.BootOnce = hp.Confirm && kernel != ""
+	if !hp.Confirm {
 		r.out.Unarmed = append(r.out.Unarmed, Unarmed{Host: h.Host, Package: cuts, Why: hp.NoBack})
 	}
 }

@@ -10,8 +10,10 @@ import (
 
 var errNotAsked = rollout.Failed(rollout.ReasonInternal, "nothing asks for this")
 
-func (w *tinyWorker) Confirm(context.Context) (rollout.SwitchVerdict, error) { return "", errNotAsked }
-func (w *tinyWorker) StartBack(context.Context) error                        { return errNotAsked }
+func (w *tinyWorker) Confirm(context.Context) (rollout.Confirmation, error) {
+	return rollout.Confirmation{}, errNotAsked
+}
+func (w *tinyWorker) StartBack(context.Context) error { return errNotAsked }
 func (w *tinyWorker) PollBack(context.Context) (rollout.TxStatus, error) {
 	return rollout.TxStatus{}, errNotAsked
 }

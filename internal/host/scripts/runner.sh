@@ -97,6 +97,22 @@ inhibit() {
 		/bin/sh -c "while kill -0 $$ 2>/dev/null; do sleep 2; done" </dev/null >/dev/null 2>&1 &
 }
 
+# kernel VERB: what becomes of a new kernel that is booted once, where a switch was armed for that.
+kernel() {
+	k=$dir/ledger/${id%-back}-back
+	[ ! -f "$k/kernel.sh" ] || /bin/sh "$k/kernel.sh" - "$dir" "${k##*/}" "$1" </dev/null >>"$k/kernel.log" 2>&1
+}
+# spare LABEL…: sets l to all but what belongs to the running kernel, where that was to be booted once: a boot away from it has failed.
+spare() {
+	first /proc/sys/kernel/osrelease
+	runs=$l
+	l=
+	for p; do
+		[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
+		case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
+		l="$l $p"
+	done
+}
 # left LABEL…: sets l to those that are installed.
 left() {
 	l=
@@ -201,6 +217,7 @@ if [ "$mode" = back ]; then
 	detail=
 	phase testing
 	linkall order || finish refused "digest $bad"
+	kernel hold
 	there u
 	o_u=$n
 	there i
@@ -219,7 +236,9 @@ if [ "$mode" = back ]; then
 	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	left $o_e
+	spare $l
 	[ -z "$l" ] || step e $rpm -e $l
+	kernel restore
 	if [ -n "$o_undo" ]; then
 		newkeys "$from"
 		[ -z "$l" ] || step r dropkeys $l
@@ -256,4 +275,5 @@ if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 	waitlock
 	until step i putin i; do :; done
 fi
+kernel once
 finish done

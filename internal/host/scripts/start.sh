@@ -1,9 +1,10 @@
 # Accepts a transaction and starts its runner, detached. Arguments: the drop directory, the order's digest, the id, the lock
 # owner's token, install, erase or back, the runner; to arm a dead man's switch also the id and the order's digest of the way back,
-# seconds, and the program that watches.
+# seconds, and the program that watches; to boot a new kernel once also "needed", or "allowed" where that may be left out, and the program
+# that does it.
 drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
 shift 6
-watch=$4
+watch=$4 trial=$5 kernelsh=$6
 place "$dir" "$dir/spool" "$dir/ledger"
 w=$dir/ledger/$id
 mutex
@@ -30,6 +31,19 @@ state() {
 		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 	sync "$w/state" "$w" 2>/dev/null || sync
 }
+# prepare: whether a new kernel comes in, and can be booted once, is known before anything is armed.
+prepare() {
+	isdigest "$digest" && [ ! -h "$drop/$digest.order" ] && cat <"$drop/$digest.order" >"$w/forward" && sha256 "$w/forward" && [ "$sum" = "$digest" ] ||
+		fail digest "the order has other bytes"
+	printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
+	rm -f "$w/kernel" "$w/once"
+	kernel prepare && return 0
+	if [ "$trial" = needed ]; then
+		rm -rf "$w"
+		fail nobootonce "$said"
+	fi
+	printf 'not - %s\n' "$said" >"$w/once"
+}
 case $mode in
 erase)
 	[ -f "$w/state" ] || fail unknown "$id"
@@ -44,8 +58,18 @@ back)
 	[ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
 	[ ! -d "$w/run-back" ] || fail replay "$id"
 	# A switch that was armed has brought the order; what it was to decide is decided now.
-	if [ -d "$w" ]; then
-		decide back
+	if [ -d "$w" ] && decide back && onnew; then
+		# Not under the new kernel: the switch boots the host, and goes back then. It is armed again where it was confirmed.
+		printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
+		state armed back
+		back=$id
+		named "$back"
+		first "$w/for"
+		fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
+		say started switch
+		say end
+		exit 0
+	elif [ -d "$w" ]; then
 		disarm
 	else
 		accept "$id" "$digest"
@@ -59,6 +83,7 @@ install)
 	if [ -n "$back" ]; then
 		[ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
 		w=$dir/ledger/$back
+		[ -z "$trial" ] || prepare
 		arm
 		state armed back
 	fi

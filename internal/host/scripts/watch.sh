@@ -40,6 +40,7 @@ look() {
 		return 1
 	fi
 	[ $(($up - $at)) -ge "$seconds" ] || return 1
+	onold
 	decide back
 	[ "$decision" = back ] || return 0
 	fire
@@ -48,6 +49,8 @@ look() {
 fire() {
 	entry "$w"
 	case $s_phase in done | verified | refused) return 0 ;; esac
+	# Off the new kernel first, by a boot, which may cut this: we are started again after it.
+	kernel leave || return 1
 	first /proc/sys/kernel/random/boot_id
 	now_boot=$l
 	if [ "$s_phase" != armed ]; then

@@ -234,14 +234,19 @@ read -r up rest </proc/uptime
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
 printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+fires "$id" && return 0
+rm -rf "$w"
+fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+}
+fires() {
 cmd="/bin/sh $w/watch.sh - $dir $back"
 if [ -d /run/systemd/system ]; then
 {
-printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$1"
 printf 'ExecStart=%s\n' "$cmd"
 } >"/etc/systemd/system/$name.service" &&
 printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Timer]\nOnActiveSec=2s\nOnBootSec=15s\nOnUnitInactiveSec=3s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
-"$id" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
+"$1" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
 { systemctl daemon-reload && systemctl enable "$name.timer" && systemctl start "$name.timer"; } </dev/null >"$w/arm.log" 2>&1 || {
 disarm
 fail noswitch "systemd does not take the timer"
@@ -252,10 +257,32 @@ chmod 644 "/etc/cron.d/$name"
 run="exec $cmd loop </dev/null >/dev/null 2>&1"
 detached "$name" "cpacman switch"
 else
-rm -rf "$w"
-fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+return 1
 fi
 sync
+}
+kernel() {
+said=
+[ -f "$w/kernel.sh" ] || return 0
+said=$(/bin/sh "$w/kernel.sh" - "$dir" "${w##*/}" "$1" </dev/null 2>>"$w/kernel.log") && return 0
+said=$(printf '%s' "$said" | tr '\n' ' ' | cut -c1-500)
+return 1
+}
+onnew() {
+new= at=
+[ ! -f "$w/kernel" ] || while read -r k v; do
+case $k in new) new=$v ;; esac
+done <"$w/kernel"
+first /proc/sys/kernel/osrelease
+[ -n "$new" ] && [ "$new" = "$l" ]
+}
+onold() {
+[ -f "$w/once" ] && read -r k at new <"$w/once" && [ "$k" = set ] || return 1
+first /proc/sys/kernel/random/boot_id
+[ "$l" != "$at" ] || return 1
+first /proc/sys/kernel/osrelease
+[ "$l" != "$new" ] || return 1
+printf 'its new kernel %s did not come up: it booted with %s\n' "$new" "$l" >"$w/why"
 }
 disarm() {
 named "${w##*/}"
@@ -272,7 +299,22 @@ say decision none
 say end
 exit 0
 fi
-decide confirmed
-[ "$decision" = back ] || disarm
+wanted=confirmed
+if [ ! -f "$w/decision" ] && [ -f "$w/once" ] && read -r k at rest <"$w/once" && [ "$k" = set ]; then
+first /proc/sys/kernel/random/boot_id
+if [ "$l" = "$at" ]; then
+fail notbooted "the host has not booted since its new kernel was to be booted once"
+elif onold; then
+wanted=back
+else
+kernel keep || fail keepkernel "the new kernel cannot be made the default: $said"
+fi
+fi
+decide $wanted
+case $decision in
+back) [ "$wanted" = back ] || kernel hold ;;
+*) disarm ;;
+esac
 say decision "$decision"
+[ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }
 say end

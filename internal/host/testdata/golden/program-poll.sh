@@ -216,6 +216,7 @@ active "$w"
 say alive "$alive"
 while read -r l; do say s "$l"; done <"$w/state"
 [ ! -f "$w/rc" ] || while read -r l; do say rc "$l"; done <"$w/rc"
+[ ! -f "$w/switch" ] || { first "$w/switch" && first "$dir/ledger/$l/once" && say once "$l"; }
 n=
 for f in k x u i e r; do
 [ -f "$w/$f.out" ] || continue

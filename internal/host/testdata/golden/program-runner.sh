@@ -505,6 +505,20 @@ inhibit() {
 systemd-inhibit --what=shutdown:sleep --who=cpacman --why="rpm transaction $id" --mode=block \
 /bin/sh -c "while kill -0 $$ 2>/dev/null; do sleep 2; done" </dev/null >/dev/null 2>&1 &
 }
+kernel() {
+k=$dir/ledger/${id%-back}-back
+[ ! -f "$k/kernel.sh" ] || /bin/sh "$k/kernel.sh" - "$dir" "${k##*/}" "$1" </dev/null >>"$k/kernel.log" 2>&1
+}
+spare() {
+first /proc/sys/kernel/osrelease
+runs=$l
+l=
+for p; do
+[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
+case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
+l="$l $p"
+done
+}
 left() {
 l=
 for p; do
@@ -598,6 +612,7 @@ waitlock
 detail=
 phase testing
 linkall order || finish refused "digest $bad"
+kernel hold
 there u
 o_u=$n
 there i
@@ -615,7 +630,9 @@ fi
 [ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 [ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 left $o_e
+spare $l
 [ -z "$l" ] || step e $rpm -e $l
+kernel restore
 if [ -n "$o_undo" ]; then
 newkeys "$from"
 [ -z "$l" ] || step r dropkeys $l
@@ -649,4 +666,5 @@ if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
 waitlock
 until step i putin i; do :; done
 fi
+kernel once
 finish done

@@ -399,14 +399,19 @@ read -r up rest </proc/uptime
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
 printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+fires "$id" && return 0
+rm -rf "$w"
+fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+}
+fires() {
 cmd="/bin/sh $w/watch.sh - $dir $back"
 if [ -d /run/systemd/system ]; then
 {
-printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$id"
+printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$1"
 printf 'ExecStart=%s\n' "$cmd"
 } >"/etc/systemd/system/$name.service" &&
 printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Timer]\nOnActiveSec=2s\nOnBootSec=15s\nOnUnitInactiveSec=3s\nAccuracySec=1s\n[Install]\nWantedBy=timers.target\n' \
-"$id" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
+"$1" >"/etc/systemd/system/$name.timer" || fail noswitch "/etc/systemd/system cannot be written"
 { systemctl daemon-reload && systemctl enable "$name.timer" && systemctl start "$name.timer"; } </dev/null >"$w/arm.log" 2>&1 || {
 disarm
 fail noswitch "systemd does not take the timer"
@@ -417,10 +422,32 @@ chmod 644 "/etc/cron.d/$name"
 run="exec $cmd loop </dev/null >/dev/null 2>&1"
 detached "$name" "cpacman switch"
 else
-rm -rf "$w"
-fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
+return 1
 fi
 sync
+}
+kernel() {
+said=
+[ -f "$w/kernel.sh" ] || return 0
+said=$(/bin/sh "$w/kernel.sh" - "$dir" "${w##*/}" "$1" </dev/null 2>>"$w/kernel.log") && return 0
+said=$(printf '%s' "$said" | tr '\n' ' ' | cut -c1-500)
+return 1
+}
+onnew() {
+new= at=
+[ ! -f "$w/kernel" ] || while read -r k v; do
+case $k in new) new=$v ;; esac
+done <"$w/kernel"
+first /proc/sys/kernel/osrelease
+[ -n "$new" ] && [ "$new" = "$l" ]
+}
+onold() {
+[ -f "$w/once" ] && read -r k at new <"$w/once" && [ "$k" = set ] || return 1
+first /proc/sys/kernel/random/boot_id
+[ "$l" != "$at" ] || return 1
+first /proc/sys/kernel/osrelease
+[ "$l" != "$new" ] || return 1
+printf 'its new kernel %s did not come up: it booted with %s\n' "$new" "$l" >"$w/why"
 }
 disarm() {
 named "${w##*/}"
@@ -433,7 +460,7 @@ rm -f "/etc/cron.d/$name"
 }
 drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
 shift 6
-watch=$4
+watch=$4 trial=$5 kernelsh=$6
 place "$dir" "$dir/spool" "$dir/ledger"
 w=$dir/ledger/$id
 mutex
@@ -458,6 +485,18 @@ printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1"
 mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 }
+prepare() {
+isdigest "$digest" && [ ! -h "$drop/$digest.order" ] && cat <"$drop/$digest.order" >"$w/forward" && sha256 "$w/forward" && [ "$sum" = "$digest" ] ||
+fail digest "the order has other bytes"
+printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
+rm -f "$w/kernel" "$w/once"
+kernel prepare && return 0
+if [ "$trial" = needed ]; then
+rm -rf "$w"
+fail nobootonce "$said"
+fi
+printf 'not - %s\n' "$said" >"$w/once"
+}
 case $mode in
 erase)
 [ -f "$w/state" ] || fail unknown "$id"
@@ -471,8 +510,17 @@ back)
 running
 [ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
 [ ! -d "$w/run-back" ] || fail replay "$id"
-if [ -d "$w" ]; then
-decide back
+if [ -d "$w" ] && decide back && onnew; then
+printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
+state armed back
+back=$id
+named "$back"
+first "$w/for"
+fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
+say started switch
+say end
+exit 0
+elif [ -d "$w" ]; then
 disarm
 else
 accept "$id" "$digest"
@@ -486,6 +534,7 @@ running
 if [ -n "$back" ]; then
 [ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
 w=$dir/ledger/$back
+[ -z "$trial" ] || prepare
 arm
 state armed back
 fi
