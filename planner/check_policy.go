@@ -12,10 +12,8 @@ func (c *checker) decision(name string) *decision {
 		return d
 	}
 	var builds []rpm.NEVRA
-	for _, p := range c.start {
-		if p.Name == name {
-			builds = append(builds, p.NEVRA)
-		}
+	for _, p := range c.installed(name) {
+		builds = append(builds, p.NEVRA)
 	}
 	d, bad := decide(c.r.Filter.rulesFor(c.h.Policies, name), name, builds)
 	if bad != nil {

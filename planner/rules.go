@@ -60,6 +60,12 @@ func matchGlob(glob, s string) bool {
 	if !strings.ContainsAny(glob, "*?[") {
 		return glob == s
 	}
+	if plain := strings.Trim(glob, "*"); len(glob) == len(plain)+1 && !strings.ContainsAny(plain, "*?[\\") {
+		if glob[0] == '*' {
+			return strings.HasSuffix(s, plain)
+		}
+		return strings.HasPrefix(s, plain)
+	}
 	ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
 	if err != nil {
 		return glob == s

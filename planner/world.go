@@ -89,12 +89,7 @@ func sortedKeys(m map[string]bool) []string {
 func (w *world) providers(d rpm.Dep) []int32 {
 	var out []int32
 	for _, ref := range w.provides[d.Name] {
-		p := w.pkgs[ref.id]
-		have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
-		if ref.dep >= 0 {
-			have = p.Provides[ref.dep]
-		}
-		if rpm.Satisfies(have, d) {
+		if w.provided(ref, d) {
 			out = append(out, ref.id)
 		}
 	}
@@ -113,7 +108,22 @@ func (w *world) met(p *rpm.Package, d rpm.Dep) bool {
 		r, err := rpm.ParseRich(d.Name)
 		return err == nil && evalRich(r, w.providers)
 	}
-	return len(w.providers(d)) > 0
+	for _, ref := range w.provides[d.Name] {
+		if w.provided(ref, d) {
+			return true
+		}
+	}
+	return strings.HasPrefix(d.Name, "/") && len(w.files[d.Name]) > 0
+}
+
+// provided tells whether one capability fulfils a plain dependency of its name.
+func (w *world) provided(ref providerRef, d rpm.Dep) bool {
+	p := w.pkgs[ref.id]
+	have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
+	if ref.dep >= 0 {
+		have = p.Provides[ref.dep]
+	}
+	return rpm.Satisfies(have, d)
 }
 
 // faults lists everything that is wrong, each once, sorted by text.
