@@ -28,6 +28,21 @@ var ErrPlan = errors.New("not a usable plan")
 // Seal brings the plan into its one written form (lists sorted, times in UTC and whole, no nil lists), sets format, expiry and id.
 // Any change afterwards makes Encode refuse it; seal again.
 func (p *Plan) Seal() error {
+	_, err := p.seal()
+	return err
+}
+
+// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so.
+func (p *Plan) SealText() ([]byte, error) {
+	text, err := p.seal()
+	if err != nil {
+		return nil, err
+	}
+	return withID(text, p.ID), nil
+}
+
+// seal returns the text without the id.
+func (p *Plan) seal() ([]byte, error) {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -38,12 +53,12 @@ func (p *Plan) Seal() error {
 	}
 	p.ExpiresAt = p.ExpiresAt.UTC()
 	p.normalise()
-	id, err := p.digest()
+	text, id, err := p.digest()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.ID = id
-	return p.validate()
+	return text, p.validate()
 }
 
 // normalise sorts what a map or a scheduler may have put in any order.
@@ -155,25 +170,26 @@ func (s *Set) Seal() error {
 	s.normalise()
 	c := *s
 	c.ID = ""
-	b, err := canonical(c)
+	b, err := c.text()
 	if err != nil {
 		return fmt.Errorf("digest of a set: %w", err)
 	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(append(b, '\n'))
 	s.ID = hex.EncodeToString(sum[:])
 	return nil
 }
 
-// digest is the sha256 of the plan written without its id.
-func (p *Plan) digest() (string, error) {
+// digest gives the plan written without its id, and the sha256 of that.
+func (p *Plan) digest() ([]byte, string, error) {
 	c := *p
 	c.ID = ""
-	b, err := c.canonical()
+	sum := newSumming()
+	text, err := c.canonical(sum)
+	id := sum.sum()
 	if err != nil {
-		return "", fmt.Errorf("digest of the plan: %w", err)
+		return nil, "", fmt.Errorf("digest of the plan: %w", err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return text, id, nil
 }
 
 // digestWithout is digest of a plan that is written already: its id is the only key of that name that stands two spaces deep.
@@ -200,30 +216,11 @@ func canonical(v any) ([]byte, error) {
 }
 
 // MarshalJSON writes the set with sorted keys.
-func (s Set) MarshalJSON() ([]byte, error) {
-	type plain Set
-	raw, err := json.Marshal(plain(s))
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(tree); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(out.Bytes(), "\n"), nil
-}
+func (s Set) MarshalJSON() ([]byte, error) { return s.text() }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := p.canonical()
+	b, err := p.canonical(nil)
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
@@ -266,7 +263,7 @@ func Decode(r io.Reader) (*Plan, error) {
 	if err := dec.Decode(p); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
-	id, err := p.digest()
+	_, id, err := p.digest()
 	if err != nil {
 		return nil, err
 	}
