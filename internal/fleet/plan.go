@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,6 +42,7 @@ type PlanRequest struct {
 // Planned is a plan with what the command line tells beside it.
 type Planned struct {
 	Plan      *planner.Plan
+	File      []byte              // the plan as Encode writes it; nil: not written yet
 	Solutions int                 // how many different configurations were solved (PLAN-11)
 	Notes     map[string][]string // by set id: what the planner has to say to people
 	Faults    map[string]error    // by host: why StatusUnsolved
@@ -298,17 +298,18 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	packages := map[string]planner.PlanPackage{}
 	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
 	usedRepos := map[string]bool{}
+	touched, err := f.touched(ctx, repos, groups)
+	if err != nil {
+		return nil, err
+	}
 	for _, g := range groups {
 		for _, r := range g.view {
 			usedRepos[r.ID] = true
 		}
 		rollback, back := f.wayBack(g)
-		touched, err := f.impact(ctx, repos, g)
-		if err != nil {
-			return nil, err
-		}
+		impact := touched.impact(g)
 		for _, c := range g.members {
-			f.describe(c, g, rollback, touched)
+			f.describe(c, g, rollback, impact)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -342,8 +343,10 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	if err := f.planRepos(ctx, repos, usedRepos, p); err != nil {
 		return nil, err
 	}
-	if err := f.missingFiles(ctx, repos, p); err != nil {
-		return nil, err
+	for _, one := range p.Packages {
+		if touched.missing[[2]string{one.Repo, one.Path}] {
+			p.MissingFiles = append(p.MissingFiles, one.Repo+"/"+one.Path)
+		}
 	}
 	return f.finishPlan(ctx, req, p, candidates, out)
 }
@@ -361,7 +364,7 @@ func allHeld(members []*candidate) bool {
 }
 
 // describe fills the entry of one host from its group's answer.
-func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, touched *planner.Impact) {
+func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -395,7 +398,7 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 	for _, u := range g.result.Packages {
 		e.Bytes += u.Size
 	}
-	e.Impact = *touched
+	e.Impact = *impact
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {
@@ -424,26 +427,4 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest(), At: repos.Moved(id)})
 	}
 	return nil
-}
-
-// missingFiles lists packages of the plan whose file is not below its repository: the plan can be reviewed and not started.
-func (f *Fleet) missingFiles(ctx context.Context, repos *Repos, p *planner.Plan) error {
-	var mu sync.Mutex
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, one := range p.Packages {
-		work.Go(func() error {
-			located, err := repos.At(ctx, one.Repo, one.Path)
-			if err != nil {
-				return err
-			}
-			if _, err := located.File(); err != nil {
-				mu.Lock()
-				p.MissingFiles = append(p.MissingFiles, one.Repo+"/"+one.Path)
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	return work.Wait()
 }

@@ -231,8 +231,9 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 	if req.Expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
 	}
-	out.Plan = p
-	return out, p.Seal()
+	text, err := p.SealText()
+	out.Plan, out.File = p, text
+	return out, err
 }
 
 // importFiles are the keys that a host imports, as it gets them. A plan whose text is not the key it shows is refused.
