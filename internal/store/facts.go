@@ -168,24 +168,24 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 }
 
 // AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
-// Installed, once per digest however many hosts share it.
+// Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
 func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
 	rows, err := s.db.QueryContext(ctx, "SELECT host, body FROM facts ORDER BY host")
 	if err != nil {
 		return fmt.Errorf("read facts: %w", err)
 	}
 	defer rows.Close()
+	var reader factsReader
 	for rows.Next() {
-		var name string
-		var body []byte
+		var name, body sql.RawBytes
 		if err := rows.Scan(&name, &body); err != nil {
 			return fmt.Errorf("read facts: %w", err)
 		}
-		var f host.Facts
-		if err := json.Unmarshal(body, &f); err != nil {
+		f, err := reader.read(body)
+		if err != nil {
 			return fmt.Errorf("read facts of %s: %w", name, err)
 		}
-		if err := fn(&f); err != nil {
+		if err := fn(f); err != nil {
 			return err
 		}
 	}
