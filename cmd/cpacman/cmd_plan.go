@@ -90,6 +90,9 @@ func planCommand(e *env) *cli.Command {
 			if c.Args().First() == "show" {
 				return e.planShow(c)
 			}
+			if c.Bool("stored") {
+				shortLived()
+			}
 			s, err := e.open(c)
 			if err != nil {
 				return err

@@ -235,8 +235,12 @@ func scriptletTexts(h *rpm.Header) map[string]string {
 
 // The ways in which scriptlets restart services: the macros of systemd.spec(5) as they expand in different releases, and init scripts.
 var (
-	systemctlRestart = regexp.MustCompile(`(?:systemctl|systemd-update-helper)[^\n;&|]*?\b(?:try-restart|restart|reload-or-restart|reload-or-try-restart|condrestart|mark-restart-system-units)((?:[ \t]+[A-Za-z0-9@_.:\\-]+)+)`)
-	serviceRestart   = regexp.MustCompile(`\bservice\s+([A-Za-z0-9@_.-]+)\s+(?:condrestart|try-restart|restart|force-reload)\b`)
+	systemctlRestart = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:systemctl|systemd-update-helper)[^\n;&|]*?\b(?:try-restart|restart|reload-or-restart|reload-or-try-restart|condrestart|mark-restart-system-units)((?:[ \t]+[A-Za-z0-9@_.:\\-]+)+)`)
+	})
+	serviceRestart = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\bservice\s+([A-Za-z0-9@_.-]+)\s+(?:condrestart|try-restart|restart|force-reload)\b`)
+	})
 )
 
 // restarts names the units that a scriptlet restarts, as far as its text shows.
@@ -245,14 +249,14 @@ func restarts(text string) []string {
 		return nil // as most; both patterns want one of the words
 	}
 	var out []string
-	for _, m := range systemctlRestart.FindAllStringSubmatch(text, -1) {
+	for _, m := range systemctlRestart().FindAllStringSubmatch(text, -1) {
 		for _, unit := range strings.Fields(m[1]) {
 			if !strings.HasPrefix(unit, "-") {
 				out = append(out, unit)
 			}
 		}
 	}
-	for _, m := range serviceRestart.FindAllStringSubmatch(text, -1) {
+	for _, m := range serviceRestart().FindAllStringSubmatch(text, -1) {
 		out = append(out, m[1])
 	}
 	return out
