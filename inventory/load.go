@@ -377,6 +377,14 @@ func decodeText(s *schema, path, text string, file any) (problems Problems, brok
 // parseTOML gives the values of a text and their positions, or what is wrong
 // with it.
 func parseTOML(path, text string) (values map[string]any, pos *position, problem *Problem) {
+	if values, pos, ok := parsePlain(text); ok {
+		return values, pos, nil
+	}
+	return parseAll(path, text)
+}
+
+// parseAll is parseTOML of any text.
+func parseAll(path, text string) (values map[string]any, pos *position, problem *Problem) {
 	fault := func(line int, format string, args ...any) *Problem {
 		return &Problem{File: path, Line: line, Severity: SeverityError, Message: fmt.Sprintf(format, args...)}
 	}
