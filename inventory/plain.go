@@ -71,7 +71,7 @@ func (p *plainParser) readLine(line string) bool {
 // open opens the table of a head. A table that was opened before, or a name that has a value, is left to those who know what to say.
 func (p *plainParser) open(path string) bool {
 	values, pos := p.root, p.top
-	for {
+	for range maxKeyParts {
 		n := plainKey(path)
 		if n == 0 || n < len(path) && path[n] != '.' {
 			return false
@@ -97,6 +97,7 @@ func (p *plainParser) open(path string) bool {
 		}
 		path = path[n+1:]
 	}
+	return false
 }
 
 // value reads a text, a number, an answer, or a list of texts.
