@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/BurntSushi/toml"
@@ -131,7 +132,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), views: new(sync.Map),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,11 +52,12 @@ type Planned struct {
 
 // candidate is one host on its way into a plan.
 type candidate struct {
-	host  *inventory.Host
-	facts *host.Facts // without packages; nil: none
-	entry planner.PlanHost
-	note  string // of its identity; it stays, whatever the solver says
-	group *group // nil: not to be solved
+	host     *inventory.Host
+	facts    *host.Facts         // without packages; nil: none
+	settings inventory.Effective // in force for the host; set where it has a group
+	entry    planner.PlanHost
+	note     string // of its identity; it stays, whatever the solver says
+	group    *group // nil: not to be solved
 }
 
 // group is the hosts that have the same answer.
@@ -73,6 +75,9 @@ type group struct {
 
 // Plan computes the upgrade sets of the hosts from stored facts. The result depends on facts, repositories and request alone.
 func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Planned, error) {
+	if !req.Keys.Only {
+		defer f.openViews(ctx, repos, req).Wait()
+	}
 	candidates, err := f.candidates(ctx, req)
 	if err != nil {
 		return nil, err
@@ -93,6 +98,27 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	return f.assemble(ctx, repos, req, candidates, groups)
 }
 
+// openViews begins to read the repositories of the hosts that may be planned, since that takes as long as all that is read of the hosts themselves.
+// Faults are told by whoever needs them. The caller waits for the end.
+func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *sync.WaitGroup {
+	views := map[string][]inventory.Repo{}
+	for _, h := range req.Hosts {
+		if facts := req.Facts[h.Name]; facts != nil && f.now().Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
+			view := f.View(h, facts)
+			views[ViewID(view)] = view
+		}
+	}
+	work := new(sync.WaitGroup)
+	for _, view := range views {
+		work.Go(func() {
+			if len(view) > 0 {
+				_, _ = repos.Universe(ctx, view)
+			}
+		})
+	}
+	return work
+}
+
 // candidates reads the stored facts of the hosts and sorts out those that cannot be planned from them.
 func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, error) {
 	facts := req.Facts
@@ -102,12 +128,18 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			return nil, err
 		}
 	}
-	contacts, err := f.Store.Contacts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := f.Identities(ctx)
-	if err != nil {
+	var contacts map[string]store.Contact
+	var ids *Identities
+	work, both := errgroup.WithContext(ctx)
+	work.Go(func() (err error) {
+		contacts, err = f.Store.Contacts(both)
+		return err
+	})
+	work.Go(func() (err error) {
+		ids, err = f.Identities(both)
+		return err
+	})
+	if err := work.Wait(); err != nil {
 		return nil, err
 	}
 	out := make([]*candidate, 0, len(req.Hosts))
@@ -208,7 +240,6 @@ func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
 
 // group puts hosts with the same key together, so that each key is solved once.
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	installed := f.NewInstalled(repos)
 	byKey := map[string]*group{}
 	var order []*group
 	for _, c := range candidates {
@@ -220,12 +251,13 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 			c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
 			continue
 		}
-		input, err := f.plannerHost(c.host, c.facts)
+		c.settings = f.Site.Effective(c.host)
+		input, err := f.plannerHost(c.host, &c.settings, c.facts)
 		if err != nil {
 			c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
 			continue
 		}
-		request, ok := f.requestFor(c.host, req)
+		request, ok := requestFor(c, req)
 		if !ok {
 			c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
 			if why := req.Void[c.host.Name]; why != "" {
@@ -236,30 +268,44 @@ func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candid
 		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), request)
 		g := byKey[key]
 		if g == nil {
-			list, err := installed.List(ctx, c.facts.InstalledDigest, func() ([]host.Package, error) {
-				return f.Store.Installed(ctx, c.facts.InstalledDigest)
-			})
-			if err != nil {
-				return nil, err
-			}
-			input.Installed = list.Packages
-			g = &group{input: input, request: request, list: list, view: view}
+			g = &group{input: input, request: request, view: view}
 			byKey[key] = g
 			order = append(order, g)
 		}
 		g.members = append(g.members, c)
 		c.group = g
 	}
+	return order, f.lists(ctx, repos, order)
+}
+
+// lists reads what the hosts of every group have installed, side by side.
+func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error {
+	installed := f.NewInstalled(repos)
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, g := range groups {
+		work.Go(func() (err error) {
+			digest := g.members[0].facts.InstalledDigest
+			g.list, err = installed.List(ctx, digest, func() ([]host.Package, error) { return f.Store.Installed(ctx, digest) })
+			if err == nil {
+				g.input.Installed = g.list.Packages
+			}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
 	installed.Save()
-	return order, nil
+	return nil
 }
 
 // requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
-func (f *Fleet) requestFor(h *inventory.Host, req PlanRequest) (planner.Request, bool) {
+func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
 	r := req.Request
-	r.Weak = r.Weak || f.Site.Effective(h).Weak
+	r.Weak = r.Weak || c.settings.Weak
 	if r.Type == planner.TypeRollback {
-		r.Target = req.Targets[h.Name]
+		r.Target = req.Targets[c.host.Name]
 		return r, len(r.Target) > 0
 	}
 	return r, true
@@ -309,7 +355,7 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		rollback, back := f.wayBack(g)
 		impact := touched.impact(g)
 		for _, c := range g.members {
-			f.describe(c, g, rollback, impact)
+			describe(c, g, rollback, impact)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -364,7 +410,7 @@ func allHeld(members []*candidate) bool {
 }
 
 // describe fills the entry of one host from its group's answer.
-func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
+func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -386,7 +432,7 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 		return
 	}
 	e.PreBroken = g.result.Faults
-	if f.Site.Effective(c.host).PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
+	if c.settings.PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
 		e.Status, e.Detail = planner.StatusPreBroken, "held by pre_broken = \"hold\" of class "+c.host.Class+": "+e.PreBroken[0]
 		return
 	}

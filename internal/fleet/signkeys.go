@@ -219,6 +219,7 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 		}
 		out.KeyNotes = notes
 	}
+	p.Hosts = make([]planner.PlanHost, 0, len(candidates))
 	for _, c := range candidates {
 		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
 			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")

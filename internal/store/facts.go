@@ -237,6 +237,9 @@ func unpackPackages(list []byte) ([]host.Package, error) {
 	if err != nil {
 		return nil, err
 	}
+	if out, ok := readPackages(string(text)); ok {
+		return out, nil
+	}
 	var out []host.Package
 	if err := json.Unmarshal(text, &out); err != nil {
 		return nil, err

@@ -91,3 +91,50 @@ func TestFactsFields(t *testing.T) {
 		t.Errorf("facts have %d fields; facts_read.go knows 25", n)
 	}
 }
+
+// TestPackagesAreReadAsJSONReads: the reader of package lists gives what encoding/json gives, or leaves the list to it.
+func TestPackagesAreReadAsJSONReads(t *testing.T) {
+	text := rapid.OneOf(rapid.StringMatching(`[ -!#-\[\]-~]{0,8}`), rapid.SampledFrom([]string{"", "a<b>", "\"", "\\", `{"name":"`, "ü"}))
+	one := rapid.Custom(func(t *rapid.T) host.Package {
+		p := host.Package{Name: text.Draw(t, "name"), Version: text.Draw(t, "version"), Release: "1", Arch: "noarch", Header: text.Draw(t, "header"),
+			InstallTime: rapid.Int64Range(-1, 1<<54).Draw(t, "at"), Vendor: text.Draw(t, "vendor"), Color: 2}
+		if rapid.Bool().Draw(t, "known") {
+			p.Epoch = rapid.Ptr(rapid.Uint32(), false).Draw(t, "epoch")
+		}
+		return p
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		body, err := json.Marshal(rapid.SliceOfN(one, 0, 3).Draw(t, "packages"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rapid.IntRange(0, 2).Draw(t, "damage") == 0 {
+			body[rapid.IntRange(0, len(body)-1).Draw(t, "place")] = rapid.SampledFrom([]byte("\",:{}[]0 -x\\\x01\xff")).Draw(t, "byte")
+		}
+		got, ok := readPackages(string(body))
+		if !ok {
+			return
+		}
+		var want []host.Package
+		if err := json.Unmarshal(body, &want); err != nil {
+			t.Fatalf("%s is taken: %v", body, err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatalf("%s: %s", body, d)
+		}
+	})
+}
+
+// TestPackageFields: what is stored is read the fast way.
+func TestPackageFields(t *testing.T) {
+	epoch := uint32(1)
+	want := []host.Package{{Name: "a", Epoch: &epoch, Version: "1", Release: "2", Arch: "noarch", Header: "ab", Vendor: "v", Color: 1}, {Name: "b"}}
+	body, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := readPackages(string(body))
+	if d := cmp.Diff(want, got); !ok || d != "" {
+		t.Errorf("%v %s: a field that is new in packages must be read in packages_read.go", ok, d)
+	}
+}
