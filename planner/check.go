@@ -90,7 +90,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 	for _, id := range c.u.named(n.Name) {
 		cand := &c.u.cands[id]
 		src := &c.u.sources[cand.source]
-		_, gone := c.u.retracted[cand.NEVRA]
+		_, gone := c.u.retracted(cand.NEVRA)
 		barred, _ := c.u.moduleRule(cand, c.h.Modules)
 		globs := slices.Concat(src.Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
 		switch {

@@ -214,7 +214,7 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 			return ruleExclude, "excluded by " + e.by + ": " + g
 		}
 	}
-	if id, ok := p.u.retracted[c.NEVRA]; ok {
+	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id
 	}
 	if rule, because := p.u.moduleRule(c, p.h.Modules); rule != "" {
