@@ -53,12 +53,17 @@ func (p *Plan) seal() ([]byte, error) {
 	}
 	p.ExpiresAt = p.ExpiresAt.UTC()
 	p.normalise()
-	text, id, err := p.digest()
+	c := *p
+	c.ID = ""
+	sum := newSumming()
+	text, err := c.canonical(sum)
+	invalid := p.validate() // while the rest of the text is summed
+	id := sum.sum()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("digest of the plan: %w", err)
 	}
 	p.ID = id
-	return text, p.validate()
+	return text, invalid
 }
 
 // normalise sorts what a map or a scheduler may have put in any order.
@@ -179,17 +184,17 @@ func (s *Set) Seal() error {
 	return nil
 }
 
-// digest gives the plan written without its id, and the sha256 of that.
-func (p *Plan) digest() ([]byte, string, error) {
+// digest is the sha256 of the plan written without its id.
+func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	text, err := c.canonical(sum)
+	_, err := c.canonical(sum)
 	id := sum.sum()
 	if err != nil {
-		return nil, "", fmt.Errorf("digest of the plan: %w", err)
+		return "", fmt.Errorf("digest of the plan: %w", err)
 	}
-	return text, id, nil
+	return id, nil
 }
 
 // digestWithout is digest of a plan that is written already: its id is the only key of that name that stands two spaces deep.
@@ -263,7 +268,7 @@ func Decode(r io.Reader) (*Plan, error) {
 	if err := dec.Decode(p); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPlan, err)
 	}
-	_, id, err := p.digest()
+	id, err := p.digest()
 	if err != nil {
 		return nil, err
 	}

@@ -132,11 +132,11 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	var ids *Identities
 	work, both := errgroup.WithContext(ctx)
 	work.Go(func() (err error) {
-		contacts, err = f.Store.Contacts(both)
+		contacts, err = f.Store.FailedContacts(both) // the others tell nothing here
 		return err
 	})
 	work.Go(func() (err error) {
-		ids, err = f.Identities(both)
+		ids, err = f.oddIdentities(both)
 		return err
 	})
 	if err := work.Wait(); err != nil {
@@ -240,42 +240,55 @@ func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
 
 // group puts hosts with the same key together, so that each key is solved once.
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
+	keys := make([]string, len(candidates))
+	mine := make([]*group, len(candidates)) // a group of each host's own
+	sideBySide(len(candidates), func(i int) {
+		if c := candidates[i]; c.entry.Status == planner.StatusPlanned {
+			if mine[i] = f.groupOf(c, req); mine[i] != nil {
+				keys[i] = c.facts.InstalledDigest + "\x00" + planner.Key(mine[i].input, ViewID(mine[i].view), mine[i].request)
+			}
+		}
+	})
 	byKey := map[string]*group{}
 	var order []*group
-	for _, c := range candidates {
-		if c.entry.Status != planner.StatusPlanned {
+	for i, c := range candidates {
+		if mine[i] == nil {
 			continue
 		}
-		view := f.View(c.host, c.facts)
-		if len(view) == 0 {
-			c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
-			continue
-		}
-		c.settings = f.Site.Effective(c.host)
-		input, err := f.plannerHost(c.host, &c.settings, c.facts)
-		if err != nil {
-			c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
-			continue
-		}
-		request, ok := requestFor(c, req)
-		if !ok {
-			c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
-			if why := req.Void[c.host.Name]; why != "" {
-				c.entry.Detail = why
-			}
-			continue
-		}
-		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), request)
-		g := byKey[key]
+		g := byKey[keys[i]]
 		if g == nil {
-			g = &group{input: input, request: request, view: view}
-			byKey[key] = g
+			g = mine[i]
+			byKey[keys[i]] = g
 			order = append(order, g)
 		}
 		g.members = append(g.members, c)
 		c.group = g
 	}
 	return order, f.lists(ctx, repos, order)
+}
+
+// groupOf is what a host would be solved with; nil where it cannot be, and its entry says why.
+func (f *Fleet) groupOf(c *candidate, req PlanRequest) *group {
+	view := f.View(c.host, c.facts)
+	if len(view) == 0 {
+		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
+		return nil
+	}
+	c.settings = f.Site.Effective(c.host)
+	input, err := f.plannerHost(c.host, &c.settings, c.facts)
+	if err != nil {
+		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
+		return nil
+	}
+	request, ok := requestFor(c, req)
+	if !ok {
+		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
+		if why := req.Void[c.host.Name]; why != "" {
+			c.entry.Detail = why
+		}
+		return nil
+	}
+	return &group{input: input, request: request, view: view}
 }
 
 // lists reads what the hosts of every group have installed, side by side.

@@ -200,28 +200,48 @@ func (r *factsReader) text(raw []byte, to *string, common bool) bool {
 
 // valueLength tells where the JSON value that b begins with ends; 0 where that is not seen. Whether it is well-formed inside is not its matter.
 func valueLength(b []byte) int {
-	depth, quoted := 0, false
+	depth := 0
 	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			if quoted = !quoted; !quoted && depth == 0 {
+		switch b[i] {
+		case '"':
+			n := textLength(b[i:])
+			if n == 0 {
+				return 0
+			}
+			if i += n - 1; depth == 0 {
 				return i + 1
 			}
-		case quoted:
-		case c == '{' || c == '[':
+		case '{', '[':
 			depth++
-		case c == '}' || c == ']':
+		case '}', ']':
 			if depth == 0 {
 				return i // the end of what holds a number or a word
 			}
 			if depth--; depth == 0 {
 				return i + 1
 			}
-		case c == ',' && depth == 0:
-			return i
+		case ',':
+			if depth == 0 {
+				return i
+			}
 		}
 	}
 	return 0
+}
+
+// textLength is valueLength of a string.
+func textLength(b []byte) int {
+	for at := 1; ; {
+		n := bytes.IndexByte(b[at:], '"')
+		if n < 0 {
+			return 0
+		}
+		escapes := 0
+		for b[at+n-1-escapes] == '\\' { // the quote that opens ends this
+			escapes++
+		}
+		if at += n + 1; escapes%2 == 0 {
+			return at
+		}
+	}
 }
