@@ -129,7 +129,8 @@ func (w *world) provided(ref providerRef, d rpm.Dep) bool {
 // faults lists everything that is wrong, each once, sorted by text.
 func (w *world) faults() []Fault {
 	var out []Fault
-	builds := map[rpm.NameArch][]rpm.NEVRA{}
+	first := make(map[rpm.NameArch]int32, len(w.pkgs))
+	builds := map[rpm.NameArch][]rpm.NEVRA{} // where there is more than one
 	for n, p := range w.pkgs {
 		for _, d := range p.Requires {
 			if !w.met(p, d) {
@@ -139,11 +140,22 @@ func (w *world) faults() []Fault {
 		for _, d := range p.Conflicts {
 			out = w.conflicts(out, int32(n), d)
 		}
-		if !w.only(p) {
-			builds[p.NameArch()] = append(builds[p.NameArch()], p.NEVRA)
+		if w.only(p) {
+			continue
+		}
+		key := p.NameArch()
+		if at, another := first[key]; !another {
+			first[key] = int32(n)
+		} else if l := builds[key]; l == nil {
+			builds[key] = []rpm.NEVRA{w.pkgs[at].NEVRA, p.NEVRA}
+		} else {
+			builds[key] = append(l, p.NEVRA)
 		}
 	}
 	for _, p := range w.pkgs { // not over the map: its order is not ours
+		if len(builds) == 0 {
+			break
+		}
 		if l := builds[p.NameArch()]; len(l) > 1 {
 			slices.SortFunc(l, rpm.CompareNEVRA)
 			for i := range l { // by pairs, so that losing one build is no new fault
