@@ -19,7 +19,7 @@ import (
 // DefaultExpiry is how long a plan may be started when nothing else is said (PLAN-10).
 const DefaultExpiry = 7 * 24 * time.Hour
 
-// MaxPlanBytes bounds the plan file that Decode reads. A fleet of 10,000 hosts in 20 configurations takes about 10 MB.
+// MaxPlanBytes bounds the plan file that Decode reads. A fleet of 10,000 hosts in 20 configurations takes 10 to 20 MB.
 const MaxPlanBytes = 1 << 29
 
 // ErrPlan marks a plan file that cannot be used: damaged, changed by hand, or of another format.
