@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"cpacman/internal/host"
-	"cpacman/internal/rpm"
 )
 
 // readPackages reads a package list as encoding/json writes it: its keys in their order, no spaces, no escapes. False: it is not such a one, and
@@ -66,9 +65,13 @@ func (r *listReader) read(p *host.Package, epoch *uint32) bool {
 		return false
 	}
 	color, ok := r.number(1<<8 - 1)
-	p.InstallTime, p.Color = int64(at), rpm.Color(color) //nolint:gosec // bounded
+	p.InstallTime = int64(at) //nolint:gosec // bounded
+	set(&p.Color, color)
 	return ok && r.take("}")
 }
+
+// set stores a number that is known to fit.
+func set[T ~uint8](to *T, n uint64) { *to = T(n) } //nolint:gosec // bounded
 
 // field reads a text behind what opens it.
 func (r *listReader) field(open string, to *string) bool {
