@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // BasicCheck is the health check that is always there: the host is reachable and
@@ -172,14 +173,14 @@ func (c *HealthCheck) checkArguments(fault func(key, hint, format string, args .
 		fault("systemd", "", "key \"systemd\" in [health.%s] is empty", c.Name)
 	}
 	for _, u := range c.Systemd {
-		if !unitName.MatchString(u) {
+		if !unitName().MatchString(u) {
 			fault("systemd", "", "key \"systemd\" in [health.%s]: %q is not the name of a unit", c.Name, clip(u))
 		}
 	}
 }
 
 // unitName is what systemd accepts in names of units (systemd.unit(5)).
-var unitName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,254}$`)
+var unitName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,254}$`) })
 
 // checkProgramArgs demands an argument list with an absolute path (SEC-1).
 func checkProgramArgs(args []string) error {

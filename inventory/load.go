@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/BurntSushi/toml"
@@ -131,7 +132,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), views: new(sync.Map),
 	}
 }
 
@@ -377,6 +378,14 @@ func decodeText(s *schema, path, text string, file any) (problems Problems, brok
 // parseTOML gives the values of a text and their positions, or what is wrong
 // with it.
 func parseTOML(path, text string) (values map[string]any, pos *position, problem *Problem) {
+	if values, pos, ok := parsePlain(text); ok {
+		return values, pos, nil
+	}
+	return parseAll(path, text)
+}
+
+// parseAll is parseTOML of any text.
+func parseAll(path, text string) (values map[string]any, pos *position, problem *Problem) {
 	fault := func(line int, format string, args ...any) *Problem {
 		return &Problem{File: path, Line: line, Severity: SeverityError, Message: fmt.Sprintf(format, args...)}
 	}

@@ -292,15 +292,44 @@ func (s *Site) repoNames() []string {
 // the class names none, less those whose selector is not true for the host;
 // sorted by priority, the smallest first, then by their place in the file. A
 // host without a class sees the repositories only in a site that has no classes
-// at all. An empty result is what is called no_view.
+// at all. An empty result is what is called no_view. The list may be shared: it is not to be changed.
 func (s *Site) ReposFor(h *Host, extra ExtraFunc) []Repo {
+	v := s.classView(h)
+	if v.whole != nil {
+		return v.whole
+	}
 	var out []Repo
-	for _, r := range s.classRepos(h) {
+	for _, r := range v.repos {
 		if s.match(r.Hosts, h, extra) == yes {
 			out = append(out, *r)
 		}
 	}
 	return out
+}
+
+// classView is what the hosts of a class may see.
+type classView struct {
+	repos []*Repo
+	whole []Repo // the view of every host of the class; nil where selectors decide
+}
+
+// classView gives the view of a host's class, made once for each.
+func (s *Site) classView(h *Host) *classView {
+	if s.views == nil { // not loaded from files
+		return &classView{repos: s.classRepos(h)}
+	}
+	if known, ok := s.views.Load(h.Class); ok {
+		return known.(*classView)
+	}
+	v := &classView{repos: s.classRepos(h)}
+	if !slices.ContainsFunc(v.repos, func(r *Repo) bool { return r.Hosts.root != nil }) {
+		for _, r := range v.repos {
+			v.whole = append(v.whole, *r)
+		}
+		v.whole = slices.Clip(v.whole)
+	}
+	s.views.Store(h.Class, v)
+	return v
 }
 
 // classRepos gives the repositories of the host's class in the order of a view,

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"sort"
+	"sync"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type Site struct {
 
 	policies []*Policy    // sorted by name
 	resolved *policyCache // by the policies that apply together
+	views    *sync.Map    // by class: *classView
 }
 
 // SSH is how hosts are reached. Paths are absolute.

@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/teambition/rrule-go"
 )
 
 // startTime is a time of day.
-var startTime = regexp.MustCompile(`^([01][0-9]|2[0-3]):([0-5][0-9])$`)
+var startTime = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([01][0-9]|2[0-3]):([0-5][0-9])$`) })
 
 // check validates the window, makes it ready, and hands every fault to fault, with the key it is about.
 func (w *Window) check(fault func(key, hint, format string, args ...any)) {
@@ -22,7 +23,7 @@ func (w *Window) check(fault func(key, hint, format string, args ...any)) {
 		bad = true
 		fault(key, hint, "key %q in [window.%s]: %s", key, clip(w.Name), fmt.Sprintf(format, args...))
 	}
-	if m := startTime.FindStringSubmatch(w.Start); m != nil {
+	if m := startTime().FindStringSubmatch(w.Start); m != nil {
 		w.hour, w.minute = int(m[1][0]-'0')*10+int(m[1][1]-'0'), int(m[2][0]-'0')*10+int(m[2][1]-'0')
 	} else {
 		note("start", "", `%q is not a time of day: write one like "01:00" or "22:30"`, clip(w.Start))
@@ -62,7 +63,7 @@ func zoneNamed(name string) (loc *time.Location, hint string, err error) {
 		return nil, `write a name like "Europe/Berlin", or "UTC"`, fmt.Errorf("a time zone is empty")
 	}
 	// Only names of the database: "Local" is another zone on each control host.
-	if zoneName.MatchString(name) && name != "Local" {
+	if zoneName().MatchString(name) && name != "Local" {
 		if loc, err := time.LoadLocation(name); err == nil {
 			return loc, "", nil
 		}
@@ -81,7 +82,9 @@ func zoneNamed(name string) (loc *time.Location, hint string, err error) {
 var zoneText string
 
 // zoneName is what names of the database look like.
-var zoneName = regexp.MustCompile(`^[A-Z][A-Za-z0-9+_-]{0,30}(/[A-Z][A-Za-z0-9+_-]{0,30}){0,2}$`)
+var zoneName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Z][A-Za-z0-9+_-]{0,30}(/[A-Z][A-Za-z0-9+_-]{0,30}){0,2}$`)
+})
 
 // Bounds of rules.
 const (
@@ -228,12 +231,12 @@ func weekdays() map[string]rrule.Weekday {
 }
 
 // byDayPart is one day of BYDAY: "TU", "2TU", "-1FR".
-var byDayPart = regexp.MustCompile(`^([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)$`)
+var byDayPart = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)$`) })
 
 func (p *ruleParser) byDay(value string) error {
 	days := weekdays()
 	for _, s := range strings.Split(value, ",") {
-		m := byDayPart.FindStringSubmatch(s)
+		m := byDayPart().FindStringSubmatch(s)
 		if m == nil {
 			return fmt.Errorf("BYDAY: %q is not a day like TU, 2TU or -1FR", clip(s))
 		}

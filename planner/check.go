@@ -42,6 +42,7 @@ type checker struct {
 	only      map[string]bool // memo of isOnly, by name
 	decided   map[string]*decision
 	names     map[string][]*rpm.Package // c.start by name
+	leaving   map[rpm.NEVRA]leaving     // what the lines of the set say
 	faults    []Fault
 }
 
@@ -89,7 +90,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 	for _, id := range c.u.named(n.Name) {
 		cand := &c.u.cands[id]
 		src := &c.u.sources[cand.source]
-		_, gone := c.u.retracted[cand.NEVRA]
+		_, gone := c.u.retracted(cand.NEVRA)
 		barred, _ := c.u.moduleRule(cand, c.h.Modules)
 		globs := slices.Concat(src.Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
 		switch {
@@ -130,8 +131,8 @@ func (c *checker) findOnly(p *rpm.Package) bool {
 	if isInstallOnly(p, c.h.InstallOnly) {
 		return true
 	}
-	for _, q := range c.start {
-		if q.Name == p.Name && isInstallOnly(q, c.h.InstallOnly) {
+	for _, q := range c.installed(p.Name) {
+		if isInstallOnly(q, c.h.InstallOnly) {
 			return true
 		}
 	}
@@ -204,7 +205,7 @@ func (c *checker) steps(faults []Fault) {
 	if len(c.installs) > 0 {
 		for _, p := range c.installs {
 			for _, q := range after {
-				if q.Name != p.Name && obsoletes(q, p) {
+				if len(q.Obsoletes) > 0 && q.Name != p.Name && obsoletes(q, p) {
 					c.fault("obsoletes", "rpm refuses %s: %s obsoletes it", p.NEVRA, q.NEVRA)
 				}
 			}
@@ -261,8 +262,14 @@ func (c *checker) added(before map[Fault]bool, pkgs []*rpm.Package, when string)
 // and everything that it obsoletes (addUpgradeErasures and addObsoleteErasures in lib/depends.cc).
 func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rpm.Package) {
 	gone = map[*rpm.Package]*rpm.Package{}
+	var replacing []*rpm.Package // few packages have Obsoletes
+	for _, i := range c.start {
+		if len(i.Obsoletes) > 0 {
+			replacing = append(replacing, i)
+		}
+	}
 	for _, p := range c.upgrades {
-		for _, i := range c.start {
+		for _, i := range c.concerned(p, replacing) {
 			switch {
 			case i.Name == p.Name && disjoint(i, p):
 			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name):
@@ -273,14 +280,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 				c.fault("obsoletes", "rpm refuses %s: the installed %s obsoletes it", p.NEVRA, i.NEVRA)
 			}
 		}
-		for _, q := range c.upgrades {
-			if p.Name != q.Name && obsoletes(p, q) {
-				c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)
-			}
-			if p.Name == q.Name && p != q && !disjoint(p, q) && rpm.Compare(p.EVR, q.EVR) != 0 {
-				c.fault(ruleLockstep, "%s and %s would come in at different versions", p.NEVRA, q.NEVRA)
-			}
-		}
+		c.together(p)
 	}
 	for _, i := range c.start {
 		if gone[i] == nil {
@@ -290,18 +290,68 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 	return append(after, c.upgrades...), gone
 }
 
+// concerned lists what rpm -U of a package may erase, or may refuse it for: the installed builds of its name and of the names that it obsoletes,
+// and what may obsolete it.
+func (c *checker) concerned(p *rpm.Package, replacing []*rpm.Package) []*rpm.Package {
+	if len(p.Obsoletes)+len(replacing) == 0 {
+		return c.installed(p.Name)
+	}
+	out := slices.Clone(c.installed(p.Name))
+	for i := range p.Obsoletes {
+		out = append(out, c.installed(p.Obsoletes[i].Name)...)
+	}
+	return append(out, replacing...)
+}
+
+// together checks what comes in beside a package of step (a).
+func (c *checker) together(p *rpm.Package) {
+	for _, q := range c.upgrades {
+		if p.Name != q.Name && obsoletes(p, q) {
+			c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)
+		}
+		if p.Name == q.Name && p != q && !disjoint(p, q) && rpm.Compare(p.EVR, q.EVR) != 0 {
+			c.fault(ruleLockstep, "%s and %s would come in at different versions", p.NEVRA, q.NEVRA)
+		}
+	}
+}
+
+// leaving is what the set says of a build: that another comes in its place, that something obsoletes it.
+type leaving struct{ moves, obsoleted bool }
+
+// said gives what the set says of an installed package.
+func (c *checker) said(i *rpm.Package) leaving {
+	if c.leaving == nil {
+		c.leaving = make(map[rpm.NEVRA]leaving, len(c.set.Upgrade)+len(c.set.Downgrade)+len(c.set.Remove))
+		for _, list := range [...][]Move{c.set.Upgrade, c.set.Downgrade} {
+			for j := range list {
+				l := c.leaving[list[j].From]
+				l.moves = true
+				c.leaving[list[j].From] = l
+			}
+		}
+		for j := range c.set.Remove {
+			if r := &c.set.Remove[j]; r.Rule == ruleObsoleted {
+				l := c.leaving[r.NEVRA]
+				l.obsoleted = true
+				c.leaving[r.NEVRA] = l
+			}
+		}
+	}
+	return c.leaving[i.NEVRA]
+}
+
 // leaves tells whether an installed package is upgraded or removed by the set.
 func (c *checker) leaves(i *rpm.Package) bool {
-	return c.moves(i) ||
-		slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
+	l := c.said(i)
+	return l.moves || l.obsoleted
 }
 
 // sameMoves compares what rpm would erase with what the set says, and every removal with its rule.
 func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 	for _, i := range c.start {
 		by := gone[i]
-		moved := c.moves(i)
-		obsoleted := slices.ContainsFunc(c.set.Remove, func(r Remove) bool { return r.NEVRA == i.NEVRA && r.Rule == ruleObsoleted })
+		said := c.said(i)
+		moved, obsoleted := said.moves, said.obsoleted
 		switch {
 		case by == nil && (moved || obsoleted):
 			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
@@ -317,12 +367,6 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			c.fault(ruleObsoleted, "%s would be removed, and nothing that may replace it obsoletes it", i.NEVRA)
 		}
 	}
-}
-
-// moves tells whether the set replaces an installed package by another build.
-func (c *checker) moves(i *rpm.Package) bool {
-	is := func(m Move) bool { return m.From == i.NEVRA }
-	return slices.ContainsFunc(c.set.Upgrade, is) || slices.ContainsFunc(c.set.Downgrade, is)
 }
 
 // removeFirst is rpm -e --nodeps of what a rollback takes away ahead of the transaction.

@@ -12,10 +12,8 @@ func (c *checker) decision(name string) *decision {
 		return d
 	}
 	var builds []rpm.NEVRA
-	for _, p := range c.start {
-		if p.Name == name {
-			builds = append(builds, p.NEVRA)
-		}
+	for _, p := range c.installed(name) {
+		builds = append(builds, p.NEVRA)
 	}
 	d, bad := decide(c.r.Filter.rulesFor(c.h.Policies, name), name, builds)
 	if bad != nil {
@@ -69,7 +67,7 @@ func (c *checker) findTarget(n rpm.NEVRA) *candidate {
 		if cand.NEVRA != n || archRank(c.h.Arch, n.Arch) < 0 {
 			continue
 		}
-		_, gone := c.u.retracted[n]
+		_, gone := c.u.retracted(n)
 		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
 		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" {
 			return cand

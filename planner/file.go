@@ -19,7 +19,7 @@ import (
 // DefaultExpiry is how long a plan may be started when nothing else is said (PLAN-10).
 const DefaultExpiry = 7 * 24 * time.Hour
 
-// MaxPlanBytes bounds the plan file that Decode reads. A fleet of 10,000 hosts in 20 configurations takes about 10 MB.
+// MaxPlanBytes bounds the plan file that Decode reads. A fleet of 10,000 hosts in 20 configurations takes 10 to 20 MB.
 const MaxPlanBytes = 1 << 29
 
 // ErrPlan marks a plan file that cannot be used: damaged, changed by hand, or of another format.
@@ -28,6 +28,21 @@ var ErrPlan = errors.New("not a usable plan")
 // Seal brings the plan into its one written form (lists sorted, times in UTC and whole, no nil lists), sets format, expiry and id.
 // Any change afterwards makes Encode refuse it; seal again.
 func (p *Plan) Seal() error {
+	_, err := p.seal()
+	return err
+}
+
+// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so.
+func (p *Plan) SealText() ([]byte, error) {
+	text, err := p.seal()
+	if err != nil {
+		return nil, err
+	}
+	return withID(text, p.ID), nil
+}
+
+// seal returns the text without the id.
+func (p *Plan) seal() ([]byte, error) {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -38,12 +53,17 @@ func (p *Plan) Seal() error {
 	}
 	p.ExpiresAt = p.ExpiresAt.UTC()
 	p.normalise()
-	id, err := p.digest()
+	c := *p
+	c.ID = ""
+	sum := newSumming()
+	text, err := c.canonical(sum)
+	invalid := p.validate() // while the rest of the text is summed
+	id := sum.sum()
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("digest of the plan: %w", err)
 	}
 	p.ID = id
-	return p.validate()
+	return text, invalid
 }
 
 // normalise sorts what a map or a scheduler may have put in any order.
@@ -156,11 +176,11 @@ func (s *Set) Seal() error {
 	s.normalise()
 	c := *s
 	c.ID = ""
-	b, err := canonical(c)
+	b, err := c.text()
 	if err != nil {
 		return fmt.Errorf("digest of a set: %w", err)
 	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(append(b, '\n'))
 	s.ID = hex.EncodeToString(sum[:])
 	return nil
 }
@@ -169,12 +189,13 @@ func (s *Set) Seal() error {
 func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
-	b, err := c.canonical()
+	sum := newSumming()
+	_, err := c.canonical(sum)
+	id := sum.sum()
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
+	return id, nil
 }
 
 // digestWithout is digest of a plan that is written already: its id is the only key of that name that stands two spaces deep.
@@ -201,30 +222,11 @@ func canonical(v any) ([]byte, error) {
 }
 
 // MarshalJSON writes the set with sorted keys.
-func (s Set) MarshalJSON() ([]byte, error) {
-	type plain Set
-	raw, err := json.Marshal(plain(s))
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(tree); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(out.Bytes(), "\n"), nil
-}
+func (s Set) MarshalJSON() ([]byte, error) { return s.text() }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := p.canonical()
+	b, err := p.canonical(nil)
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}

@@ -1,7 +1,11 @@
 package planner
 
 import (
+	"bytes"
+	"encoding/json"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,11 +46,22 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 		if p.Hosts == nil {
 			p.Hosts = []PlanHost{}
 		}
+		for i := range p.Hosts { // hosts of one solution share what is long
+			if j := rapid.IntRange(0, i).Draw(t, "like"); j < i {
+				h, like := &p.Hosts[i], &p.Hosts[j]
+				h.PreBroken, h.Rollback = like.PreBroken, like.Rollback
+				if rapid.Bool().Draw(t, "impact") {
+					h.Impact = like.Impact
+				} else {
+					h.Impact.Services = like.Impact.Services
+				}
+			}
+		}
 		want, err := canonical(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := p.canonical()
+		got, err := p.canonical(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,11 +71,134 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 	})
 }
 
+// TestSetsAreWrittenAsJSONWrites: the writer of sets gives the bytes of encoding/json with its keys sorted, alone and in a plan.
+func TestSetsAreWrittenAsJSONWrites(t *testing.T) {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "web01", "a<b>&c", "\"quoted\"", "line\nbreak", "\u2028ü", "\xff", "\n  \"sets\": []", "\n  \"id\": \""}))
+	nevra := rapid.Custom(func(t *rapid.T) rpm.NEVRA {
+		return rpm.NEVRA{Name: rapid.SampledFrom([]string{"a", "b-c", "<&>"}).Draw(t, "name"), Arch: "noarch",
+			EVR: rpm.EVR{Epoch: uint32(rapid.IntRange(0, 2).Draw(t, "epoch")), Version: "1", Release: "2"}}
+	})
+	set := rapid.Custom(func(t *rapid.T) Set { return drawSet(t, text, nevra) })
+	rapid.Check(t, func(t *rapid.T) {
+		p := &Plan{Format: PlanFormat, Hosts: []PlanHost{}, Sets: rapid.SliceOfN(set, 0, 3).Draw(t, "sets"), Requested: Requested{Selector: "\n  \"id\": \""}}
+		p.Rollbacks = rapid.SliceOfN(set, 0, 1).Draw(t, "rollbacks")
+		if rapid.Bool().Draw(t, "has a host") {
+			p.Hosts = append(p.Hosts, PlanHost{Host: "\n  \"sets\": []", Rollback: RollbackInfo{Missing: []rpm.NEVRA{}}})
+		}
+		for i := range p.Sets {
+			got, err := p.Sets[i].text()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(slowJSON(t, &p.Sets[i])), string(got)); d != "" {
+				t.Fatal(d)
+			}
+		}
+		got, err := p.canonical(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(slowJSON(t, p))+"\n", string(got)); d != "" {
+			t.Fatal(d)
+		}
+		if got, want := string(withID(slices.Clone(got), "x")), strings.Replace(string(got), "\n  \"id\": \"", "\n  \"id\": \"x", 1); got != want {
+			t.Fatal(cmp.Diff(want, got))
+		}
+	})
+}
+
+// drawSet draws a set with anything in any of its fields.
+func drawSet(t *rapid.T, text *rapid.Generator[string], nevra *rapid.Generator[rpm.NEVRA]) Set {
+	texts := rapid.SliceOfN(text, 0, 2)
+	s := Set{ID: text.Draw(t, "id")}
+	for range rapid.IntRange(0, 2).Draw(t, "moves") {
+		s.Upgrade = append(s.Upgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy")})
+		s.Remove = append(s.Remove, Remove{nevra.Draw(t, "gone"), text.Draw(t, "rule"), text.Draw(t, "because")})
+		s.VendorChanges = append(s.VendorChanges, VendorChange{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "vendor"), text.Draw(t, "other")})
+		s.Overridden = append(s.Overridden, Overridden{nevra.Draw(t, "held"), text.Draw(t, "rule"), text.Draw(t, "because")})
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "others") {
+		s.Downgrade = append(s.Downgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy")})
+		s.Install = append(s.Install, Install{nevra.Draw(t, "new"), texts.Draw(t, "needed"), rapid.Bool().Draw(t, "only")})
+		s.Held = append(s.Held, Held{nevra.Draw(t, "held"), nevra.Draw(t, "to"), texts.Draw(t, "because")})
+		s.Blocked = append(s.Blocked, Blocked{nevra.Draw(t, "blocked"), nevra.Draw(t, "to"), text.Draw(t, "rule"), text.Draw(t, "because")})
+	}
+	if rapid.Bool().Draw(t, "empty") {
+		s.Blocked, s.Upgrade = nonNil(s.Blocked), nonNil(s.Upgrade)
+	}
+	return s
+}
+
+// slowJSON writes a value by way of a tree of maps, whose keys encoding/json sorts.
+func slowJSON(t *rapid.T, v any) []byte {
+	type plain Set
+	sorted := func(v any) any {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		var tree any
+		if err := dec.Decode(&tree); err != nil {
+			t.Fatal(err)
+		}
+		return tree
+	}
+	tree := sorted(v)
+	if s, ok := v.(*Set); ok {
+		tree = sorted(plain(*s))
+	}
+	if p, ok := v.(*Plan); ok {
+		sets := func(list []Set) any {
+			if list == nil {
+				return nil
+			}
+			out := []any{}
+			for _, s := range list {
+				out = append(out, sorted(plain(s)))
+			}
+			return out
+		}
+		m := tree.(map[string]any)
+		m["sets"] = sets(p.Sets)
+		if len(p.Rollbacks) > 0 {
+			m["rollbacks"] = sets(p.Rollbacks)
+		}
+	}
+	out, err := canonical(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSuffix(out, []byte("\n"))
+}
+
+// TestSealTextIsWhatEncodeWrites: the short way gives the same bytes.
+func TestSealTextIsWhatEncodeWrites(t *testing.T) {
+	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	for _, hosts := range [][]PlanHost{nil, {{Host: "a", CollectedAt: at}, {Host: "b", CollectedAt: at, Detail: "\n  \"id\": \"\""}}} {
+		p := &Plan{CreatedAt: at, Hosts: hosts}
+		got, err := p.SealText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := p.Encode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want.String(), string(got)); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 // TestHostFields: a field that is new in a plan's hosts must be written there and drawn above.
 func TestHostFields(t *testing.T) {
-	for of, want := range map[reflect.Type]int{reflect.TypeFor[PlanHost](): 15, reflect.TypeFor[Impact](): 6, reflect.TypeFor[RollbackInfo](): 4} {
+	for of, want := range map[reflect.Type]int{reflect.TypeFor[PlanHost](): 15, reflect.TypeFor[Impact](): 6, reflect.TypeFor[RollbackInfo](): 4,
+		reflect.TypeFor[Set](): 9, reflect.TypeFor[Install](): 3, reflect.TypeFor[Move](): 3, reflect.TypeFor[Remove](): 3, reflect.TypeFor[Held](): 3,
+		reflect.TypeFor[Blocked](): 4, reflect.TypeFor[Overridden](): 3, reflect.TypeFor[VendorChange](): 4} {
 		if of.NumField() != want {
-			t.Errorf("%s has %d fields; file_hosts.go and its test know %d", of, of.NumField(), want)
+			t.Errorf("%s has %d fields; file_hosts.go, file_sets.go and their test know %d", of, of.NumField(), want)
 		}
 	}
 }

@@ -350,10 +350,10 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 // fixesFor returns the EVRs that the selected advisories list for a name.arch.
 func (u *Universe) fixesFor(name, arch string, f *Filter) []rpm.EVR {
 	var out []rpm.EVR
-	for _, l := range u.byAdvisory[rpm.NameArch{Name: name, Arch: arch}] {
-		if f.selects(&u.advisories[l.advisory]) {
-			out = append(out, l.evr)
+	u.fixed.each(name, func(p *rpm.NEVRA, i int32) {
+		if p.Arch == arch && f.selects(&u.advisories[i]) {
+			out = append(out, p.EVR)
 		}
-	}
+	})
 	return out
 }

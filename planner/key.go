@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash"
-	"io"
 	"slices"
 	"strconv"
 
@@ -15,8 +13,7 @@ import (
 // Key is a digest of everything that changes a host's answer (PLAN-11): hosts of one key are solved once. view names the universe, for
 // example a digest over the repositories and their settings. The order of lists changes nothing.
 func Key(h Host, view string, r Request) string {
-	d := sha256.New()
-	k := keyWriter{d}
+	k := &keyWriter{make([]byte, 0, 1024)}
 	k.list("view", view)
 	k.list("host", h.Arch, h.RunningKernel, h.RPMVersion, strconv.Itoa(h.KeepInstallOnly))
 	k.sorted("install-only", h.InstallOnly)
@@ -25,18 +22,18 @@ func Key(h Host, view string, r Request) string {
 	k.sorted("modules", h.Modules)
 	k.sorted("protected", h.Protected)
 	k.policies(h.Policies)
-	k.list("vendors", fmt.Sprint(h.ForbidVendorChange, len(h.SameVendors)))
+	k.list("vendors", yesNo(h.ForbidVendorChange), strconv.Itoa(len(h.SameVendors)))
 	for _, l := range h.SameVendors {
 		k.sorted("same-vendor", l)
 	}
-	k.list("out-of-tree", fmt.Sprint(h.ModulePatterns == nil))
+	k.list("out-of-tree", yesNo(h.ModulePatterns == nil))
 	k.sorted("module-patterns", h.ModulePatterns)
 	f := r.Filter.normal()
 	t := r.Type
 	if t == "" {
 		t = TypeUpdate
 	}
-	k.list("request", string(t), fmt.Sprint(f.Security, f.Bugfix, f.Newest, r.Weak))
+	k.list("request", string(t), yesNo(f.Security, f.Bugfix, f.Newest, r.Weak))
 	target := make([]string, len(r.Target))
 	for i, n := range r.Target {
 		target[i] = n.String()
@@ -59,35 +56,50 @@ func Key(h Host, view string, r Request) string {
 			k.sorted("files", p.Files)
 		}
 	}
-	return hex.EncodeToString(d.Sum(nil))
+	sum := sha256.Sum256(k.out)
+	return hex.EncodeToString(sum[:])
 }
 
-// keyWriter writes lists so that no two different ones have the same bytes.
-type keyWriter struct{ h hash.Hash }
+// yesNo writes answers with yes or no.
+func yesNo(answers ...bool) string {
+	out := make([]byte, len(answers))
+	for i, yes := range answers {
+		out[i] = 'n'
+		if yes {
+			out[i] = 'y'
+		}
+	}
+	return string(out)
+}
 
-func (k keyWriter) list(name string, values ...string) {
+// keyWriter writes lists so that no two different ones have the same bytes. A key is made for every host of a fleet.
+type keyWriter struct{ out []byte }
+
+func (k *keyWriter) list(name string, values ...string) {
 	k.text(name)
-	k.text(strconv.Itoa(len(values)))
+	k.out = append(strconv.AppendInt(k.out, int64(len(values)), 10), ';')
 	for _, v := range values {
 		k.text(v)
 	}
 }
 
-// text writes a string behind its length. A hash never fails.
-func (k keyWriter) text(s string) {
-	_, _ = io.WriteString(k.h, strconv.Itoa(len(s)))
-	_, _ = io.WriteString(k.h, ":")
-	_, _ = io.WriteString(k.h, s)
+// text writes a string behind its length.
+func (k *keyWriter) text(s string) {
+	k.out = append(strconv.AppendInt(k.out, int64(len(s)), 10), ':')
+	k.out = append(k.out, s...)
 }
 
-func (k keyWriter) sorted(name string, values []string) {
-	l := slices.Clone(values)
-	slices.Sort(l)
-	k.list(name, slices.Compact(l)...)
+func (k *keyWriter) sorted(name string, values []string) {
+	if len(values) > 1 {
+		values = slices.Clone(values)
+		slices.Sort(values)
+		values = slices.Compact(values)
+	}
+	k.list(name, values...)
 }
 
 // policies writes rules in an order of their own.
-func (k keyWriter) policies(rules []Rule) {
+func (k *keyWriter) policies(rules []Rule) {
 	l := make([]*Rule, len(rules))
 	for i := range rules {
 		l[i] = &rules[i]
@@ -100,7 +112,7 @@ func (k keyWriter) policies(rules []Rule) {
 	}
 }
 
-func (k keyWriter) deps(deps []rpm.Dep) {
+func (k *keyWriter) deps(deps []rpm.Dep) {
 	l := make([]string, len(deps))
 	for i, d := range deps {
 		l[i] = d.String()

@@ -47,6 +47,9 @@ func outOfTree(h *Host, p *rpm.Package) bool {
 	}
 	globs := h.ModulePatterns
 	if globs == nil {
+		if !strings.Contains(p.Name, "kmod") && !strings.Contains(p.Name, "dkms") {
+			return false // no default pattern has neither
+		}
 		globs = DefaultModulePatterns()
 	}
 	if !matchAny(globs, func(g string) bool { return matchGlob(g, p.Name) }) {

@@ -107,10 +107,7 @@ func (s *solution) build() {
 		}
 		nd := &s.nodes[n]
 		c := &s.u.cands[nd.cand]
-		used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID}
-		for _, a := range s.u.listed[c.NEVRA] {
-			used.Advisories = append(used.Advisories, s.u.advisories[a].ID)
-		}
+		used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID, Advisories: s.u.listedBy(c.NEVRA)}
 		slices.Sort(used.Advisories)
 		used.Advisories = slices.Compact(used.Advisories)
 		res.Packages = append(res.Packages, used)

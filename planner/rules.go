@@ -36,19 +36,23 @@ const (
 	ruleMissing   = "missing"
 )
 
-// installOnlyProvides mark install-only packages (dnf, const.py, INSTALLONLYPKGS). dnf matches kernel and kernel-PAE as provides
-// too, which takes in their debug variants.
-var installOnlyProvides = [...]string{
-	"kernel", "kernel-PAE", "installonlypkg(kernel)", "installonlypkg(kernel-module)", "installonlypkg(vm)", "multiversion(kernel)",
+// marksInstallOnly tells whether a name or a provide marks install-only packages (dnf, const.py, INSTALLONLYPKGS). dnf matches kernel and
+// kernel-PAE as provides too, which takes in their debug variants.
+func marksInstallOnly(name string) bool {
+	switch name {
+	case "kernel", "kernel-PAE", "installonlypkg(kernel)", "installonlypkg(kernel-module)", "installonlypkg(vm)", "multiversion(kernel)":
+		return true
+	}
+	return false
 }
 
 // isInstallOnly tells whether a package is installed beside older builds of its name (PLAN-5).
 func isInstallOnly(p *rpm.Package, globs []string) bool {
-	if slices.Contains(installOnlyProvides[:], p.Name) {
+	if marksInstallOnly(p.Name) {
 		return true
 	}
 	for i := range p.Provides {
-		if slices.Contains(installOnlyProvides[:], p.Provides[i].Name) {
+		if marksInstallOnly(p.Provides[i].Name) {
 			return true
 		}
 	}
@@ -57,14 +61,30 @@ func isInstallOnly(p *rpm.Package, globs []string) bool {
 
 // matchGlob is path.Match without its special slash; a bad pattern matches only itself.
 func matchGlob(glob, s string) bool {
-	if !strings.ContainsAny(glob, "*?[") {
+	if !isGlob(glob) {
 		return glob == s
+	}
+	if plain := strings.Trim(glob, "*"); len(glob) == len(plain)+1 && !strings.ContainsAny(plain, "*?[\\") {
+		if glob[0] == '*' {
+			return strings.HasSuffix(s, plain)
+		}
+		return strings.HasPrefix(s, plain)
 	}
 	ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
 	if err != nil {
 		return glob == s
 	}
 	return ok
+}
+
+// isGlob tells whether a pattern is more than a name.
+func isGlob(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c == '*' || c == '?' || c == '[' {
+			return true
+		}
+	}
+	return false
 }
 
 func matchAny(globs []string, f func(string) bool) bool { return slices.ContainsFunc(globs, f) }
@@ -208,7 +228,7 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 			return ruleExclude, "excluded by " + e.by + ": " + g
 		}
 	}
-	if id, ok := p.u.retracted[c.NEVRA]; ok {
+	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id
 	}
 	if rule, because := p.u.moduleRule(c, p.h.Modules); rule != "" {

@@ -41,7 +41,7 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 			return ruleExclude, "excluded by " + e.by + ": " + g
 		}
 	}
-	if id, ok := p.u.retracted[c.NEVRA]; ok {
+	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id
 	}
 	if !p.u.sources[c.source].allows(c.Name) {

@@ -22,9 +22,7 @@ type Universe struct {
 	cands      []candidate
 	memo       memo
 	advisories []Advisory
-	retracted  map[rpm.NEVRA]string // advisory ID
-	listed     map[rpm.NEVRA][]int32
-	byAdvisory map[rpm.NameArch][]advised
+	fixed      fixed
 	modular    map[rpm.NEVRA][]string // "name:stream", sorted
 	modNames   map[string][]string    // package name: streams that have it
 }
@@ -43,12 +41,6 @@ type candidate struct {
 	source int32
 }
 
-// advised is one package of an advisory.
-type advised struct {
-	evr      rpm.EVR
-	advisory int32
-}
-
 // providerRef is a package and the place of one of its dependencies; dep < 0 is the package's own name and EVR.
 type providerRef struct{ id, dep int32 }
 
@@ -58,8 +50,7 @@ func NewUniverse(v View) (*Universe, error) {
 		sources: v.Sources, advisories: v.Advisories,
 		memo: memo{names: map[string][]int32{}, provides: map[string][]providerRef{}, obsoletes: map[string][]providerRef{},
 			files: map[string][]int32{}},
-		retracted: map[rpm.NEVRA]string{}, listed: map[rpm.NEVRA][]int32{},
-		byAdvisory: map[rpm.NameArch][]advised{}, modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
+		fixed: newFixed(v.Advisories), modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
 	ids := map[string]bool{}
 	for si := range v.Sources {
@@ -70,15 +61,6 @@ func NewUniverse(v View) (*Universe, error) {
 		ids[src.ID] = true
 		if err := u.take(int32(si)); err != nil {
 			return nil, err
-		}
-	}
-	for i, a := range v.Advisories {
-		for _, n := range a.Packages {
-			u.byAdvisory[n.NameArch()] = append(u.byAdvisory[n.NameArch()], advised{n.EVR, int32(i)})
-			u.listed[n] = append(u.listed[n], int32(i))
-			if strings.EqualFold(a.Status, "retracted") {
-				u.retracted[n] = a.ID
-			}
 		}
 	}
 	for _, m := range v.Modules {

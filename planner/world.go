@@ -89,12 +89,7 @@ func sortedKeys(m map[string]bool) []string {
 func (w *world) providers(d rpm.Dep) []int32 {
 	var out []int32
 	for _, ref := range w.provides[d.Name] {
-		p := w.pkgs[ref.id]
-		have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
-		if ref.dep >= 0 {
-			have = p.Provides[ref.dep]
-		}
-		if rpm.Satisfies(have, d) {
+		if w.provided(ref, d) {
 			out = append(out, ref.id)
 		}
 	}
@@ -113,13 +108,29 @@ func (w *world) met(p *rpm.Package, d rpm.Dep) bool {
 		r, err := rpm.ParseRich(d.Name)
 		return err == nil && evalRich(r, w.providers)
 	}
-	return len(w.providers(d)) > 0
+	for _, ref := range w.provides[d.Name] {
+		if w.provided(ref, d) {
+			return true
+		}
+	}
+	return strings.HasPrefix(d.Name, "/") && len(w.files[d.Name]) > 0
+}
+
+// provided tells whether one capability fulfils a plain dependency of its name.
+func (w *world) provided(ref providerRef, d rpm.Dep) bool {
+	p := w.pkgs[ref.id]
+	have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
+	if ref.dep >= 0 {
+		have = p.Provides[ref.dep]
+	}
+	return rpm.Satisfies(have, d)
 }
 
 // faults lists everything that is wrong, each once, sorted by text.
 func (w *world) faults() []Fault {
 	var out []Fault
-	builds := map[rpm.NameArch][]rpm.NEVRA{}
+	first := make(map[rpm.NameArch]int32, len(w.pkgs))
+	builds := map[rpm.NameArch][]rpm.NEVRA{} // where there is more than one
 	for n, p := range w.pkgs {
 		for _, d := range p.Requires {
 			if !w.met(p, d) {
@@ -129,11 +140,22 @@ func (w *world) faults() []Fault {
 		for _, d := range p.Conflicts {
 			out = w.conflicts(out, int32(n), d)
 		}
-		if !w.only(p) {
-			builds[p.NameArch()] = append(builds[p.NameArch()], p.NEVRA)
+		if w.only(p) {
+			continue
+		}
+		key := p.NameArch()
+		if at, another := first[key]; !another {
+			first[key] = int32(n)
+		} else if l := builds[key]; l == nil {
+			builds[key] = []rpm.NEVRA{w.pkgs[at].NEVRA, p.NEVRA}
+		} else {
+			builds[key] = append(l, p.NEVRA)
 		}
 	}
 	for _, p := range w.pkgs { // not over the map: its order is not ours
+		if len(builds) == 0 {
+			break
+		}
 		if l := builds[p.NameArch()]; len(l) > 1 {
 			slices.SortFunc(l, rpm.CompareNEVRA)
 			for i := range l { // by pairs, so that losing one build is no new fault

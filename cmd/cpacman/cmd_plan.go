@@ -90,6 +90,9 @@ func planCommand(e *env) *cli.Command {
 			if c.Args().First() == "show" {
 				return e.planShow(c)
 			}
+			if c.Bool("stored") {
+				shortLived()
+			}
 			s, err := e.open(c)
 			if err != nil {
 				return err
@@ -133,29 +136,40 @@ func (s *session) plan() error {
 
 // deliverPlan writes the plan file, its summary, and what to do next.
 func (s *session) deliverPlan(planned *fleet.Planned) error {
-	p := planned.Plan
-	var file bytes.Buffer
-	if err := p.Encode(&file); err != nil {
-		return err
-	}
-	out := s.c.String("out")
-	if out != "" {
-		if err := writeFile(out, file.Bytes(), 0o600); err != nil {
+	p, out, format := planned.Plan, s.c.String("out"), s.c.String("output")
+	file := planned.File
+	if file == nil {
+		var b bytes.Buffer
+		if err := p.Encode(&b); err != nil {
 			return err
 		}
+		file = b.Bytes()
 	}
-	switch {
-	case s.c.String("output") == "json" && out == "":
-		if _, err := s.stdout.Write(file.Bytes()); err != nil {
-			return err
+	written := make(chan error, 1) // a large file is on its way to the disk while the table is made
+	go func() {
+		if out == "" {
+			written <- nil
+			return
 		}
-	case s.c.String("output") == "json":
-	default:
+		written <- writeFile(out, file, 0o600)
+	}()
+	var table bytes.Buffer
+	var err error
+	if format != "json" {
 		d := planTable(p)
 		d.value = p
-		if err := s.emitTo(s.c, d, ""); err != nil {
-			return err
-		}
+		err = s.write(&table, s.c, d)
+	}
+	if err := errors.Join(<-written, err); err != nil {
+		return err
+	}
+	if format == "json" && out == "" {
+		_, err = s.stdout.Write(file)
+	} else {
+		_, err = s.stdout.Write(table.Bytes())
+	}
+	if err != nil {
+		return err
 	}
 	for id, notes := range planned.Notes {
 		for _, n := range notes {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // personName is what a rollout may be handed over to: a user's name, or one with a domain.
-var personName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}$`)
+var personName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}$`) })
 
 // rolloutNote leaves a remark with a rollout.
 func (e *env) rolloutNote(c *cli.Context) error {
@@ -33,7 +34,7 @@ func (e *env) rolloutHandover(c *cli.Context) error {
 	switch {
 	case to == "" || reason == "":
 		return usagef("rollout handover wants --to USER and --reason TEXT")
-	case !personName.MatchString(to):
+	case !personName().MatchString(to):
 		return usagef("--to %q is not a user's name", to)
 	}
 	return e.leaveNote(c, "rollout %s: handed over to "+to+"; rollout status tells them where it stands", func(words []string) (rollout.Note, error) {

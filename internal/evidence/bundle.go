@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cpacman/internal/rollout"
@@ -42,7 +43,7 @@ type Summary struct {
 }
 
 // safeID is what the id of a rollout may be, so that it can be a directory in an archive.
-var safeID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var safeID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`) })
 
 // Write writes the bundle of a rollout beside path and renames it, with mode 0600. A trail that is not whole is no error: the bundle is
 // written and says so, as does Summary.Fault. rollout.ErrNotFound where there is no such rollout.
@@ -55,7 +56,7 @@ func Write(ctx context.Context, st *store.Store, id, path string, opt Options) (
 	if err != nil {
 		return fail(err)
 	}
-	if !safeID.MatchString(id) {
+	if !safeID().MatchString(id) {
 		return fail(fmt.Errorf("the id %q cannot be the name of a directory", id))
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".cpacman-evidence-*")

@@ -85,7 +85,7 @@ func (c *collection) amendments() error {
 	for _, id := range c.snap.Schedule.Plans()[1:] {
 		body, err := c.st.Plan(c.ctx, id)
 		switch {
-		case !safeID.MatchString(id):
+		case !safeID().MatchString(id):
 			c.remark("the plan of an amendment has an id that is none")
 		case errors.Is(err, store.ErrNotFound):
 			c.remark("plan %.12s of an amendment is not in the state database", id)
@@ -333,7 +333,7 @@ func (c *collection) installed(digest string) error {
 		c.remark("names in installed set %.12s have characters that were escaped here: the file's sha256 is not the digest", digest)
 	}
 	name := digest
-	if !safeID.MatchString(name) {
+	if !safeID().MatchString(name) {
 		c.remark("an installed set has a digest that is none")
 		return nil
 	}

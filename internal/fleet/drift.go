@@ -112,7 +112,7 @@ func (d *drifter) offer(ctx context.Context, in *Input) error {
 			return err
 		}
 		for _, a := range list {
-			advisories = append(advisories, advisory(a))
+			advisories = append(advisories, advisory(&a))
 		}
 		if !cfg.Auto {
 			continue // nothing comes from it by itself, so nobody is behind it

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"cpacman/internal/host"
+	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
 	"cpacman/internal/store"
 	"cpacman/transport"
@@ -165,21 +166,22 @@ func (s *shares) own(ctx context.Context, p host.Package) []byte {
 
 // readHeader reads the main header of a package file by the range that metadata gives.
 func readHeader(l Located) ([]byte, error) {
-	size := l.Package.HeaderEnd - l.Package.HeaderStart
-	if l.Package.HeaderStart <= 0 || size <= 0 || size > maxRepoHeader {
-		return nil, errors.New("metadata has no header range")
-	}
-	path, err := l.Repo.FilePath(l.Package)
-	if err != nil {
-		return nil, err
-	}
-	file, err := os.Open(path)
+	file, err := l.Repo.OpenPackage(l.Package)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	return headerAt(file, l.Package)
+}
+
+// headerAt is readHeader of a file that is open.
+func headerAt(file *os.File, p *repo.Package) ([]byte, error) {
+	size := p.HeaderEnd - p.HeaderStart
+	if p.HeaderStart <= 0 || size <= 0 || size > maxRepoHeader {
+		return nil, errors.New("metadata has no header range")
+	}
 	blob := make([]byte, size)
-	_, err = file.ReadAt(blob, l.Package.HeaderStart)
+	_, err := file.ReadAt(blob, p.HeaderStart)
 	return blob, err
 }
 

@@ -27,7 +27,21 @@ func (f *Fleet) Identities(ctx context.Context) (*Identities, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids := &Identities{byHost: map[string][]store.Identity{}, byMachine: map[string][]store.Identity{}}
+	return f.identities(ctx, list)
+}
+
+// oddIdentities is Identities for Status alone: of a name that always was one machine, which had no other name, nothing is known, and there is
+// nothing to tell of it. Of a large fleet nearly all are such.
+func (f *Fleet) oddIdentities(ctx context.Context) (*Identities, error) {
+	list, err := f.Store.SharedIdentities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return f.identities(ctx, list)
+}
+
+func (f *Fleet) identities(ctx context.Context, list []store.Identity) (ids *Identities, err error) {
+	ids = &Identities{byHost: map[string][]store.Identity{}, byMachine: map[string][]store.Identity{}}
 	for _, i := range list {
 		ids.byHost[i.Host] = append(ids.byHost[i.Host], i)
 		ids.byMachine[i.MachineID] = append(ids.byMachine[i.MachineID], i)

@@ -16,9 +16,16 @@ type Installed struct {
 	fleet *Fleet
 	repos *Repos
 
-	mu      sync.Mutex
 	headers *repo.Parsed
-	lists   map[string]*List // by installed digest
+
+	mu    sync.Mutex
+	lists map[string]*listing // by installed digest
+}
+
+// listing is a List that is made once.
+type listing struct {
+	sync.Mutex
+	list *List // nil: not made yet, or it failed
 }
 
 // List is the installed set of one or more hosts.
@@ -32,15 +39,22 @@ type List struct {
 
 // NewInstalled prepares a resolver that may fall back to the metadata of repos.
 func (f *Fleet) NewInstalled(repos *Repos) *Installed {
-	return &Installed{fleet: f, repos: repos, headers: repo.OpenParsed(repos.opt.CacheDir, f.log, f.now), lists: map[string]*List{}}
+	return &Installed{fleet: f, repos: repos, headers: repo.OpenParsed(repos.opt.CacheDir, f.log, f.now), lists: map[string]*listing{}}
 }
 
 // List returns the packages of a digest; packages is asked for the listing when it was not seen before.
 func (in *Installed) List(ctx context.Context, digest string, packages func() ([]host.Package, error)) (*List, error) {
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	if l := in.lists[digest]; l != nil {
-		return l, nil
+	one := in.lists[digest]
+	if one == nil {
+		one = &listing{}
+		in.lists[digest] = one
+	}
+	in.mu.Unlock()
+	one.Lock()
+	defer one.Unlock()
+	if one.list != nil {
+		return one.list, nil
 	}
 	listed, err := packages()
 	if err != nil {
@@ -63,7 +77,7 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 		}
 		l.Packages = append(l.Packages, found)
 	}
-	in.lists[digest] = l
+	one.list = l
 	return l, nil
 }
 

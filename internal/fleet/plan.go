@@ -43,6 +43,7 @@ type PlanRequest struct {
 // Planned is a plan with what the command line tells beside it.
 type Planned struct {
 	Plan      *planner.Plan
+	File      []byte              // the plan as Encode writes it; nil: not written yet
 	Solutions int                 // how many different configurations were solved (PLAN-11)
 	Notes     map[string][]string // by set id: what the planner has to say to people
 	Faults    map[string]error    // by host: why StatusUnsolved
@@ -51,11 +52,12 @@ type Planned struct {
 
 // candidate is one host on its way into a plan.
 type candidate struct {
-	host  *inventory.Host
-	facts *host.Facts // without packages; nil: none
-	entry planner.PlanHost
-	note  string // of its identity; it stays, whatever the solver says
-	group *group // nil: not to be solved
+	host     *inventory.Host
+	facts    *host.Facts         // without packages; nil: none
+	settings inventory.Effective // in force for the host; set where it has a group
+	entry    planner.PlanHost
+	note     string // of its identity; it stays, whatever the solver says
+	group    *group // nil: not to be solved
 }
 
 // group is the hosts that have the same answer.
@@ -73,6 +75,9 @@ type group struct {
 
 // Plan computes the upgrade sets of the hosts from stored facts. The result depends on facts, repositories and request alone.
 func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Planned, error) {
+	if !req.Keys.Only {
+		defer f.openViews(ctx, repos, req).Wait()
+	}
 	candidates, err := f.candidates(ctx, req)
 	if err != nil {
 		return nil, err
@@ -93,6 +98,27 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	return f.assemble(ctx, repos, req, candidates, groups)
 }
 
+// openViews begins to read the repositories of the hosts that may be planned, since that takes as long as all that is read of the hosts themselves.
+// Faults are told by whoever needs them. The caller waits for the end.
+func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *sync.WaitGroup {
+	views := map[string][]inventory.Repo{}
+	for _, h := range req.Hosts {
+		if facts := req.Facts[h.Name]; facts != nil && f.now().Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
+			view := f.View(h, facts)
+			views[ViewID(view)] = view
+		}
+	}
+	work := new(sync.WaitGroup)
+	for _, view := range views {
+		work.Go(func() {
+			if len(view) > 0 {
+				_, _ = repos.Universe(ctx, view)
+			}
+		})
+	}
+	return work
+}
+
 // candidates reads the stored facts of the hosts and sorts out those that cannot be planned from them.
 func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, error) {
 	facts := req.Facts
@@ -102,12 +128,18 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			return nil, err
 		}
 	}
-	contacts, err := f.Store.Contacts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := f.Identities(ctx)
-	if err != nil {
+	var contacts map[string]store.Contact
+	var ids *Identities
+	work, both := errgroup.WithContext(ctx)
+	work.Go(func() (err error) {
+		contacts, err = f.Store.FailedContacts(both) // the others tell nothing here
+		return err
+	})
+	work.Go(func() (err error) {
+		ids, err = f.oddIdentities(both)
+		return err
+	})
+	if err := work.Wait(); err != nil {
 		return nil, err
 	}
 	out := make([]*candidate, 0, len(req.Hosts))
@@ -208,58 +240,85 @@ func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
 
 // group puts hosts with the same key together, so that each key is solved once.
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	installed := f.NewInstalled(repos)
+	keys := make([]string, len(candidates))
+	mine := make([]*group, len(candidates)) // a group of each host's own
+	sideBySide(len(candidates), func(i int) {
+		if c := candidates[i]; c.entry.Status == planner.StatusPlanned {
+			if mine[i] = f.groupOf(c, req); mine[i] != nil {
+				keys[i] = c.facts.InstalledDigest + "\x00" + planner.Key(mine[i].input, ViewID(mine[i].view), mine[i].request)
+			}
+		}
+	})
 	byKey := map[string]*group{}
 	var order []*group
-	for _, c := range candidates {
-		if c.entry.Status != planner.StatusPlanned {
+	for i, c := range candidates {
+		if mine[i] == nil {
 			continue
 		}
-		view := f.View(c.host, c.facts)
-		if len(view) == 0 {
-			c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
-			continue
-		}
-		input, err := f.plannerHost(c.host, c.facts)
-		if err != nil {
-			c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
-			continue
-		}
-		request, ok := f.requestFor(c.host, req)
-		if !ok {
-			c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
-			if why := req.Void[c.host.Name]; why != "" {
-				c.entry.Detail = why
-			}
-			continue
-		}
-		key := c.facts.InstalledDigest + "\x00" + planner.Key(input, ViewID(view), request)
-		g := byKey[key]
+		g := byKey[keys[i]]
 		if g == nil {
-			list, err := installed.List(ctx, c.facts.InstalledDigest, func() ([]host.Package, error) {
-				return f.Store.Installed(ctx, c.facts.InstalledDigest)
-			})
-			if err != nil {
-				return nil, err
-			}
-			input.Installed = list.Packages
-			g = &group{input: input, request: request, list: list, view: view}
-			byKey[key] = g
+			g = mine[i]
+			byKey[keys[i]] = g
 			order = append(order, g)
 		}
 		g.members = append(g.members, c)
 		c.group = g
 	}
+	return order, f.lists(ctx, repos, order)
+}
+
+// groupOf is what a host would be solved with; nil where it cannot be, and its entry says why.
+func (f *Fleet) groupOf(c *candidate, req PlanRequest) *group {
+	view := f.View(c.host, c.facts)
+	if len(view) == 0 {
+		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
+		return nil
+	}
+	c.settings = f.Site.Effective(c.host)
+	input, err := f.plannerHost(c.host, &c.settings, c.facts)
+	if err != nil {
+		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
+		return nil
+	}
+	request, ok := requestFor(c, req)
+	if !ok {
+		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
+		if why := req.Void[c.host.Name]; why != "" {
+			c.entry.Detail = why
+		}
+		return nil
+	}
+	return &group{input: input, request: request, view: view}
+}
+
+// lists reads what the hosts of every group have installed, side by side.
+func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error {
+	installed := f.NewInstalled(repos)
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for _, g := range groups {
+		work.Go(func() (err error) {
+			digest := g.members[0].facts.InstalledDigest
+			g.list, err = installed.List(ctx, digest, func() ([]host.Package, error) { return f.Store.Installed(ctx, digest) })
+			if err == nil {
+				g.input.Installed = g.list.Packages
+			}
+			return err
+		})
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
 	installed.Save()
-	return order, nil
+	return nil
 }
 
 // requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
-func (f *Fleet) requestFor(h *inventory.Host, req PlanRequest) (planner.Request, bool) {
+func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
 	r := req.Request
-	r.Weak = r.Weak || f.Site.Effective(h).Weak
+	r.Weak = r.Weak || c.settings.Weak
 	if r.Type == planner.TypeRollback {
-		r.Target = req.Targets[h.Name]
+		r.Target = req.Targets[c.host.Name]
 		return r, len(r.Target) > 0
 	}
 	return r, true
@@ -298,17 +357,18 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	packages := map[string]planner.PlanPackage{}
 	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
 	usedRepos := map[string]bool{}
+	touched, err := f.touched(ctx, repos, groups)
+	if err != nil {
+		return nil, err
+	}
 	for _, g := range groups {
 		for _, r := range g.view {
 			usedRepos[r.ID] = true
 		}
 		rollback, back := f.wayBack(g)
-		touched, err := f.impact(ctx, repos, g)
-		if err != nil {
-			return nil, err
-		}
+		impact := touched.impact(g)
 		for _, c := range g.members {
-			f.describe(c, g, rollback, touched)
+			describe(c, g, rollback, impact)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -342,8 +402,10 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	if err := f.planRepos(ctx, repos, usedRepos, p); err != nil {
 		return nil, err
 	}
-	if err := f.missingFiles(ctx, repos, p); err != nil {
-		return nil, err
+	for _, one := range p.Packages {
+		if touched.missing[[2]string{one.Repo, one.Path}] {
+			p.MissingFiles = append(p.MissingFiles, one.Repo+"/"+one.Path)
+		}
 	}
 	return f.finishPlan(ctx, req, p, candidates, out)
 }
@@ -361,7 +423,7 @@ func allHeld(members []*candidate) bool {
 }
 
 // describe fills the entry of one host from its group's answer.
-func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, touched *planner.Impact) {
+func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -383,7 +445,7 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 		return
 	}
 	e.PreBroken = g.result.Faults
-	if f.Site.Effective(c.host).PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
+	if c.settings.PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
 		e.Status, e.Detail = planner.StatusPreBroken, "held by pre_broken = \"hold\" of class "+c.host.Class+": "+e.PreBroken[0]
 		return
 	}
@@ -395,7 +457,7 @@ func (f *Fleet) describe(c *candidate, g *group, rollback planner.RollbackInfo, 
 	for _, u := range g.result.Packages {
 		e.Bytes += u.Size
 	}
-	e.Impact = *touched
+	e.Impact = *impact
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {
@@ -424,26 +486,4 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		p.Repos = append(p.Repos, planner.PlanRepo{ID: id, Kind: r.Kind(), Digest: r.Digest(), At: repos.Moved(id)})
 	}
 	return nil
-}
-
-// missingFiles lists packages of the plan whose file is not below its repository: the plan can be reviewed and not started.
-func (f *Fleet) missingFiles(ctx context.Context, repos *Repos, p *planner.Plan) error {
-	var mu sync.Mutex
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, one := range p.Packages {
-		work.Go(func() error {
-			located, err := repos.At(ctx, one.Repo, one.Path)
-			if err != nil {
-				return err
-			}
-			if _, err := located.File(); err != nil {
-				mu.Lock()
-				p.MissingFiles = append(p.MissingFiles, one.Repo+"/"+one.Path)
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	return work.Wait()
 }

@@ -9,10 +9,9 @@ import (
 	"cpacman/planner"
 )
 
-// plannerHost is a host in the planner's words, without its packages. The error is *inventory.PolicyConflict: two policies of equal
+// plannerHost is a host in the planner's words, without its packages; s is what is in force for it. The error is *inventory.PolicyConflict: two policies of equal
 // priority disagree, and nobody may guess which is meant (INV-4).
-func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) (planner.Host, error) {
-	s := f.Site.Effective(h)
+func (f *Fleet) plannerHost(h *inventory.Host, s *inventory.Effective, facts *host.Facts) (planner.Host, error) {
 	out := planner.Host{Arch: facts.Arch, RunningKernel: facts.Kernel, RPMVersion: facts.RPMVersion,
 		Exclude: s.Exclude, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, SameVendors: s.SameVendor,
 		ForbidVendorChange: s.VendorChange == inventory.VendorChangeForbid ||

@@ -219,6 +219,7 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 		}
 		out.KeyNotes = notes
 	}
+	p.Hosts = make([]planner.PlanHost, 0, len(candidates))
 	for _, c := range candidates {
 		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
 			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
@@ -231,8 +232,9 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 	if req.Expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
 	}
-	out.Plan = p
-	return out, p.Seal()
+	text, err := p.SealText()
+	out.Plan, out.File = p, text
+	return out, err
 }
 
 // importFiles are the keys that a host imports, as it gets them. A plan whose text is not the key it shows is refused.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -241,8 +242,9 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 		if err != nil {
 			return v, fmt.Errorf("read advisories of %s: %w", cfg.ID, err)
 		}
-		for _, a := range advisories {
-			v.Advisories = append(v.Advisories, advisory(a))
+		v.Advisories = slices.Grow(v.Advisories, len(advisories))
+		for i := range advisories {
+			v.Advisories = append(v.Advisories, advisory(&advisories[i]))
 		}
 		modules, _, err := one.Modules()
 		if err != nil {
@@ -255,10 +257,10 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	return v, nil
 }
 
-func advisory(a repo.Advisory) planner.Advisory {
-	out := planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs}
-	for _, p := range a.Packages {
-		out.Packages = append(out.Packages, p.NEVRA)
+func advisory(a *repo.Advisory) planner.Advisory {
+	out := planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs, Packages: make([]rpm.NEVRA, len(a.Packages))}
+	for i := range a.Packages {
+		out.Packages[i] = a.Packages[i].NEVRA
 	}
 	return out
 }

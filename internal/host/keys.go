@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -19,10 +20,10 @@ type KeyFile struct {
 func (k Key) Entry() string { return "gpg-pubkey-" + k.ID + "-" + k.Created }
 
 // keyEntry is what Transaction.Retire may name. rpm before 6 has eight digits as version, rpm 6 the fingerprint.
-var keyEntry = regexp.MustCompile(`^gpg-pubkey-[0-9a-f]{8,64}-[0-9a-f]{1,16}$`)
+var keyEntry = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^gpg-pubkey-[0-9a-f]{8,64}-[0-9a-f]{1,16}$`) })
 
 // KeyEntry tells whether a word is the name of a key in rpm's keyring.
-func KeyEntry(s string) bool { return keyEntry.MatchString(s) }
+func KeyEntry(s string) bool { return keyEntry().MatchString(s) }
 
 // validateKeys reports keys that cannot be sent.
 func (t Transaction) validateKeys() error {

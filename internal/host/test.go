@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // TestResult is what rpm on the host says of a transaction before anything is changed (PLAN-14).
@@ -48,8 +49,10 @@ func (s *Session) Test(ctx context.Context, tx Transaction) (TestResult, error) 
 const maxProblems = 500
 
 var (
-	noKey   = regexp.MustCompile(`key ID ([0-9a-fA-F]{8,40}): NOKEY`)
-	noSpace = regexp.MustCompile(`needs \d+.*B on the .* filesystem|needs \d+ inodes on the`)
+	noKey   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`key ID ([0-9a-fA-F]{8,40}): NOKEY`) })
+	noSpace = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`needs \d+.*B on the .* filesystem|needs \d+ inodes on the`)
+	})
 )
 
 // problems takes what says why from rpm's output: indented lines and errors. Advice and progress are left out. Warnings are
@@ -64,7 +67,7 @@ func problems(lines []string, failed bool) (out, keys []string, space bool) {
 	}
 	for _, l := range lines {
 		t := strings.TrimSpace(l)
-		if m := noKey.FindStringSubmatch(t); m != nil {
+		if m := noKey().FindStringSubmatch(t); m != nil {
 			if k := strings.ToLower(m[1]); !seen["key "+k] {
 				seen["key "+k] = true
 				keys = append(keys, k)
@@ -81,7 +84,7 @@ func problems(lines []string, failed bool) (out, keys []string, space bool) {
 		case failed:
 			add(t)
 		}
-		space = space || noSpace.MatchString(t)
+		space = space || noSpace().MatchString(t)
 	}
 	if !failed {
 		return nil, nil, false

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"cpacman/internal/rpm"
 )
@@ -99,12 +100,14 @@ func compareSets(want map[rpm.NEVRA]int, have []Package) (missing, unexpected []
 }
 
 // madeFile matches "warning: /etc/a created as /etc/a.rpmnew" and "… saved as …rpmsave".
-var madeFile = regexp.MustCompile(`^warning: .* (?:created|saved) as (/.*\.rpm(?:new|save|orig))$`)
+var madeFile = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^warning: .* (?:created|saved) as (/.*\.rpm(?:new|save|orig))$`)
+})
 
 func (v *Verification) readOutput(lines []string) {
 	for _, l := range lines {
 		l = bounded(l, 2000)
-		switch m := madeFile.FindStringSubmatch(l); {
+		switch m := madeFile().FindStringSubmatch(l); {
 		case m != nil:
 			v.ConfigFiles = append(v.ConfigFiles, m[1])
 		case strings.Contains(l, "scriptlet failed") && (strings.HasPrefix(l, "warning: %") || strings.HasPrefix(l, "error: %")):

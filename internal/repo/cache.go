@@ -125,6 +125,7 @@ func (c *cache) read(name string) ([]byte, error) {
 		return nil, errCache
 	}
 	b := make([]byte, st.Size())
+	adviseLarge(b)
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, err
 	}

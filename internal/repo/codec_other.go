@@ -77,13 +77,25 @@ func (e *encoder) strs4(a, b, c, d string) {
 
 func (d *decoder) advisories(id string) *advisoryData {
 	data := &advisoryData{problems: d.problems(id)}
-	for range d.count(13) {
+	n := d.count(13)
+	if n > 0 {
+		data.list = make([]Advisory, 0, n)
+	}
+	for range n {
 		a := Advisory{ID: d.str(), Type: d.str(), Severity: d.str(), Status: d.str(), Title: d.str(), Release: d.str(),
 			Issued: d.time(), Updated: d.time(), CVEs: d.strs(), RebootSuggested: d.bool(), RestartSuggested: d.bool()}
-		for range d.count(4) {
+		refs := d.count(4)
+		if refs > 0 {
+			a.References = make([]Reference, 0, refs)
+		}
+		for range refs {
 			a.References = append(a.References, Reference{d.str(), d.str(), d.str(), d.str()})
 		}
-		for range d.count(8) {
+		packages := d.count(8)
+		if packages > 0 {
+			a.Packages = make([]AdvisoryPackage, 0, packages)
+		}
+		for range packages {
 			p := AdvisoryPackage{NEVRA: d.nevra(), Filename: d.str(), EpochKnown: d.bool()}
 			for range d.count(5) {
 				p.Modules = append(p.Modules, AdvisoryModule{d.str(), d.str(), d.str(), d.str(), d.str()})

@@ -149,6 +149,20 @@ func (h *Header) Files() ([]FileEntry, error) {
 	return out, nil
 }
 
+// HasFile tells whether a file has one of the flags.
+func (h *Header) HasFile(flags FileFlags) bool {
+	e, ok := h.tags[tagFileFlags]
+	if !ok || classOf(e.typ) != classNumber {
+		return false
+	}
+	for i := range int(e.count) {
+		if FileFlags(h.number(e, i))&flags != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // at returns the element, or the zero value when the array is not there.
 func at[T any](s []T, i int) T {
 	if i < len(s) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"cpacman/internal/host"
 )
@@ -106,7 +107,16 @@ func putContact(ctx context.Context, tx *sql.Tx, c Contact) error {
 
 // Contacts returns the last attempt of every host that was ever asked.
 func (s *Store) Contacts(ctx context.Context) (map[string]Contact, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT host, tried_at, ok, kind, error FROM contacts")
+	return s.contacts(ctx, "SELECT host, tried_at, ok, kind, error FROM contacts")
+}
+
+// FailedContacts returns the last attempt of those hosts whose last attempt failed.
+func (s *Store) FailedContacts(ctx context.Context) (map[string]Contact, error) {
+	return s.contacts(ctx, "SELECT host, tried_at, ok, kind, error FROM contacts WHERE ok = 0")
+}
+
+func (s *Store) contacts(ctx context.Context, query string) (map[string]Contact, error) {
+	rows, err := s.db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("read contacts: %w", err)
 	}
@@ -168,28 +178,74 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 }
 
 // AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
-// Installed, once per digest however many hosts share it.
+// Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
 func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
 	rows, err := s.db.QueryContext(ctx, "SELECT host, body FROM facts ORDER BY host")
 	if err != nil {
 		return fmt.Errorf("read facts: %w", err)
 	}
 	defer rows.Close()
-	for rows.Next() {
-		var name string
-		var body []byte
-		if err := rows.Scan(&name, &body); err != nil {
-			return fmt.Errorf("read facts: %w", err)
+	// The database goes on while what it gave is decoded: both take about as long.
+	work, ctx := errgroup.WithContext(ctx)
+	batches := make(chan []storedFacts, 4)
+	work.Go(func() error {
+		defer close(batches)
+		return batchFacts(ctx, rows, batches)
+	})
+	work.Go(func() error {
+		var reader factsReader
+		for batch := range batches {
+			for _, one := range batch {
+				f, err := reader.read(one.body)
+				if err != nil {
+					return fmt.Errorf("read facts of %s: %w", one.host, err)
+				}
+				if err := fn(f); err != nil {
+					return err
+				}
+			}
 		}
-		var f host.Facts
-		if err := json.Unmarshal(body, &f); err != nil {
-			return fmt.Errorf("read facts of %s: %w", name, err)
-		}
-		if err := fn(&f); err != nil {
-			return err
+		return nil
+	})
+	return work.Wait()
+}
+
+// storedFacts is a row of AllFacts.
+type storedFacts struct {
+	host string
+	body []byte
+}
+
+// factsBatch is how many rows are handed over at once.
+const factsBatch = 128
+
+// batchFacts hands rows on until there are no more, or the context ends.
+func batchFacts(ctx context.Context, rows *sql.Rows, batches chan<- []storedFacts) error {
+	var batch []storedFacts
+	hand := func() error {
+		select {
+		case batches <- batch:
+			batch = nil
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return rows.Err()
+	for rows.Next() {
+		var one storedFacts
+		if err := rows.Scan(&one.host, &one.body); err != nil {
+			return fmt.Errorf("read facts: %w", err)
+		}
+		if batch = append(batch, one); len(batch) == factsBatch {
+			if err := hand(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read facts: %w", err)
+	}
+	return hand()
 }
 
 // Installed returns the package list of a digest, without install times.
@@ -236,6 +292,9 @@ func unpackPackages(list []byte) ([]host.Package, error) {
 	text, err := unpack(list)
 	if err != nil {
 		return nil, err
+	}
+	if out, ok := readPackages(string(text)); ok {
+		return out, nil
 	}
 	var out []host.Package
 	if err := json.Unmarshal(text, &out); err != nil {

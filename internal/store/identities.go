@@ -44,7 +44,19 @@ func putIdentity(ctx context.Context, tx *sql.Tx, host, machine string, at time.
 
 // Identities lists every machine that ever answered under any name, by name and then from the first to the current.
 func (s *Store) Identities(ctx context.Context) ([]Identity, error) {
-	found, err := s.db.QueryContext(ctx, "SELECT host, machine_id, since, last_seen, current FROM identities ORDER BY host, current, since")
+	return s.identities(ctx, "SELECT host, machine_id, since, last_seen, current FROM identities ORDER BY host, current, since")
+}
+
+// SharedIdentities lists those of Identities that are not plain: of names under which several machines answered, and of machines that answered
+// under several names. All of such a name and all of such a machine are among them.
+func (s *Store) SharedIdentities(ctx context.Context) ([]Identity, error) {
+	return s.identities(ctx, `SELECT host, machine_id, since, last_seen, current FROM identities
+		WHERE host IN (SELECT host FROM identities GROUP BY host HAVING count(*) > 1)
+		OR machine_id IN (SELECT machine_id FROM identities GROUP BY machine_id HAVING count(*) > 1) ORDER BY host, current, since`)
+}
+
+func (s *Store) identities(ctx context.Context, query string) ([]Identity, error) {
+	found, err := s.db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("read the identities of hosts: %w", err)
 	}

@@ -61,3 +61,55 @@ func TestIdentities(t *testing.T) {
 		t.Errorf("last %v, %v", last, err)
 	}
 }
+
+// TestSharedIdentities: what is left out is what every name and every machine has alone, and of a name or a machine nothing is left out in part.
+func TestSharedIdentities(t *testing.T) {
+	s, ctx := open(t), context.Background()
+	day := 0
+	for _, seen := range [][2]string{{"plain", "one"}, {"rebuilt", "two"}, {"rebuilt", "three"}, {"old", "four"}, {"new", "four"}, {"new", "five"}, {"other", "six"}, {"third", "three"}} {
+		day++
+		f := sample(seen[0], "d", 1)
+		f.MachineID, f.CollectedAt = seen[1], time.Date(2026, 3, day, 0, 0, 0, 0, time.UTC)
+		if err := s.PutFacts(ctx, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.Identities(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []Identity
+	for _, i := range all {
+		if i.Host != "plain" && i.Host != "other" {
+			want = append(want, i)
+		}
+	}
+	got, err := s.SharedIdentities(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); len(want) != 6 || d != "" {
+		t.Errorf("%d: %s", len(want), d)
+	}
+}
+
+func TestFailedContacts(t *testing.T) {
+	s, ctx := open(t), context.Background()
+	if err := s.PutFacts(ctx, sample("web01", "d", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutContact(ctx, Contact{Host: "web02", TriedAt: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Kind: "unreachable", Error: "no route"}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Contacts(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.FailedContacts(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 || len(got) != 1 || got["web02"] != all["web02"] {
+		t.Errorf("all %v, failed %v", all, got)
+	}
+}

@@ -1,0 +1,222 @@
+package inventory
+
+import "strings"
+
+// Inventories of large fleets are long and plain: "[host.web01]" and lines of a key and a text. parsePlain reads such text at once, values and
+// positions, which takes a tenth of the time of library and scanner. Whatever else there is in a text makes it refuse the whole text: escapes,
+// quoted or dotted keys, arrays of tables, anything that TOML forbids. A test holds both ways together.
+
+// plainParser reads plain text from front to back.
+type plainParser struct {
+	text string // what is left
+	line int
+
+	values map[string]any // of the open table
+	pos    *position
+	root   map[string]any
+	top    *position
+
+	spare []position // made many at once
+}
+
+// parsePlain gives the values of a text and their positions; false for what is not plain.
+func parsePlain(text string) (map[string]any, *position, bool) {
+	p := &plainParser{text: text, root: map[string]any{}, top: &position{line: 1}}
+	p.values, p.pos = p.root, p.top
+	for p.line = 1; p.text != ""; p.line++ {
+		line, rest, found := strings.Cut(p.text, "\n")
+		p.text = rest
+		if !p.readLine(line) {
+			return nil, nil, false
+		}
+		if !found {
+			break
+		}
+	}
+	return p.root, p.top, true
+}
+
+// readLine reads one line: nothing, a comment, a table's head, a key and its value.
+func (p *plainParser) readLine(line string) bool {
+	line = strings.TrimLeft(line, " \t")
+	switch {
+	case line == "" || line[0] == '#':
+		return plainEnd(line)
+	case line[0] == '[':
+		end := strings.IndexByte(line, ']')
+		return end > 0 && plainEnd(line[end+1:]) && p.open(line[1:end])
+	}
+	n := plainKey(line)
+	if n == 0 {
+		return false
+	}
+	key := line[:n]
+	rest, ok := strings.CutPrefix(strings.TrimLeft(line[n:], " \t"), "=")
+	if !ok {
+		return false
+	}
+	if _, twice := p.values[key]; twice {
+		return false
+	}
+	at := p.position(p.line, false)
+	value, rest, ok := p.value(strings.TrimLeft(rest, " \t"), at)
+	if !ok || !plainEnd(rest) {
+		return false
+	}
+	p.values[key] = value
+	p.pos.put(key, at)
+	return true
+}
+
+// open opens the table of a head. A table that was opened before, or a name that has a value, is left to those who know what to say.
+func (p *plainParser) open(path string) bool {
+	values, pos := p.root, p.top
+	for range maxKeyParts {
+		n := plainKey(path)
+		if n == 0 || n < len(path) && path[n] != '.' {
+			return false
+		}
+		key, last := path[:n], n == len(path)
+		there, known := values[key]
+		if !known {
+			table, at := map[string]any{}, p.position(p.line, !last)
+			values[key] = table
+			pos.put(key, at)
+			values, pos = table, at
+		} else {
+			table, isTable := there.(map[string]any)
+			if pos = pos.keys[key]; !isTable || last && !pos.implicit {
+				return false
+			}
+			values = table
+		}
+		if last {
+			pos.implicit, pos.line = false, p.line
+			p.values, p.pos = values, pos
+			return true
+		}
+		path = path[n+1:]
+	}
+	return false
+}
+
+// value reads a text, a number, an answer, or a list of texts.
+func (p *plainParser) value(s string, at *position) (value any, rest string, ok bool) {
+	if s == "" {
+		return nil, "", false
+	}
+	switch c := s[0]; {
+	case c == '"':
+		return plainText(s)
+	case c == '[':
+		return p.list(s[1:], at)
+	case c >= '0' && c <= '9' || c == '-':
+		return plainNumber(s)
+	}
+	if rest, ok := strings.CutPrefix(s, "true"); ok {
+		return true, rest, true
+	}
+	rest, ok = strings.CutPrefix(s, "false")
+	return false, rest, ok
+}
+
+func (p *plainParser) list(s string, at *position) (value any, rest string, ok bool) {
+	out := []any{}
+	for s = strings.TrimLeft(s, " \t"); ; s = strings.TrimLeft(s[1:], " \t") {
+		if s != "" && s[0] == ']' {
+			return out, s[1:], true
+		}
+		text, rest, ok := plainText(s)
+		if !ok {
+			return nil, "", false
+		}
+		out = append(out, text)
+		at.items = append(at.items, p.position(p.line, false))
+		s = strings.TrimLeft(rest, " \t")
+		if s == "" || s[0] != ',' {
+			if s == "" || s[0] != ']' {
+				return nil, "", false
+			}
+			return out, s[1:], true
+		}
+	}
+}
+
+// plainText reads a string in double quotes without escapes. One in three quotes ends where no end may be.
+func plainText(s string) (value any, rest string, ok bool) {
+	if s == "" || s[0] != '"' {
+		return nil, "", false
+	}
+	for i := 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return s[1:i], s[i+1:], true
+		case c < ' ' || c >= 0x7f || c == '\\':
+			return nil, "", false
+		}
+	}
+	return nil, "", false
+}
+
+// plainNumber reads a whole number; others, dates among them, have no end where it ends.
+func plainNumber(s string) (value any, rest string, ok bool) {
+	digits := strings.TrimPrefix(s, "-")
+	n, i := int64(0), 0
+	for ; i < len(digits) && digits[i] >= '0' && digits[i] <= '9'; i++ {
+		n = 10*n + int64(digits[i]-'0')
+		if i == 17 {
+			return nil, "", false
+		}
+	}
+	if i == 0 || digits[0] == '0' && i > 1 {
+		return nil, "", false
+	}
+	if len(digits) < len(s) {
+		n = -n
+	}
+	return n, digits[i:], true
+}
+
+// plainKey tells how long the bare key is that s begins with; 0 for none.
+func plainKey(s string) int {
+	for i := range len(s) {
+		c := s[i]
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// plainEnd tells whether nothing is left of a line but blanks and a comment.
+func plainEnd(s string) bool {
+	s = strings.TrimLeft(s, " \t")
+	if s == "" {
+		return true
+	}
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c >= 0x7f {
+			return false
+		}
+	}
+	return s[0] == '#'
+}
+
+// position makes one.
+func (p *plainParser) position(line int, implicit bool) *position {
+	if len(p.spare) == 0 {
+		p.spare = make([]position, 256)
+	}
+	at := &p.spare[0]
+	p.spare = p.spare[1:]
+	at.line, at.implicit = line, implicit
+	return at
+}
+
+// put notes where a key stands.
+func (p *position) put(key string, at *position) {
+	if p.keys == nil {
+		p.keys = make(map[string]*position)
+	}
+	p.keys[key] = at
+}
