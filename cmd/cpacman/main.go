@@ -44,8 +44,8 @@ func mainStatus() int {
 	defer cancel()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	interrupts := &interruptions{handle: func(int) { cancel() }}
-	go interrupts.watch(ctx, signals)
+	interrupts := &interruptions{handle: cancelThenExit(cancel, os.Exit)}
+	go interrupts.watch(signals)
 	terminal, width := stderrTerminal()
 	e := &env{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv,

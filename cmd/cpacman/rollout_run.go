@@ -73,6 +73,7 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 
 // launch starts a plan, or with staging goes as far as that: what was reviewed is what runs. ask is a question that is asked once the waves are printed; "" asks nothing.
 func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
+	defer outlivesReaders()()
 	c := s.c
 	if err := s.mayPushPlan(p); err != nil {
 		return err
@@ -272,6 +273,7 @@ func (s *session) printSchedule(sch rollout.Schedule) {
 
 // runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
 func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+	defer outlivesReaders()()
 	owner, p := s.owner(), plans.Reviewed
 	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
 	if err != nil {

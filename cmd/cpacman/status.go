@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"cpacman/internal/store"
 	"cpacman/transport"
@@ -86,7 +87,8 @@ func exitStatus(err error) int {
 
 // printError prints an error for people: one line, and what to do next where the error knows it.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "cpacman: %s\n", transport.Sanitize(err.Error()))
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
+	fmt.Fprintf(w, "cpacman: %s\n", transport.Sanitize(text))
 	var hinter interface{ Hint() string }
 	var noRoom *store.FullError
 	switch {
