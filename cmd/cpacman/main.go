@@ -91,6 +91,12 @@ func newApp(e *env) *cli.App {
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what happens below, on stderr"},
 		},
 		Commands: commands(e),
+		Before: func(c *cli.Context) error {
+			if c.IsSet("site") && c.String("site") == "" {
+				return usagef("--site is empty; give it a value or leave it out")
+			}
+			return nil
+		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{err: fmt.Errorf("unknown verb %q", c.Args().First())}
@@ -116,11 +122,11 @@ func checkOutput(c *cli.Context) error {
 func finish(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand = true
-		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err: err} }
+		c.OnUsageError = func(c *cli.Context, err error, _ bool) error { return flagError(c, err) }
 		if c.Action == nil {
 			c.Action = cli.ShowSubcommandHelp
 		}
-		c.Before = checkOutput
+		c.Before = checkLine
 		finish(c.Subcommands)
 	}
 }

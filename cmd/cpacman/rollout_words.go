@@ -17,6 +17,9 @@ func (s *session) rolloutArg(args []string) (id string, rest []string, err error
 	if err != nil {
 		return "", nil, err
 	}
+	if len(args) > 0 && args[0] == "" {
+		return "", nil, usagef("the rollout is an empty word; leave it out for the one that is not finished")
+	}
 	if len(args) > 0 {
 		var found []string
 		for _, r := range all {

@@ -137,13 +137,26 @@ func (s *session) selected(args []string, spelled bool) ([]*inventory.Host, stri
 	}
 	hosts, err := s.site.Select(args, fleet.FactsOf(facts))
 	if err != nil {
-		return nil, "", inputError{err: err}
+		return nil, "", inputError{err: err, hint: severalHosts(args, err)}
 	}
 	text := strings.Join(args, " ")
 	if text == "all" {
 		s.say("all hosts: %d", len(hosts))
 	}
 	return hosts, text, nil
+}
+
+// severalHosts is the hint for hosts that were listed as if they were arguments of their own.
+func severalHosts(args []string, err error) string {
+	if len(args) < 2 || !errors.Is(err, inventory.ErrSelectorSyntax) {
+		return ""
+	}
+	for _, a := range args {
+		if strings.ContainsAny(a, " ()\"'") || a == "and" || a == "or" || a == "not" {
+			return ""
+		}
+	}
+	return fmt.Sprintf("the arguments are one selector; for several hosts write '%s'", someOf(args[:1], 1)+" or "+args[1])
 }
 
 // confirm asks a yes-or-no question unless --yes was given. Without a terminal to ask at, it is a usage error.
