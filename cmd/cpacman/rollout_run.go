@@ -547,6 +547,8 @@ func (s *session) recorded(id string) (rollout.Snapshot, *planner.Plan, error) {
 type takeUp struct {
 	wait  bool // stay while paused or waiting for an approval
 	adopt bool // leave it as it is, for an engine that died
+
+	drained bool // begin no host: only what is at work, and what is asked for by name, is done
 }
 
 // takeUp runs the engine of a rollout that nobody runs, from the journal.
@@ -575,9 +577,9 @@ func (s *session) takeUp(id string, how takeUp) error {
 	return s.runEngine(id, plans, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		if snap.Rollout.State == rollout.RolloutAborted {
 			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
-		} else {
+		} else if !how.drained {
 			s.say("resuming rollout %s", id)
 		}
-		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: how.wait, Adopt: how.adopt, Digest: snap.Rollout.Digest})
+		return resumeWith(ctx, engine, snap, how)
 	})
 }
