@@ -86,8 +86,12 @@ func flagTable(app *cli.App) (takesValue, global map[string]bool) {
 
 // unknownFlag names the nearest flag when there is a near one.
 func unknownFlag(name string, known map[string]bool) error {
-	err := usageError{err: fmt.Errorf("unknown flag --%s", name), hint: "cpacman VERB --help lists the flags of a verb"}
-	distance := 3
+	err := usageError{err: fmt.Errorf("unknown flag --%s", unquoted(name)), hint: "cpacman VERB --help lists the flags of a verb"}
+	if name == "version" {
+		err.hint = "cpacman version prints it"
+		return err
+	}
+	distance := min(3, len(name))
 	for _, k := range slices.Sorted(maps.Keys(known)) {
 		if d := editDistance(name, k); d < distance && len(k) > 1 {
 			distance, err.hint = d, fmt.Sprintf("did you mean --%s?", k)

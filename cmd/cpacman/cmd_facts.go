@@ -33,6 +33,9 @@ func factsCommand(e *env) *cli.Command {
 			&cli.StringFlag{Name: "import-kernel", Usage: "running kernel of the imported host, as uname -r prints it"},
 		),
 		Action: func(c *cli.Context) error {
+			if err := factsConflict(c); err != nil {
+				return err
+			}
 			s, err := e.open(c)
 			if err != nil {
 				return err
@@ -41,14 +44,34 @@ func factsCommand(e *env) *cli.Command {
 			switch {
 			case c.IsSet("import"):
 				return s.importFacts()
-			case c.IsSet("host"):
-				return usagef("--host goes with --import; name hosts as arguments")
 			case c.Bool("stored"):
 				return s.showStoredFacts()
 			}
 			return s.collectFacts()
 		},
 	}
+}
+
+// factsConflict refuses flags that ask for different things.
+func factsConflict(c *cli.Context) error {
+	if c.IsSet("import") {
+		if c.Args().Present() {
+			return usagef("--import is for the one host that --host names, not for %q", c.Args().First())
+		}
+		if c.Bool("stored") || c.Bool("force") {
+			return usagef("--import asks nobody; leave --stored and --force out")
+		}
+		return nil
+	}
+	for _, name := range []string{"host", "import-os", "import-arch", "import-kernel"} {
+		if c.IsSet(name) {
+			return usagef("--%s goes with --import; name hosts as arguments", name)
+		}
+	}
+	if c.Bool("stored") && c.Bool("force") {
+		return usagef("--stored asks nobody; leave --force out")
+	}
+	return nil
 }
 
 // collect asks the hosts with progress on stderr.
@@ -211,6 +234,9 @@ func age(d time.Duration) string {
 	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
 
+// maxImportWarnings bounds what is said of lines that cannot be read.
+const maxImportWarnings = 20
+
 // maxListing bounds an imported listing: 64 MiB.
 const maxListing = 64 << 20
 
@@ -225,8 +251,11 @@ func (s *session) importFacts() error {
 		return inputError{err: fmt.Errorf("host %s is not in the inventory", name), hint: "cpacman inventory list prints the hosts"}
 	}
 	f, warnings, err := s.readImport(s.c.String("import"), h)
-	for _, w := range warnings {
-		s.say("warning: %s", w)
+	for _, w := range warnings[:min(len(warnings), maxImportWarnings)] {
+		s.say("warning: %s", shortened(w))
+	}
+	if more := len(warnings) - maxImportWarnings; more > 0 {
+		s.say("warning: and %d lines more", more)
 	}
 	if err != nil {
 		return err
@@ -256,6 +285,9 @@ func (s *session) readImport(path string, h *inventory.Host) (*host.Facts, []str
 		}
 	} else {
 		f, warnings, err = host.ImportListing(&limited{file, maxListing}, h.Name, s.now())
+		if err == nil && len(warnings) >= len(f.Packages) {
+			err = fmt.Errorf("%d lines are no packages and %d are: this is no listing of rpm -qa; nothing was stored", len(warnings), len(f.Packages))
+		}
 	}
 	if err != nil {
 		return nil, warnings, inputError{err: fmt.Errorf("import facts of %s from %s: %w", h.Name, path, err)}

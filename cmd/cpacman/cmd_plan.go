@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,10 +54,31 @@ func (s *session) filter() (planner.Filter, error) {
 			}
 		}
 	}
+	if err := checkFilter(f); err != nil {
+		return f, err
+	}
 	if f.Newest && !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
 		return f, usagef("--newest goes with --security, --bugfix, --severity, --advisory or --cve; without them the newest is taken anyway")
 	}
 	return f, nil
+}
+
+// severities are those that --severity knows, from the worst.
+var severities = []string{"critical", "important", "moderate", "low"}
+
+// checkFilter refuses what can match nothing: a typo must not look like a host that has nothing to do.
+func checkFilter(f planner.Filter) error {
+	for _, one := range f.Severities {
+		if !slices.Contains(severities, strings.ToLower(one)) {
+			return usagef("unknown severity %q (%s)", one, strings.Join(severities, ", "))
+		}
+	}
+	for _, glob := range slices.Concat(f.Packages, f.Exclude) {
+		if _, err := path.Match(glob, "x"); err != nil {
+			return usagef("bad glob %q: a [ or a \\ has no end", glob)
+		}
+	}
+	return nil
 }
 
 // wanted reads filterFlags and kindFlags: the request, without hosts.
@@ -114,9 +138,6 @@ func (s *session) plan() error {
 	}
 	if err := s.askedKeys(&req); err != nil {
 		return err
-	}
-	if d := s.c.Duration("expires"); d < 0 {
-		return usagef("--expires wants a positive duration")
 	}
 	live := !s.c.Bool("stored")
 	if live {
@@ -258,17 +279,32 @@ func planTable(p *planner.Plan) data {
 }
 
 // readPlan reads a plan file.
-func readPlan(path string) (*planner.Plan, error) {
-	f, err := os.Open(path)
+func readPlan(file string) (*planner.Plan, error) {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, inputError{err: fmt.Errorf("read the plan: %w", err), hint: "cpacman plan --out FILE writes one"}
+		return nil, inputError{err: fmt.Errorf("read the plan %s: %w", file, reasonOf(err)), hint: "cpacman plan --out FILE writes one"}
 	}
 	defer f.Close()
 	p, err := planner.Decode(f)
 	if err != nil {
-		return nil, inputError{err: fmt.Errorf("read the plan %s: %w", path, err)}
+		return nil, inputError{err: fmt.Errorf("read the plan %s: %w", file, planFault(err)), hint: "cpacman plan --out FILE writes one"}
 	}
 	return p, nil
+}
+
+// planFault says in plain words that a file is no plan at all, or only the beginning of one.
+func planFault(err error) error {
+	var syntax *json.SyntaxError
+	var place *fs.PathError
+	switch {
+	case errors.As(err, &place):
+		return place.Err
+	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+		return fmt.Errorf("%w: it is empty or cut off", planner.ErrPlan)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: it is no JSON from byte %d on", planner.ErrPlan, syntax.Offset)
+	}
+	return err
 }
 
 // planShow prints a plan file; it needs no site.
@@ -276,6 +312,11 @@ func (e *env) planShow(c *cli.Context) error {
 	args := c.Args().Slice()[1:]
 	if len(args) < 1 || len(args) > 2 {
 		return usagef("plan show wants a plan file and at most one host")
+	}
+	for _, name := range c.LocalFlagNames() {
+		if name != "output" && name != "out" && name != "o" {
+			return usagef("plan show prints a plan as it is; --%s is for making one", name)
+		}
 	}
 	p, err := readPlan(args[0])
 	if err != nil {

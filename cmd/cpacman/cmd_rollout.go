@@ -7,7 +7,7 @@ import (
 // watchFlags are on every verb that shows a running rollout.
 func watchFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "output", Value: "table", Usage: "`FORMAT` of progress on stdout: table (for people) or json (one object a line)"},
+		&cli.StringFlag{Name: "output", Value: "table", Usage: "`FORMAT` of progress on stdout: table (for people) or json (one object a line)", Action: progressFormat},
 	}, more...)
 }
 

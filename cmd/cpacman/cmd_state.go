@@ -48,6 +48,9 @@ func (e *env) stateBackup(c *cli.Context) error {
 	if c.Args().Len() != 1 {
 		return usagef("state backup wants one file to write")
 	}
+	if err := checkPlace(c.Args().First()); err != nil {
+		return err
+	}
 	site, err := e.loadSite(c)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func (e *env) openState(c *cli.Context) (*store.Store, error) {
 }
 
 func noArgs(c *cli.Context, verb string) error {
-	if c.Args().Present() {
+	if c.Args().Len() > 0 {
 		return usagef("%s takes no argument, not %q", verb, c.Args().First())
 	}
 	return nil
@@ -78,11 +78,6 @@ func (e *env) auditTrail(c *cli.Context) error {
 	since, err := parseSince(c.String("since"), e.now())
 	if err != nil {
 		return err
-	}
-	for _, name := range []string{"rollout", "user"} {
-		if c.IsSet(name) && c.String(name) == "" {
-			return usagef("--%s is empty; leave it out for all", name)
-		}
 	}
 	s, err := e.open(c)
 	if err != nil {
@@ -231,14 +226,18 @@ func (e *env) checkTrail(c *cli.Context, heads []trail.Head) (trail.Result, erro
 		defer st.Close()
 		return st.CheckTrail(e.ctx, heads...)
 	}
-	f, err := os.Open(c.String("file"))
+	file := c.String("file")
+	f, err := os.Open(file)
 	if err != nil {
-		return trail.Result{}, inputError{err: err}
+		return trail.Result{}, inputf("read the trail %s: %w", file, reasonOf(err))
 	}
 	defer f.Close()
 	res, err := trail.Check(f, heads...)
-	if err != nil {
-		return res, inputError{err: fmt.Errorf("%s: %w", c.String("file"), err)}
+	switch {
+	case err != nil:
+		return res, inputError{err: fmt.Errorf("%s: %w", file, err)}
+	case res.Lines == 0 && res.Fault == nil:
+		return res, inputf("read the trail %s: it has no line; an export of nothing proves nothing", file)
 	}
 	return res, nil
 }
@@ -262,6 +261,9 @@ func (e *env) trailHead(c *cli.Context) error {
 func (e *env) trailExport(c *cli.Context) error {
 	if c.Args().Len() != 1 {
 		return usagef("audit trail export wants one file")
+	}
+	if err := checkPlace(c.Args().First()); err != nil {
+		return err
 	}
 	st, err := e.openState(c)
 	if err != nil {

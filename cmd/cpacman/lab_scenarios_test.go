@@ -53,6 +53,7 @@ func TestLabScenarios(t *testing.T) {
 		{"TwoApprove", 2, scenarioTwoApprove},
 		{"Keys", 2, scenarioKeys},
 		{"DNF", 2, scenarioDNF},
+		{"NobodyReads", 1, scenarioNobodyReads},
 	}
 	total := 0
 	for _, s := range list {

@@ -44,8 +44,8 @@ func mainStatus() int {
 	defer cancel()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	interrupts := &interruptions{handle: func(int) { cancel() }}
-	go interrupts.watch(ctx, signals)
+	interrupts := &interruptions{handle: cancelThenExit(cancel, os.Exit)}
+	go interrupts.watch(signals)
 	terminal, width := stderrTerminal()
 	e := &env{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv,
@@ -91,6 +91,12 @@ func newApp(e *env) *cli.App {
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log what happens below, on stderr"},
 		},
 		Commands: commands(e),
+		Before: func(c *cli.Context) error {
+			if c.IsSet("site") && c.String("site") == "" {
+				return usagef("--site is empty; give it a value or leave it out")
+			}
+			return nil
+		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
 				return usageError{err: fmt.Errorf("unknown verb %q", c.Args().First())}
@@ -116,11 +122,11 @@ func checkOutput(c *cli.Context) error {
 func finish(commands []*cli.Command) {
 	for _, c := range commands {
 		c.HideHelpCommand = true
-		c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err: err} }
+		c.OnUsageError = func(c *cli.Context, err error, _ bool) error { return flagError(c, err) }
 		if c.Action == nil {
 			c.Action = cli.ShowSubcommandHelp
 		}
-		c.Before = checkOutput
+		c.Before = checkLine
 		finish(c.Subcommands)
 	}
 }

@@ -17,6 +17,9 @@ func (e *env) rolloutExport(c *cli.Context) error {
 	if c.Args().Len() != 2 {
 		return usagef("rollout export wants a rollout and a file")
 	}
+	if err := checkPlace(c.Args().Get(1)); err != nil {
+		return err
+	}
 	s, err := e.open(c)
 	if err != nil {
 		return err

@@ -78,6 +78,7 @@ func packageFree(p *planner.Plan) bool {
 
 // launch starts a plan, or with staging goes as far as that: what was reviewed is what runs. ask is a question that is asked once the waves are printed; "" asks nothing.
 func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
+	defer outlivesReaders()()
 	c := s.c
 	if err := s.mayPushPlan(p); err != nil {
 		return err
@@ -277,6 +278,7 @@ func (s *session) printSchedule(sch rollout.Schedule) {
 
 // runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
 func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+	defer outlivesReaders()()
 	owner, p := s.owner(), plans.Reviewed
 	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
 	if err != nil {
@@ -550,6 +552,8 @@ func (s *session) recorded(id string) (rollout.Snapshot, *planner.Plan, error) {
 type takeUp struct {
 	wait  bool // stay while paused or waiting for an approval
 	adopt bool // leave it as it is, for an engine that died
+
+	drained bool // begin no host: only what is at work, and what is asked for by name, is done
 }
 
 // takeUp runs the engine of a rollout that nobody runs, from the journal.
@@ -578,9 +582,9 @@ func (s *session) takeUp(id string, how takeUp) error {
 	return s.runEngine(id, plans, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		if snap.Rollout.State == rollout.RolloutAborted {
 			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
-		} else {
+		} else if !how.drained {
 			s.say("resuming rollout %s", id)
 		}
-		return engine.Resume(ctx, id, rollout.ResumeRequest{User: people.ProcessUser(), Wait: how.wait, Adopt: how.adopt, Digest: snap.Rollout.Digest})
+		return resumeWith(ctx, engine, snap, how)
 	})
 }

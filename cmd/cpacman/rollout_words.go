@@ -17,6 +17,9 @@ func (s *session) rolloutArg(args []string) (id string, rest []string, err error
 	if err != nil {
 		return "", nil, err
 	}
+	if len(args) > 0 && args[0] == "" {
+		return "", nil, usagef("the rollout is an empty word; leave it out for the one that is not finished")
+	}
 	if len(args) > 0 {
 		var found []string
 		for _, r := range all {
@@ -64,25 +67,6 @@ func (s *session) command(id string, c rollout.Command) error {
 	return s.store.PutCommand(s.ctx, id, c)
 }
 
-// takeBack runs the engine for a rollback that was asked for; that its hosts count as failures is no failure of the rollback.
-func (s *session) takeBack(id string) error {
-	err := s.takeUp(id, takeUp{})
-	var status *statusError
-	if !errors.As(err, &status) || status.err != nil {
-		return err
-	}
-	snap, loadErr := s.store.Load(s.ctx, id)
-	if loadErr != nil {
-		return loadErr
-	}
-	for _, h := range snap.Hosts {
-		if h.State == rollout.StateRollbackFailed || h.State == rollout.StateRollingBack || h.State == rollout.StateLost {
-			return err
-		}
-	}
-	return nil
-}
-
 // tell writes a command and says who carries it out. An abort that no engine is there for is carried out here and now.
 func (s *session) tell(id string, what string, commands ...rollout.Command) error {
 	snap, err := s.store.Load(s.ctx, id)
@@ -118,7 +102,7 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		return err
 	}
 	if commands[0].Kind == rollout.CommandBack && !lease.Live(s.now()) {
-		return s.takeBack(id)
+		return s.takeBack(id, commands)
 	}
 	return s.sayRecorded(id, what)
 }
@@ -168,29 +152,16 @@ func (e *env) rolloutAbort(c *cli.Context) error {
 }
 
 func (e *env) rolloutRetry(c *cli.Context) error {
-	return e.perHost(c, "retry", rollout.CommandRetry, true)
-}
-
-// rolloutRollback takes hosts of a rollout back to what they had.
-func (e *env) rolloutRollback(c *cli.Context) error {
-	if !c.Bool("yes") {
-		what := "every host of the rollout"
-		if n := c.Args().Len(); n > 1 {
-			what = "the hosts named"
-		}
-		if err := e.confirm(c, "take "+what+" back to the packages before it?"); err != nil {
-			return err
-		}
-	}
-	return e.perHost(c, "rollback", rollout.CommandBack, true)
+	return e.perHost(c, "retry", rollout.CommandRetry, true, nil)
 }
 
 func (e *env) rolloutSkip(c *cli.Context) error {
-	return e.perHost(c, "skip", rollout.CommandSkip, false)
+	return e.perHost(c, "skip", rollout.CommandSkip, false, nil)
 }
 
-// perHost is a verb about hosts of a rollout; without a host it means all that it could apply to, where that is allowed.
-func (e *env) perHost(c *cli.Context, what string, kind rollout.CommandKind, all bool) error {
+// perHost is a verb about hosts of a rollout; without a host it means all that it could apply to, where that is allowed. check, where
+// there is one, may refuse it, or ask.
+func (e *env) perHost(c *cli.Context, what string, kind rollout.CommandKind, all bool, check func(*session, rollout.Snapshot, []string) error) error {
 	s, err := e.open(c)
 	if err != nil {
 		return err
@@ -220,6 +191,11 @@ func (e *env) perHost(c *cli.Context, what string, kind rollout.CommandKind, all
 	}
 	if len(hosts) == 0 {
 		commands = []rollout.Command{{Kind: kind}}
+	}
+	if check != nil {
+		if err := check(s, snap, hosts); err != nil {
+			return err
+		}
 	}
 	return s.tell(id, what, commands...)
 }

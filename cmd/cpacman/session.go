@@ -97,14 +97,14 @@ func (e *env) askPassword() func(context.Context, string) ([]byte, error) {
 	if !e.terminal {
 		return nil
 	}
-	return func(_ context.Context, user string) ([]byte, error) {
+	return func(ctx context.Context, user string) ([]byte, error) {
 		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 		if err != nil {
 			return nil, fmt.Errorf("ask for the sudo password: %w", err)
 		}
 		defer tty.Close()
 		fmt.Fprintf(tty, "sudo password of %s: ", user)
-		p, err := term.ReadPassword(int(tty.Fd()))
+		p, err := readPassword(ctx, tty)
 		fmt.Fprintln(tty)
 		return p, err
 	}
@@ -137,13 +137,26 @@ func (s *session) selected(args []string, spelled bool) ([]*inventory.Host, stri
 	}
 	hosts, err := s.site.Select(args, fleet.FactsOf(facts))
 	if err != nil {
-		return nil, "", inputError{err: err}
+		return nil, "", inputError{err: err, hint: severalHosts(args, err)}
 	}
 	text := strings.Join(args, " ")
 	if text == "all" {
 		s.say("all hosts: %d", len(hosts))
 	}
 	return hosts, text, nil
+}
+
+// severalHosts is the hint for hosts that were listed as if they were arguments of their own.
+func severalHosts(args []string, err error) string {
+	if len(args) < 2 || !errors.Is(err, inventory.ErrSelectorSyntax) {
+		return ""
+	}
+	for _, a := range args {
+		if strings.ContainsAny(a, " ()\"'") || a == "and" || a == "or" || a == "not" {
+			return ""
+		}
+	}
+	return fmt.Sprintf("the arguments are one selector; for several hosts write '%s'", someOf(args[:1], 1)+" or "+args[1])
 }
 
 // confirm asks a yes-or-no question unless --yes was given. Without a terminal to ask at, it is a usage error.
@@ -155,12 +168,56 @@ func (e *env) confirm(c *cli.Context, question string) error {
 		return usageError{err: errors.New("this asks for confirmation and there is no terminal"), hint: "give --yes"}
 	}
 	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
-	line, _ := bufio.NewReader(e.stdin).ReadString('\n')
+	line, err := e.readLine()
+	if err != nil {
+		fmt.Fprintln(e.stderr)
+		return fmt.Errorf("not confirmed, nothing was done: %w", err)
+	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
 		return nil
 	}
 	return &statusError{status: statusFailed, err: errors.New("not confirmed; nothing was done")}
+}
+
+// readLine reads a line of the answers, as far as there is one; Ctrl-C ends the wait. The reader that is left behind then ends with the
+// process.
+func (e *env) readLine() (string, error) {
+	lines := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(e.stdin).ReadString('\n')
+		lines <- line
+	}()
+	select {
+	case <-e.ctx.Done():
+		return "", e.ctx.Err()
+	case line := <-lines:
+		return line, nil
+	}
+}
+
+// readPassword reads a line without echo. Ctrl-C ends the wait, and leaves the terminal as it was.
+func readPassword(ctx context.Context, tty *os.File) ([]byte, error) {
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the sudo password: %w", err)
+	}
+	type answer struct {
+		password []byte
+		err      error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		p, err := term.ReadPassword(fd)
+		answers <- answer{p, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	case a := <-answers:
+		return a.password, a.err
+	}
 }
 
 func plural(n int, one, many string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"cpacman/internal/store"
 	"cpacman/transport"
@@ -86,7 +87,8 @@ func exitStatus(err error) int {
 
 // printError prints an error for people: one line, and what to do next where the error knows it.
 func printError(w io.Writer, err error) {
-	fmt.Fprintf(w, "cpacman: %s\n", transport.Sanitize(err.Error()))
+	text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
+	fmt.Fprintf(w, "cpacman: %s\n", shortened(transport.Sanitize(text)))
 	var hinter interface{ Hint() string }
 	var noRoom *store.FullError
 	switch {
@@ -95,4 +97,16 @@ func printError(w io.Writer, err error) {
 	case errors.As(err, &noRoom):
 		fmt.Fprintf(w, "hint: nothing was started; free space in %s, then try again\n", transport.Sanitize(noRoom.Dir))
 	}
+}
+
+// maxErrorBytes bounds a printed error: input that is echoed in one must not fill the screen.
+const maxErrorBytes = 4 << 10
+
+// shortened cuts a text that is too long to be read, and says so.
+func shortened(text string) string {
+	if len(text) <= maxErrorBytes {
+		return text
+	}
+	half := maxErrorBytes / 2
+	return strings.ToValidUTF8(text[:half], "") + fmt.Sprintf(" … %d bytes left out … ", len(text)-2*half) + strings.ToValidUTF8(text[len(text)-half:], "")
 }
