@@ -260,7 +260,7 @@ func TestAmendRefuses(t *testing.T) {
 		"no part of rollout":     func(c change) { c.req.Plan.Hosts[0].Host = "x" },
 		"lists a host twice":     func(c change) { c.req.Plan.Hosts = append(c.req.Plan.Hosts, c.req.Plan.Hosts[0]) },
 		"it is ok":               func(c change) { c.req.Plan.Hosts[0].Host = "a" },
-		"it is held":             func(c change) { c.rec("b", func(h *HostRecord) { h.TxID = "r1/b/1" }) },
+		"it is held":             func(c change) { c.rec("b", func(h *HostRecord) { h.TxID, h.Reason.Code = "r1/b/1", ReasonLocked }) },
 		"make a new plan for it": func(c change) { c.rec("b", func(h *HostRecord) { h.Reason.Code = ReasonRebuilt }) },
 		"not asked since":        func(c change) { c.rec("b", func(h *HostRecord) { h.Unasked = 1 }) },
 		"unreachable: gone": func(c change) {
