@@ -47,15 +47,7 @@ func (r *rig) amend(user string, p *planner.Plan) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.j.mu.Lock()
-	defer r.j.mu.Unlock()
-	if r.j.held != nil {
-		r.t.Fatal("amended while an engine runs")
-	}
-	r.j.ro, r.j.schedule = a.Rollout, a.Schedule
-	for _, h := range a.Hosts {
-		r.j.hosts[h.Host] = h
-	}
+	r.j.amend(a)
 }
 
 func (r *rig) approve(scope string) {

@@ -342,7 +342,7 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 		return Preflight{}, err
 	}
 	defer unlock()
-	pf := Preflight{MachineID: "m-" + f.job.Host, InstalledDigest: "old"}
+	pf := Preflight{MachineID: "m-" + f.job.Host}
 	if f.h.asked.IsZero() {
 		f.h.asked = time.Now()
 	}
@@ -353,15 +353,11 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 		pf.Refusals = []Reason{{ReasonKeyMissing, "key 1234 is missing"}}
 	case f.is(occupied) && time.Since(f.h.asked) < 30*time.Second, f.is(occupiedLong):
 		pf.Refusals, pf.Busy = []Reason{{ReasonBusy, "transaction other is under way on the host"}}, true
-	case f.is(changed), f.is(sameSet), f.is(upToDate):
-		pf.InstalledDigest = "drifted"
 	}
 	if f.h.peers > 0 {
-		pf.InstalledDigest, pf.ChangedBy = fmt.Sprint("peer", f.h.peers), "transaction peer of bob on ops2"
+		pf.ChangedBy = "transaction peer of bob on ops2"
 	}
-	if f.h.updated {
-		pf.InstalledDigest = "new"
-	}
+	pf.InstalledDigest = f.reads()
 	f.read = pf.InstalledDigest
 	pf.Boot = fmt.Sprintf("boot-%d", f.h.boots)
 	if f.h.owes && f.h.boots == 0 {
@@ -439,18 +435,20 @@ func (f *fakeWorker) Moved(ctx context.Context) (bool, error) {
 	if f.is(peerRestless) && f.h.peers < 50 {
 		f.h.peers++
 	}
-	return f.read != f.digest(), nil
+	return f.read != f.reads(), nil
 }
 
-// digest is what is installed. Called with the world's lock held.
-func (f *fakeWorker) digest() string {
+// reads is what Preflight reads. Called with the world's lock held.
+func (f *fakeWorker) reads() string {
 	switch {
 	case f.h.updated:
 		return "new"
 	case f.h.peers > 0:
 		return fmt.Sprint("peer", f.h.peers)
+	case f.is(changed), f.is(sameSet), f.is(upToDate):
+		return "drifted"
 	}
-	return f.read
+	return "old"
 }
 
 func (f *fakeWorker) Unlock(ctx context.Context) error {
@@ -475,7 +473,7 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	f.w.journal.asked(f.job, f.h)
+	f.w.journal.asked(f.job, f.h, f.reads())
 	f.h.starts++
 	if f.is(noSwitch) && f.job.Arm > 0 {
 		return Held(ReasonNoSwitch, "neither systemd nor cron")
