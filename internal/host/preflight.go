@@ -83,6 +83,12 @@ func (s *Session) Same(ctx context.Context, was *Facts) (bool, error) {
 	return unchanged || f.MachineID == was.MachineID && f.InstalledDigest == was.InstalledDigest, nil
 }
 
+// List reads the facts of the host afresh, never from a fingerprint.
+func (s *Session) List(ctx context.Context) (*Facts, error) {
+	f, _, err := Collect(ctx, s.c, CollectOptions{Host: s.opt.Host, Sudo: s.opt.Sudo, Force: true, Spool: s.opt.Dir, Random: s.opt.Random, Now: s.opt.Now})
+	return f, err
+}
+
 func hasKey(keys []Key, id string) bool {
 	for _, k := range keys {
 		if k.Matches(id) {

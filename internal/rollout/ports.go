@@ -96,7 +96,7 @@ type Reverter interface {
 	// otherwise before. The host's word is final: it is never inferred.
 	Confirm(ctx context.Context) (SwitchVerdict, error)
 	// StartBack sends what is missing and asks the host to go back, detached; the host's own switch may have begun it. It may be
-	// repeated. KindFailed: it cannot go back.
+	// repeated. KindFailed: it cannot go back, or another transaction has changed it since, which the way back could undo.
 	StartBack(ctx context.Context) error
 	// PollBack asks what became of the way back.
 	PollBack(ctx context.Context) (TxStatus, error)
