@@ -284,10 +284,11 @@ func outageSecondControlHost(t *testing.T, l *lab.Lab, hosts []string) {
 	plan, waits, differs := hasty.plan("hasty", "lab-tools"), patient.plan("patient", "lab-config"), other.plan("other", "lab-slow", "lab-tools")
 	p := first.start("rollout", "start", first.plan("slow", "lab-slow"))
 	first.until("the first to have the lock", func() bool { _, err := os.Stat(filepath.Join(busy, "begun")); return err == nil })
-	second, third := patient.start("rollout", "start", waits), other.start("rollout", "start", differs)
+	second := patient.start("rollout", "start", waits)
 	hasty.run(1, "rollout", "start", plan)
 	hasty.reason(hasty.host(host, "held"), "locked by ", first.newest())
 	second.until(host + ": waiting_lock")
+	third := other.start("rollout", "start", differs) // one after the other: who sends at once may get into each other's uploads
 	third.until(host + ": waiting_lock")
 	first.must(os.WriteFile(filepath.Join(busy, "go-on"), nil, 0o600))
 
