@@ -66,3 +66,52 @@ func TestLabEmergency(t *testing.T) {
 	usual.wait(6)
 	d.says(d.run(0, "rollout", "status", first), "soaking")
 }
+
+// An emergency fixes hosts on which another rollout soaks. Then that one goes back, by its policy and by an operator: what the emergency has
+// brought stays, and a person is told which transaction is in the way.
+func TestLabEmergencyStays(t *testing.T) {
+	lab.Need(t)
+	t.Parallel()
+	l := labUp(t, lab.Options{Hosts: 2, Systemd: -1})
+	over, beside := l.Hosts()[0].Name, l.Hosts()[1].Name
+	d := newDesk(t, l, deskOptions{
+		places:  []place{{host: over}, {host: beside}},
+		levels:  strings.Replace(levelTOML("canary", "100%", "0", "30m"), `"basic"`, `"basic", "well"`, 1),
+		rollout: "rollback = \"host\"\nemergency_soak = \"2s\"",
+		more:    "[health.well]\ncommand = [\"/usr/bin/test\", \"!\", \"-e\", \"/run/lab-ill\"]\ninterval = \"1s\"\ndeadline = \"5s\"\n",
+	})
+	begin := func(host string, packages ...string) (*process, string) {
+		t.Helper()
+		args := []string{"plan", host, "--out", d.file(host + ".json")}
+		for _, p := range packages {
+			args = append(args, "--package", p)
+		}
+		d.run(0, args...)
+		p := d.start("rollout", "start", d.file(host+".json"))
+		p.until(host + ": ok")
+		return p, d.newest()
+	}
+	soaking, first := begin(over, "lab-tools-1.1-1.lab9.x86_64") // what the emergency replaces
+	other, second := begin(beside, "lab-config")                 // the emergency brings something else
+	fix := d.file("fix.json")
+	d.run(0, "plan", "all", "--advisory", "LABBA-2024:0002", "--out", fix)
+	d.says(d.run(0, "rollout", "start", fix, "--emergency", "--reason", "it is exploited"), "done (2 ok)")
+	emergency := d.newest()
+	stays := func(host, id string) {
+		t.Helper()
+		d.reason(d.host(host, "rollback_failed", id), "not tried", "transaction ", "of rollout "+emergency)
+		d.installed(host, "lab-tools", "1.2")
+		d.unlocked(host)
+	}
+
+	d.on(over, "touch /run/lab-ill")
+	d.says(soaking.wait(3), "rollback_failed", emergency)
+	stays(over, first)
+	d.on(over, "rm /run/lab-ill")
+
+	other.signal(syscall.SIGINT)
+	other.wait(6)
+	d.run(3, "rollout", "rollback", "--yes", "--reason", "not today", second, beside)
+	stays(beside, second)
+	d.installed(beside, "lab-config", "1.1")
+}

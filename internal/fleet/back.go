@@ -74,6 +74,9 @@ func (w *worker) StartBack(ctx context.Context) error {
 	if _, err := w.s.Acquire(ctx, w.lockOwner()); err != nil {
 		return stepError(err, rollout.ReasonLocked)
 	}
+	if err := w.overtaken(ctx); err != nil {
+		return err
+	}
 	if err := w.s.StartBack(ctx, w.back); err != nil && !errors.Is(err, host.ErrReplay) {
 		return stepError(err, rollout.ReasonRollback)
 	}

@@ -30,7 +30,8 @@ type worker struct {
 	keyLines planner.KeyLines
 	before   *host.Facts // read by Preflight
 	unmet    []string
-	sent     []string // digests that Stage sent
+	sent     []string    // digests that Stage sent
+	awaited  *host.Owner // who had the lock that was waited for
 }
 
 // varTmpNeed is what rpm must find in /var/tmp for its scriptlets, in bytes; rpm --test does not look.
@@ -91,6 +92,9 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	out.Busy = p.OtherTransaction != "" && len(out.Refusals) == 1
 	if len(p.Unmet) > 0 {
 		out.Flags = append(out.Flags, rollout.FlagPreBroken)
+	}
+	if p.Facts.InstalledDigest != entry.InstalledDigest {
+		out.ChangedBy = w.changedBy(ctx)
 	}
 	out.Boot = bootOf(p.Facts)
 	if r := p.Facts.Reboot; r != nil && r.Needed {
@@ -207,7 +211,7 @@ func (w *worker) Test(ctx context.Context) error {
 	case len(r.MissingKeys) > 0:
 		return rollout.Held(rollout.ReasonKeyMissing, "the host's rpm does not have the key "+strings.Join(r.MissingKeys, ", ")+": plan again with --keys to import it")
 	case r.Changed:
-		return rollout.Held(rollout.ReasonChanged, "the installed packages changed between two looks")
+		return rollout.Moved("the installed packages changed between two looks")
 	case r.SpaceShort:
 		return rollout.Held(rollout.ReasonSpace, strings.Join(r.Problems, "; "))
 	}
@@ -258,6 +262,7 @@ func (w *worker) Lock(ctx context.Context, wait time.Duration) error {
 		if !errors.As(err, &held) || time.Until(deadline) <= 0 {
 			return stepError(err, rollout.ReasonLocked)
 		}
+		w.awaited = &held.Owner
 		select {
 		case <-ctx.Done():
 			return stepError(err, rollout.ReasonLocked)
@@ -308,7 +313,11 @@ func (w *worker) Poll(ctx context.Context) (rollout.TxStatus, error) {
 	if err != nil {
 		return rollout.TxStatus{}, stepError(err, rollout.ReasonTransaction)
 	}
-	return txStatus(st), nil
+	out := txStatus(st)
+	if out.Phase == rollout.TxMoved {
+		out.Detail = w.movedDetail(ctx)
+	}
+	return out, nil
 }
 
 func (w *worker) status(ctx context.Context) (host.Status, error) {
@@ -330,7 +339,10 @@ func txStatus(st host.Status) rollout.TxStatus {
 	case host.Refused:
 		out.Phase = rollout.TxRefused
 		out.Detail = strings.TrimSpace("refused by the host (" + st.Reason + "): " + st.Detail + "\n" + out.Detail)
-		if st.Reason == host.RefusedLock {
+		switch st.Reason {
+		case host.RefusedChanged:
+			out.Phase = rollout.TxMoved
+		case host.RefusedLock:
 			out.Phase = rollout.TxLocked
 			out.Detail = "rpm's lock is held by " + st.LockHolder
 		}

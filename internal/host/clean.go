@@ -109,7 +109,7 @@ func (s *Session) Ledger(ctx context.Context) ([]LedgerEntry, error) {
 			continue
 		}
 		e := LedgerEntry{ID: bounded(w[0], 200), Phase: Phase(w[1]), Changed: hostTime(w[3])}
-		if !(Status{Phase: e.Phase}).Final() && w[2] == "no" {
+		if !(Status{Phase: e.Phase}).Final() && e.Phase != Armed && w[2] == "no" {
 			e.Phase = Interrupted
 		}
 		out = append(out, e)

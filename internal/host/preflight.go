@@ -73,6 +73,22 @@ func (s *Session) Preflight(ctx context.Context, opt PreflightOptions) (Prefligh
 	return p, nil
 }
 
+// Same tells whether the host still has the packages that facts of it list. The fingerprint of the database of packages tells where it can be
+// trusted; else they are listed again. It proves nothing for what comes after the answer: the host compares again before a transaction.
+func (s *Session) Same(ctx context.Context, was *Facts) (bool, error) {
+	f, unchanged, err := Collect(ctx, s.c, CollectOptions{Host: s.opt.Host, Sudo: s.opt.Sudo, Previous: was, Spool: s.opt.Dir, Random: s.opt.Random, Now: s.opt.Now})
+	if err != nil {
+		return false, err
+	}
+	return unchanged || f.MachineID == was.MachineID && f.InstalledDigest == was.InstalledDigest, nil
+}
+
+// List reads the facts of the host afresh, never from a fingerprint.
+func (s *Session) List(ctx context.Context) (*Facts, error) {
+	f, _, err := Collect(ctx, s.c, CollectOptions{Host: s.opt.Host, Sudo: s.opt.Sudo, Force: true, Spool: s.opt.Dir, Random: s.opt.Random, Now: s.opt.Now})
+	return f, err
+}
+
 func hasKey(keys []Key, id string) bool {
 	for _, k := range keys {
 		if k.Matches(id) {

@@ -65,6 +65,7 @@ func (rec HostRecord) Amendable() string {
 		return "it was not asked since the journal was restored; resume the rollout first"
 	case rec.State == StateHeld && rec.Reason.Code == ReasonRebuilt:
 		return "another machine answers under this name; make a new plan for it"
+	case rec.State == StateHeld && rec.Reason.Code == ReasonChanged: // what was asked of it, it refused
 	case rec.TxID != "" || rec.State != StateHeld && rec.State != StatePending:
 		return "it is " + string(rec.State)
 	}

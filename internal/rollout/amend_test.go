@@ -47,15 +47,7 @@ func (r *rig) amend(user string, p *planner.Plan) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.j.mu.Lock()
-	defer r.j.mu.Unlock()
-	if r.j.held != nil {
-		r.t.Fatal("amended while an engine runs")
-	}
-	r.j.ro, r.j.schedule = a.Rollout, a.Schedule
-	for _, h := range a.Hosts {
-		r.j.hosts[h.Host] = h
-	}
+	r.j.amend(a)
 }
 
 func (r *rig) approve(scope string) {
@@ -260,7 +252,7 @@ func TestAmendRefuses(t *testing.T) {
 		"no part of rollout":     func(c change) { c.req.Plan.Hosts[0].Host = "x" },
 		"lists a host twice":     func(c change) { c.req.Plan.Hosts = append(c.req.Plan.Hosts, c.req.Plan.Hosts[0]) },
 		"it is ok":               func(c change) { c.req.Plan.Hosts[0].Host = "a" },
-		"it is held":             func(c change) { c.rec("b", func(h *HostRecord) { h.TxID = "r1/b/1" }) },
+		"it is held":             func(c change) { c.rec("b", func(h *HostRecord) { h.TxID, h.Reason.Code = "r1/b/1", ReasonLocked }) },
 		"make a new plan for it": func(c change) { c.rec("b", func(h *HostRecord) { h.Reason.Code = ReasonRebuilt }) },
 		"not asked since":        func(c change) { c.rec("b", func(h *HostRecord) { h.Unasked = 1 }) },
 		"unreachable: gone": func(c change) {

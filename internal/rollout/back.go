@@ -57,7 +57,7 @@ func (h *hostRun) back() {
 	h.locked = true // whoever starts a way back takes the lock
 	for starts := 1; ; starts++ {
 		if err := h.persist(func(w Worker) error { return w.StartBack(h.ctx()) }); err != nil {
-			h.backFailed(err, "could not be asked to go back: ")
+			h.backFailed(err, "its way back did not begin: ")
 			return
 		}
 		st, err := h.awaitBack()
@@ -113,7 +113,7 @@ func (h *hostRun) backFailed(err error, what string) {
 	switch {
 	case errors.Is(err, errDetached):
 	case kindOf(err) == KindFailed:
-		h.end(OnBackFailed, Reason{ReasonRollback, what + err.Error()})
+		h.end(OnBackFailed, Reason{ReasonRollback, what + err.Error() + "; it was to go back because: " + h.r.record(h.host).BackWhy.Text})
 	default:
 		h.end(OnLost, Reason{ReasonUnanswered, "on its way back: " + err.Error()})
 	}

@@ -165,7 +165,10 @@ func (r *run) stopExpired(w int) {
 }
 
 // missingApproval is the scope whose approval keeps a wave shut, or "". Called with mu held.
-func (r *run) missingApproval(w int) string { return r.ballot().Missing(w) }
+func (r *run) missingApproval(w int) string { return r.rules.unvoted(r, w) }
+
+// withoutApproval is missingApproval. Called with mu held.
+func (r *run) withoutApproval(w int) string { return r.ballot().Missing(w) }
 
 // waitFor records that an approval is missing. Called with mu held.
 func (r *run) waitFor(scope string) {

@@ -277,7 +277,7 @@ func checkEmergency(req StartRequest) error {
 // afterOthers waits, in an emergency, until whoever works on the host has given its lock back: what they clean up then is not what is
 // sent now. The lock is taken and given back at once; it is taken again for the transaction, as ever.
 func (h *hostRun) afterOthers() bool {
-	if h.r.sched.Emergency == nil || h.r.dryRun || h.plan.Empty {
+	if h.r.sched.Emergency == nil || h.r.dryRun || h.plan.Empty || h.locked {
 		return true
 	}
 	err := h.w.Lock(h.ctx(), h.r.lockWait)

@@ -16,6 +16,7 @@ const (
 	KindHeld                        // the host must not be touched; the reason says why
 	KindFailed                      // the step was carried out and failed
 	KindLocked                      // the wait for a lock is over; the reason names the holder
+	KindMoved                       // the host changed since it was read; it is to be read again
 )
 
 // Error is what workers and fleets return.
@@ -60,6 +61,11 @@ func Failed(code ReasonCode, text string) error {
 // Locked says that a lock stayed with its holder.
 func Locked(holder string) error {
 	return &Error{Kind: KindLocked, Reason: Reason{Code: ReasonLocked, Text: "locked by " + holder}}
+}
+
+// Moved says that the host changed since it was read.
+func Moved(text string) error {
+	return &Error{Kind: KindMoved, Reason: Reason{Code: ReasonChanged, Text: text}}
 }
 
 // kindOf gives the kind of an error, or 0 for one that is not ours.

@@ -96,12 +96,19 @@ const (
 	staleStays   kind = "runs what is gone and is left alone"
 	restartFails kind = "cannot restart its services"
 	goneRestart  kind = "gone before its services are restarted"
+	peerSame     kind = "changed by a peer while it waits, same set"
+	peerNothing  kind = "updated by a peer while it waits"
+	peerChanged  kind = "changed by a peer while it waits"
+	peerInTest   kind = "changed by a peer before its test"
+	peerLate     kind = "changed after its last look"
+	peerRestless kind = "changed by a peer again and again"
 	forgetsNow   kind = "forgets the transaction while its services are restarted"
 )
 
 // fakeTx is a transaction on a fake host.
 type fakeTx struct {
-	ends time.Time
+	ends  time.Time
+	moved bool // refused: the host had changed
 }
 
 // fakeHost is what the world knows of a host.
@@ -126,6 +133,7 @@ type fakeHost struct {
 	stops   int       // how often they were
 	asked   time.Time // the first preflight
 	bootEnd time.Time // when its reboot ends
+	peers   int       // how often another rollout has changed it
 }
 
 // fakeSwitch is a dead man's switch on a fake host.
@@ -261,7 +269,7 @@ func (w *world) Recheck(_ context.Context, host string, _ any) (RecheckResult, e
 	switch {
 	case w.is(host, upToDate), w.hosts[host].updated:
 		return RecheckResult{Verdict: RecheckNothing}, nil
-	case w.is(host, sameSet):
+	case w.is(host, sameSet), w.hosts[host].peers > 0 && w.hosts[host].kind != peerChanged:
 		return RecheckResult{Verdict: RecheckSame}, nil
 	}
 	return RecheckResult{Verdict: RecheckChanged, Detail: "bar 1 → 2"}, nil
@@ -308,6 +316,7 @@ type fakeWorker struct {
 	job    Job
 	h      *fakeHost
 	closed bool
+	read   string // what Preflight read
 }
 
 func (f *fakeWorker) lock(ctx context.Context) (func(), error) {
@@ -340,7 +349,7 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 		return Preflight{}, err
 	}
 	defer unlock()
-	pf := Preflight{MachineID: "m-" + f.job.Host, InstalledDigest: "old"}
+	pf := Preflight{MachineID: "m-" + f.job.Host}
 	if f.h.asked.IsZero() {
 		f.h.asked = time.Now()
 	}
@@ -351,12 +360,12 @@ func (f *fakeWorker) Preflight(ctx context.Context) (Preflight, error) {
 		pf.Refusals = []Reason{{ReasonKeyMissing, "key 1234 is missing"}}
 	case f.is(occupied) && time.Since(f.h.asked) < 30*time.Second, f.is(occupiedLong):
 		pf.Refusals, pf.Busy = []Reason{{ReasonBusy, "transaction other is under way on the host"}}, true
-	case f.is(changed), f.is(sameSet), f.is(upToDate):
-		pf.InstalledDigest = "drifted"
 	}
-	if f.h.updated {
-		pf.InstalledDigest = "new"
+	if f.h.peers > 0 {
+		pf.ChangedBy = "transaction peer of bob on ops2"
 	}
+	pf.InstalledDigest = f.reads()
+	f.read = pf.InstalledDigest
 	pf.Boot = fmt.Sprintf("boot-%d", f.h.boots)
 	if f.h.owes && f.h.boots == 0 {
 		pf.RebootDue = "kernel 2 is installed"
@@ -388,6 +397,10 @@ func (f *fakeWorker) Test(ctx context.Context) error {
 	if f.is(heldTest) {
 		return Held(ReasonKeyMissing, "no key")
 	}
+	if f.is(peerInTest) && f.h.peers == 0 {
+		f.h.peers++
+		return Moved("the installed packages changed between two looks")
+	}
 	if f.is(testFails) {
 		return Failed(ReasonTest, "file conflict")
 	}
@@ -405,8 +418,44 @@ func (f *fakeWorker) Lock(ctx context.Context, wait time.Duration) error {
 	if f.is(lockedByPeer) {
 		return Locked("bob on ops2")
 	}
+	switch {
+	case f.w.journal.record(f.job.Host).State != StateWaitingLock:
+	case f.h.peers == 0 && (f.is(peerSame) || f.is(peerChanged)):
+		f.h.peers++
+	case f.h.peers == 0 && f.is(peerNothing):
+		f.h.peers, f.h.updated = 1, true
+	}
 	f.h.owner = f.job.Rollout
 	return nil
+}
+
+// Moved implements Preparer.
+func (f *fakeWorker) Moved(ctx context.Context) (bool, error) {
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if f.h.owner != f.job.Rollout {
+		f.w.break_("%s: looked at once more without the lock", f.job.Host)
+	}
+	if f.is(peerRestless) && f.h.peers < 50 {
+		f.h.peers++
+	}
+	return f.read != f.reads(), nil
+}
+
+// reads is what Preflight reads. Called with the world's lock held.
+func (f *fakeWorker) reads() string {
+	switch {
+	case f.h.updated:
+		return "new"
+	case f.h.peers > 0:
+		return fmt.Sprint("peer", f.h.peers)
+	case f.is(changed), f.is(sameSet), f.is(upToDate):
+		return "drifted"
+	}
+	return "old"
 }
 
 func (f *fakeWorker) Unlock(ctx context.Context) error {
@@ -431,7 +480,7 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	f.w.journal.asked(f.job, f.h)
+	f.w.journal.asked(f.job, f.h, f.reads())
 	f.h.starts++
 	if f.is(noSwitch) && f.job.Arm > 0 {
 		return Held(ReasonNoSwitch, "neither systemd nor cron")
@@ -447,6 +496,11 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 	}
 	if t := f.h.tx[f.job.TxID]; t != nil {
 		f.w.break_("%s: transaction %s asked for although the host knows it", f.job.Host, f.job.TxID)
+		return nil
+	}
+	if f.is(peerLate) && f.h.peers == 0 {
+		f.h.peers++
+		f.h.tx[f.job.TxID] = &fakeTx{ends: time.Now(), moved: true}
 		return nil
 	}
 	f.h.tx[f.job.TxID] = &fakeTx{ends: time.Now().Add(f.w.txTime)}
@@ -475,6 +529,8 @@ func (f *fakeWorker) Poll(ctx context.Context) (TxStatus, error) {
 	case t == nil, f.is(forgets) && time.Now().After(t.ends), f.is(forgetsLate) && f.w.journal.record(f.job.Host).State == StateConfirming,
 		f.is(forgetsNow) && f.w.journal.record(f.job.Host).State == StateRestarting:
 		return TxStatus{Phase: TxUnknown}, nil
+	case t.moved:
+		return TxStatus{Phase: TxMoved, Detail: "by transaction peer"}, nil
 	case f.is(retestFails):
 		t.ends = time.Now()
 		return TxStatus{Phase: TxRefused, Detail: "needs libfoo"}, nil

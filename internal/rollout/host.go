@@ -20,30 +20,39 @@ type hostRun struct {
 	missing  string // by missingNow, when floor allowed the host to begin
 	slot     bool   // holds one of slots
 	progress time.Time
+	again    bool // the host changed and is read again
+	moves    int  // how often it did
 }
 
 // begin is a whole attempt.
 func (h *hostRun) begin() {
 	defer h.finish()
-	if !h.connect() || !h.recall() || !h.preflight() {
+	if !h.connect() || !h.recall() {
 		return
 	}
-	if h.r.record(h.host).State == StateChecking {
-		h.check()
-		return
+	for h.again = true; h.again; {
+		h.again = false
+		if !h.preflight() {
+			return
+		}
+		if h.r.record(h.host).State == StateChecking {
+			h.endSlot()
+			h.check()
+			return
+		}
+		switch {
+		case h.r.sched.RebootOnly:
+			h.rebootOnly()
+			return
+		case h.r.sched.Services != nil:
+			h.servicesOnly()
+			return
+		}
+		if (!h.stage() || !h.test() || !h.ready() || !h.lock() || !h.still()) && !h.again {
+			return
+		}
 	}
-	switch {
-	case h.r.sched.RebootOnly:
-		h.rebootOnly()
-		return
-	case h.r.sched.Services != nil:
-		h.servicesOnly()
-		return
-	}
-	if !h.stage() || !h.test() || !h.ready() || !h.lock() || !h.mayArm() || !h.drain() {
-		return
-	}
-	if !h.start() || !h.await(false) || !h.verify() {
+	if !h.mayArm() || !h.drain() || !h.start() || !h.await(false) || !h.verify() {
 		return
 	}
 	h.endSlot()
@@ -140,6 +149,11 @@ func (h *hostRun) warn(text string) {
 // advance takes a step before the transaction, unless the rollout was stopped or aborted meanwhile: then the host goes where
 // that sends it, and advance returns false. Both are decided under one lock with the step itself.
 func (h *hostRun) advance(on Trigger, edit func(*HostRecord)) bool {
+	return h.advanceFor(on, Reason{}, edit)
+}
+
+// advanceFor is advance with a reason.
+func (h *hostRun) advanceFor(on Trigger, why Reason, edit func(*HostRecord)) bool {
 	r := h.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,7 +168,7 @@ func (h *hostRun) advance(on Trigger, edit func(*HostRecord)) bool {
 	if (on == OnSlot || on == OnDrain || on == OnStart || on == OnReboot) && r.leaveWindow(h.host) {
 		return false
 	}
-	return r.stepLocked(h.host, on, Reason{}, edit) == nil
+	return r.stepLocked(h.host, on, why, edit) == nil
 }
 
 // end takes a step after which this attempt goes no further. Always false.
@@ -251,11 +265,11 @@ func (h *hostRun) preflight() bool {
 		case h.ctx().Err() != nil:
 			return false
 		case err != nil:
-			return h.end(OnRefused, Reason{ReasonChanged, "changed since the plan, and its set could not be computed again: " + err.Error()})
+			return h.end(OnRefused, Reason{ReasonChanged, changedText(pf) + ", and its set could not be computed again: " + err.Error()})
 		case res.Verdict == RecheckNothing:
 			return h.nothing(rec)
 		case res.Verdict != RecheckSame:
-			return h.end(OnRefused, Reason{ReasonChanged, "changed since the plan: " + res.Detail})
+			return h.end(OnRefused, Reason{ReasonChanged, changedText(pf) + ": " + res.Detail})
 		}
 		flags = addFlags(flags, FlagRechecked)
 	}
@@ -306,6 +320,9 @@ func (h *hostRun) test() bool {
 			h.warn("could not remove what was staged: " + err.Error())
 		}
 	}
+	if kindOf(err) == KindMoved {
+		return h.moved(err.Error())
+	}
 	if err != nil {
 		return h.failed(err, OnTestFailed, ReasonTest)
 	}
@@ -321,10 +338,12 @@ func (h *hostRun) test() bool {
 
 // ready waits for a transaction slot and takes the baseline as late as possible (ROLL-4).
 func (h *hostRun) ready() bool {
-	if h.slots().Acquire(h.ctx(), 1) != nil {
-		return false
+	if !h.slot {
+		if h.slots().Acquire(h.ctx(), 1) != nil {
+			return false
+		}
+		h.slot = true
 	}
-	h.slot = true
 	base := h.r.runChecks(h.host, h.plan.Checks, nil)
 	if h.ctx().Err() != nil {
 		return false

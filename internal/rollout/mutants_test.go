@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cpacman/planner"
 )
 
 // mutant is an engine that breaks one promise on purpose.
@@ -213,6 +216,46 @@ func mutants() []mutant {
 				}
 			},
 		},
+		{
+			name: "an amendment that nobody approved runs", want: []string{"amended h", "entered without"},
+			site: amendMuch,
+			make: func(r *rig) {
+				r.spoil = func(rules *rules) {
+					rules.unvoted = func(r *run, w int) string {
+						if len(r.sched.Amended) > 0 {
+							return ""
+						}
+						return r.withoutApproval(w)
+					}
+				}
+			},
+		},
+		{
+			name: "an approval of before an amendment counts", want: []string{"admitted without", "entered without"},
+			site: amendMuch,
+			make: func(r *rig) {
+				r.spoil = func(rules *rules) {
+					rules.unvoted = func(r *run, w int) string {
+						b := r.ballot()
+						b.Approvals = slices.Clone(b.Approvals)
+						for i := range b.Approvals {
+							b.Approvals[i].Digest = b.Rollout.Digest
+						}
+						return b.Missing(w)
+					}
+				}
+			},
+		},
+		{
+			name: "an amended host runs the set of before", want: []string{"and what was approved is plan amend-"},
+			site: amendMuch,
+			make: func(r *rig) { r.cfg.Fleet = outdated{r.cfg.Fleet, r.plan.ID} },
+		},
+		{
+			name: "a host that changed while it waited is not looked at again", want: []string{"asked for a set that was computed for"},
+			site: func(r *rig) { r.turn(peerChanged) },
+			make: func(r *rig) { r.cfg.Fleet = careless{r.cfg.Fleet} },
+		},
 	}
 }
 
@@ -224,6 +267,48 @@ func (r *rig) turn(k kind) {
 		}
 	}
 }
+
+// amendMuch makes amendments and approvals matter.
+func amendMuch(r *rig) {
+	r.turn(changed)
+	r.amending = 1
+	for i := range r.s.Levels {
+		r.s.Levels[i].Approve = 1
+	}
+	r.s.Emergency = nil
+	r.plan.Requested.Filter = planner.Filter{}
+	sched, err := Resolve(r.plan, r.s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.req.Schedule, r.req.Reason = sched, ""
+}
+
+// outdated is a fleet that was made ready for a plan alone, whatever amendments say.
+type outdated struct {
+	Fleet
+	plan string
+}
+
+func (f outdated) Open(ctx context.Context, job Job) (Worker, error) {
+	job.PlanID = f.plan
+	return f.Fleet.Open(ctx, job)
+}
+
+// careless is a fleet whose hosts never say that they have changed.
+type careless struct{ Fleet }
+
+func (f careless) Open(ctx context.Context, job Job) (Worker, error) {
+	w, err := f.Fleet.Open(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	return carelessWorker{w}, nil
+}
+
+type carelessWorker struct{ Worker }
+
+func (carelessWorker) Moved(context.Context) (bool, error) { return false, nil }
 
 // hasty is a fleet whose workers ask a second time, under the id of the next attempt, when the first answer does not come.
 type hasty struct{ Fleet }

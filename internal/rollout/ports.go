@@ -58,8 +58,11 @@ type Preparer interface {
 	// Stage sends what is missing and proves all of it on the host; progress is called with bytes, in the calling goroutine
 	// or another, never after Stage has returned.
 	Stage(ctx context.Context, progress func(done, total int64)) error
-	// Test runs rpm's own test on the host.
+	// Test runs rpm's own test on the host. KindMoved: the host has other packages than Preflight read.
 	Test(ctx context.Context) error
+	// Moved tells whether the host has other packages than Preflight read over this connection, as cheaply as can be: true may also mean
+	// that it cannot tell. It is asked with the lock held. The host itself compares once more before its transaction (TxMoved).
+	Moved(ctx context.Context) (bool, error)
 	// Discard removes what Stage sent for this rollout.
 	Discard(ctx context.Context) error
 }
@@ -97,7 +100,7 @@ type Reverter interface {
 	// otherwise before, or the host does not run the new kernel that it has booted once. The host's word is final: it is never inferred.
 	Confirm(ctx context.Context) (Confirmation, error)
 	// StartBack sends what is missing and asks the host to go back, detached; the host's own switch may have begun it. It may be
-	// repeated. KindFailed: it cannot go back.
+	// repeated. KindFailed: it cannot go back, or another transaction has changed it since, which the way back could undo.
 	StartBack(ctx context.Context) error
 	// PollBack asks what became of the way back.
 	PollBack(ctx context.Context) (TxStatus, error)
@@ -175,6 +178,9 @@ type Preflight struct {
 	// Busy: all that Refusals say is that another transaction is under way, which ends by itself. An emergency waits for it.
 	Busy  bool
 	Facts any // opaque to the engine, handed to Rechecker
+	// ChangedBy names for people which transaction of another rollout has changed the host since the plan, where the host or the wait for
+	// its lock tells; "" otherwise. It explains and decides nothing.
+	ChangedBy string
 
 	Boot      string // the boot the host is in, as Rebooter.Boot names it
 	RebootDue string // why the host says that it is to be booted; "" when it does not
@@ -189,6 +195,7 @@ const (
 	TxRunning     TxPhase = "running"     // accepted or at work: its process lives
 	TxDone        TxPhase = "done"        // ended by itself; what it did is for Verify to say
 	TxRefused     TxPhase = "refused"     // the test under the lock failed; nothing was changed
+	TxMoved       TxPhase = "moved"       // the host had other packages than the attempt had read; nothing was changed
 	TxLocked      TxPhase = "locked"      // the rpm lock stayed with somebody else; nothing was changed
 	TxInterrupted TxPhase = "interrupted" // its process is gone, or the host has booted since, and it had not ended
 )

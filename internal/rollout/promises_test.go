@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -167,6 +168,9 @@ func (p *witness) before(c Change) {
 		case p.soaking == w.Index:
 			p.soaking = -1
 		}
+		if w.State == WaveRunning && j.waves[w.Index].State == WavePending {
+			p.entered(w.Index)
+		}
 		if w.State == WavePassed && j.waves[w.Index].State != WavePassed {
 			p.gate(w)
 		}
@@ -257,7 +261,9 @@ func (p *witness) admitted(ev Event) {
 	if j.ro.State != RolloutRunning {
 		p.breaks("%s admitted while the rollout is %s", ev.Host, j.ro.State)
 	}
-	p.amended(ev)
+	if j.schedule.Host[ev.Host].Plan != "" {
+		p.approved(wave, "amended "+ev.Host+" admitted")
+	}
 	if j.ro.DryRun {
 		return
 	}
@@ -402,13 +408,19 @@ func (p *witness) floors(job Job, since time.Time) {
 	}
 }
 
-// amended: no amended host begins without the approvals of its class and level, for the digest of now.
-func (p *witness) amended(ev Event) {
-	j := p.j
-	if j.schedule.Host[ev.Host].Plan == "" {
-		return
+// entered: the first wave of a level is entered with the approvals of its class and level; after an amendment each wave is, for the digest
+// of the amendment.
+func (p *witness) entered(wave int) {
+	s := &p.j.schedule
+	if !p.j.ro.DryRun && (len(s.Amended) > 0 || wave == 0 || s.Waves[wave-1].Level != s.Waves[wave].Level) {
+		p.approved(wave, fmt.Sprintf("wave %d entered", wave))
 	}
-	level := j.schedule.Levels[j.schedule.Waves[ev.Wave].Level]
+}
+
+// approved: the approvals of the class and the level of a wave are there, for the digest of now.
+func (p *witness) approved(wave int, what string) {
+	j := p.j
+	level := j.schedule.Levels[j.schedule.Waves[wave].Level]
 	need := map[string]int{level.Scope(): level.Approve}
 	for _, l := range j.schedule.Levels {
 		if l.Class == level.Class && l.ClassApprove > 0 {
@@ -416,14 +428,30 @@ func (p *witness) amended(ev Event) {
 		}
 	}
 	for _, a := range j.approvals {
-		if a.Digest == j.ro.Digest {
+		if a.Digest == j.schedule.Digest {
 			need[a.Scope]--
 		}
 	}
 	for scope, n := range need {
 		if n > 0 {
-			p.breaks("amended %s admitted without %d approvals of %s", ev.Host, n, scope)
+			p.breaks("%s without %d approvals of %s", what, n, scope)
 		}
+	}
+}
+
+// follows: what a host is asked for is the set that was approved for it: of its plan, and for what is installed, unless that was computed
+// again and came out the same. Called with the locks of the world and the journal held.
+func (p *witness) follows(job Job, h *fakeHost, installed string) {
+	j := p.j
+	rec, hp := j.hosts[job.Host], j.schedule.Host[job.Host]
+	if want := cmp.Or(hp.Plan, j.schedule.PlanID); job.PlanID != want {
+		p.breaks("%s: asked for the set of plan %s, and what was approved is plan %s", job.Host, job.PlanID, want)
+	}
+	if installed != hp.InstalledDigest && !rec.has(FlagRechecked) {
+		p.breaks("%s: asked for a set that was computed for %q, and has %q", job.Host, hp.InstalledDigest, installed)
+	}
+	if hp.Empty {
+		p.breaks("%s: asked for a transaction, and there is nothing to do for it", job.Host)
 	}
 }
 
@@ -453,8 +481,9 @@ func missingState(s State) bool {
 }
 
 // asked hands what a host is asked for to the witness. Called with the world's lock held.
-func (j *memJournal) asked(job Job, h *fakeHost) {
+func (j *memJournal) asked(job Job, h *fakeHost, installed string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seen.asked(job, h)
+	j.seen.follows(job, h, installed)
 }

@@ -41,10 +41,12 @@ type rig struct {
 	cfg   Config
 	req   StartRequest
 
-	rng    *rand.Rand               // of a simulation
-	spoil  func(*rules)             // breaks a rule of each engine
-	events func(e *Engine, run int) // what happens to each run of a simulation; nil: disturb
-	slowly bool                     // days are waited for: commands are asked for once a minute
+	rng      *rand.Rand               // of a simulation
+	spoil    func(*rules)             // breaks a rule of each engine
+	events   func(e *Engine, run int) // what happens to each run of a simulation; nil: disturb
+	amending float64                  // how often hosts are amended between two runs of a simulation, 0 to 1
+	dieNext  int                      // the write at which the next engine of a simulation dies; 0: as disturb will
+	slowly   bool                     // days are waited for: commands are asked for once a minute
 }
 
 // newRig has one class "prod" with the levels canary (waves of 1) and broad, soak 5 minutes, check "web", budgets 0.

@@ -9,6 +9,7 @@ type rules struct {
 	shutOut  func(r *run, host string) bool                   // the windows of a host are closed
 	keptBy   func(r *run, host string) (cluster string)       // which cluster cannot spare a host, by our own records
 	floor    func(r *run, host string) (why string)           // the same, the other members asked
+	unvoted  func(r *run, wave int) (scope string)            // whose approval keeps a wave shut, and the amended hosts in it
 	leave    func(r *run, on Trigger, why Reason, s ...State) // takes hosts out at a stop or an abort
 	reattach func(h *hostRun)                                 // takes a host up again after the engine was gone
 	machine  machine
@@ -22,6 +23,7 @@ var soundRules = rules{
 	shutOut:  (*run).outsideWindows,
 	keptBy:   (*run).clusterAgainst,
 	floor:    (*run).askFloor,
+	unvoted:  (*run).withoutApproval,
 	leave:    (*run).takeOut,
 	reattach: (*hostRun).askAgain,
 	machine:  table,

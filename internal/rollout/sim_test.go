@@ -108,6 +108,7 @@ func simulate(t testing.TB, r *rig) {
 			r.repair()
 		}
 		r.j.revive()
+		r.amendSome(run)
 		time.Sleep(time.Duration(r.rng.IntN(30)) * time.Minute)
 		if stop := r.j.ro.Stop; stop.Code == ReasonWindow && r.rng.IntN(3) > 0 {
 			r.sleepUntilOpen(stop.Host)
@@ -122,7 +123,8 @@ func randomRig(t testing.TB, rng *rand.Rand) *rig {
 	r.rng = rng
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
-		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong}
+		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong,
+		peerSame, peerNothing, peerChanged, peerInTest, peerLate, peerRestless}
 	faulty := rng.Float64() * 0.4
 	size := 50
 	if rng.IntN(50) == 0 {
@@ -204,6 +206,7 @@ func randomRig(t testing.TB, rng *rand.Rand) *rig {
 		}
 	}
 	r.plan.ExpiresAt = r.plan.ExpiresAt.AddDate(1, 0, 0)
+	r.amending = []float64{0, 0.3, 1}[rng.IntN(3)]
 	return r
 }
 
@@ -289,6 +292,9 @@ func (r *rig) disturb(rng *rand.Rand, e *Engine, run int) {
 	if run < 6 && rng.IntN(2) == 0 {
 		j.dieAt, j.dieAfter = 1+rng.IntN(200), rng.IntN(2) == 0
 	}
+	if r.dieNext > 0 {
+		j.dieAt, j.dieAfter, r.dieNext = r.dieNext, rng.IntN(2) == 0, 0
+	}
 	if run < 6 && rng.IntN(4) == 0 {
 		time.AfterFunc(time.Duration(rng.IntN(600))*time.Second, e.Drain)
 	}
@@ -297,8 +303,7 @@ func (r *rig) disturb(rng *rand.Rand, e *Engine, run int) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.command(Command{Kind: CommandApprove, Digest: r.req.Schedule.Digest})
-	j.command(Command{Kind: CommandApprove, Digest: r.req.Schedule.Digest, Scope: "level prod/broad"})
+	r.approvals(rng, run)
 	if run > 6 {
 		j.command(Command{Kind: CommandRetry})
 	}
@@ -343,7 +348,7 @@ func (r *rig) atTheEnd(out Outcome) {
 		if real.tick(); s == StateRolledBack && real.updated {
 			r.t.Errorf("%s is rolled back in the journal and updated in truth", h)
 		}
-		if s == StateOK && !real.updated && real.kind != upToDate {
+		if s == StateOK && !real.updated && real.kind != upToDate && !r.j.schedule.Host[h].Empty {
 			r.t.Errorf("%s is ok in the journal and not updated in truth", h)
 		}
 		if len(rec.Owed) > 0 && s != StateLost {

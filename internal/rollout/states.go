@@ -86,6 +86,7 @@ const (
 	OnDeferred         Trigger = "deferred"          // not reachable, first time in this wave, policy defer
 	OnGaveUp           Trigger = "gave_up"           // not reachable, and no further try in this wave
 	OnRefused          Trigger = "refused"           // the host is not to be touched; the reason says why
+	OnMoved            Trigger = "moved"             // the host changed since this attempt has read it: it is read again
 	OnUnchanged        Trigger = "unchanged"         // the host is what the plan was made from, or its set is the same
 	OnNothingToDo      Trigger = "nothing_to_do"     // the set's result is already there
 	OnAlreadyThere     Trigger = "already_there"     // the same, after an earlier attempt: only health is left

@@ -66,12 +66,14 @@ func Transitions() []Transition {
 		{StateTesting, OnRefused, StateHeld, ByHost},
 		{StateTesting, OnTested, StateReady, ByHost},
 		{StateTesting, OnTestFailed, StateTestFailed, ByHost},
+		{StateTesting, OnMoved, StatePreflight, ByHost},
 		{StateTesting, OnDryRunPassed, StateNoop, ByHost},
 		{StateReady, OnSlot, StateWaitingLock, ByEngine},
 		{StateReady, OnWindowClosed, StatePending, ByEngine},
 		{StateWaitingLock, OnWindowClosed, StatePending, ByEngine},
 		{StateWaitingLock, OnRefused, StateHeld, ByEngine},
 		{StateWaitingLock, OnLockExpired, StateHeld, ByHost},
+		{StateWaitingLock, OnMoved, StatePreflight, ByHost},
 		{StateWaitingLock, OnStart, StateTransacting, ByEngine},
 		{StateWaitingLock, OnDrain, StateDraining, ByEngine},
 		{StateWaitingLock, OnReboot, StateRebooting, ByEngine},
@@ -81,7 +83,7 @@ func Transitions() []Transition {
 		{StateDraining, OnStart, StateTransacting, ByEngine},
 		{StateDraining, OnReboot, StateRebooting, ByEngine},
 		{StateDraining, OnServices, StateRestarting, ByEngine},
-		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed
+		{StateTransacting, OnRefused, StateHeld, ByHost}, // its switch cannot be armed, or it changed after its last look
 		{StateTransacting, OnTxDone, StateVerifying, ByHost},
 		{StateTransacting, OnTxInterrupted, StateVerifying, ByHost},
 		{StateTransacting, OnRetestFailed, StateTestFailed, ByHost},

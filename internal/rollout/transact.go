@@ -202,6 +202,9 @@ func (h *hostRun) ended(st TxStatus) bool {
 		return h.r.step(h.host, OnTxInterrupted, Reason{ReasonInterrupted, st.Detail}, func(rec *HostRecord) { rec.Began, rec.Cut = true, true }) == nil
 	case TxRefused:
 		return h.end(OnRetestFailed, Reason{ReasonTest, "the test under the lock failed, nothing was changed: " + st.Detail})
+	case TxMoved:
+		return h.end(OnRefused, Reason{ReasonChanged, "changed after its last look and before its transaction, nothing was changed here: " + st.Detail +
+			"; rollout retry reads it again"})
 	case TxLocked:
 		return h.end(OnLockExpired, Reason{ReasonLocked, "nothing was changed: " + st.Detail})
 	case TxUnknown:

@@ -46,6 +46,7 @@ func (w *tinyWorker) Services(context.Context, planner.Services, bool) (rollout.
 }
 func (w *tinyWorker) Stage(context.Context, func(done, total int64)) error { return nil }
 func (w *tinyWorker) Test(context.Context) error                           { return nil }
+func (w *tinyWorker) Moved(context.Context) (bool, error)                  { return false, nil }
 func (w *tinyWorker) Discard(context.Context) error                        { return nil }
 func (w *tinyWorker) Lock(context.Context, time.Duration) error            { return nil }
 func (w *tinyWorker) Unlock(context.Context) error                         { return nil }
