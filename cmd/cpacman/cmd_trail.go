@@ -55,7 +55,7 @@ func (e *env) openState(c *cli.Context) (*store.Store, error) {
 	if err := e.checkVerb(site, c); err != nil {
 		return nil, err
 	}
-	return store.Open(e.ctx, site.StateDir)
+	return e.openStore(c, site)
 }
 
 func noArgs(c *cli.Context, verb string) error {

@@ -11,6 +11,7 @@ import (
 // TestFullDisk: with no room for the journal nothing new starts, the message says what to do, and once there is room the same
 // command works (OPS-1).
 func TestFullDisk(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
 	s := newSecretSite(t)
 	s.mode("refuse")
 	state := filepath.Join(s.dir, "state")
@@ -53,6 +54,17 @@ func TestFullDisk(t *testing.T) {
 		if status == 0 || !strings.Contains(text, "has no room for the journal") || !strings.Contains(text, "free space in "+state) {
 			t.Errorf("%d bytes left: status %d:\n%s", left, status, text)
 		}
+		s.canLook("no room for the journal", left == 0)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,ro", state).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.canLook("", true)
+	if status, text := s.run("rollout", "start", plan, "--yes"); status == 0 {
+		t.Errorf("started on a read-only disk:\n%s", text)
+	}
+	if out, err := exec.Command("mount", "-o", "remount,rw", state).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	if err := os.Remove(fill); err != nil {
 		t.Fatal(err)
@@ -64,5 +76,22 @@ func TestFullDisk(t *testing.T) {
 	}
 	if status != 1 || !strings.Contains(text, "1 held") {
 		t.Errorf("with room again: status %d:\n%s", status, text)
+	}
+}
+
+// canLook: who only looks is shown what is there, with a warning that says why nothing can be recorded.
+func (s *secretSite) canLook(why string, warned bool) {
+	s.t.Helper()
+	for _, args := range [][]string{{"facts", "--stored", "all"}, {"rollout", "list"}, {"audit", "trail"}} {
+		status, text := s.run(args...)
+		if status != 0 || warned && (!strings.Contains(text, "this is a copy of the state") || !strings.Contains(text, why)) {
+			s.t.Errorf("%q: status %d:\n%s", args, status, text)
+		}
+		if args[0] == "facts" && !strings.Contains(text, "web01") {
+			s.t.Errorf("%q shows nothing of web01:\n%s", args, text)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(os.TempDir(), "cpacman-state-*")); err != nil || len(left) > 0 {
+		s.t.Errorf("left behind: %q, %v", left, err)
 	}
 }

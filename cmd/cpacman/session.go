@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -65,7 +66,7 @@ func (e *env) open(c *cli.Context) (*session, error) {
 	if err := e.checkVerb(site, c); err != nil {
 		return nil, err
 	}
-	st, err := store.Open(e.ctx, site.StateDir)
+	st, err := e.openStore(c, site)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +76,26 @@ func (e *env) open(c *cli.Context) (*session, error) {
 	})
 	s.repos = s.fleet.NewRepos()
 	return s, nil
+}
+
+// onlyLooks are the verbs that change nothing in the state and nothing on hosts.
+var onlyLooks = []string{"inventory list", "inventory show", "rollout list", "rollout status", "rollout export", "audit drift", "audit trail",
+	"audit trail verify", "audit trail head", "audit trail export"}
+
+// openStore opens the state of a site. Where it cannot be written, who only looks is shown a copy: when a disk is full at night, it has to be
+// seen what the rollouts do.
+func (e *env) openStore(c *cli.Context, site *inventory.Site) (*store.Store, error) {
+	st, err := store.Open(e.ctx, site.StateDir)
+	if err == nil || !store.Unwritable(err) || !slices.Contains(onlyLooks, verbOf(c)) && (verbOf(c) != "facts" || !c.Bool("stored")) {
+		return st, err
+	}
+	seen, copyErr := store.OpenCopy(e.ctx, site.StateDir)
+	if copyErr != nil {
+		return nil, fmt.Errorf("%w; and %w", err, copyErr)
+	}
+	e.say("warning: %v", err)
+	e.say("warning: this is a copy of the state as it is now; nothing can be recorded until that is corrected")
+	return seen, nil
 }
 
 // Close releases what open took.

@@ -42,6 +42,7 @@ type Store struct {
 	db   *sql.DB
 	path string
 	now  func() time.Time
+	temp string // the directory of a copy, removed by Close; "" for the database itself
 }
 
 // Open opens the database in the state directory dir and brings its format up to date; both are made when absent. Before a
@@ -109,8 +110,14 @@ func private(dir string) error {
 	return nil
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the database, and removes a copy.
+func (s *Store) Close() error {
+	err := s.db.Close()
+	if s.temp != "" {
+		err = errors.Join(err, os.RemoveAll(s.temp))
+	}
+	return err
+}
 
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
