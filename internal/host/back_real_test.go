@@ -248,3 +248,32 @@ func TestNoSwitch(t *testing.T) {
 	}
 	await(t, l.s, tx.ID, Done)
 }
+
+// While a switch may still undo what comes next, nobody else gets the host, however long its owner is silent.
+func TestSwitchKeepsTheLock(t *testing.T) {
+	t.Parallel()
+	l, tx, back, _ := journey(t, shells["dash"])
+	l.cron()
+	ctx := context.Background()
+	brief := *l.s.owner
+	brief.TTL = time.Second
+	if _, err := l.s.Acquire(ctx, brief); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+	time.Sleep(2100 * time.Millisecond)
+	other, second := NewSession(l.host, SessionOptions{Host: "h1"}), Owner{ID: "r2@b", Control: "b", User: "bob", Rollout: "r2"}
+	var le *LockedError
+	if _, err := other.Acquire(ctx, second); !errors.As(err, &le) || le.Why != "switch" || !strings.Contains(le.Error(), "dead man's switch") {
+		t.Errorf("while it is armed: %v", err)
+	}
+	if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
+		t.Fatalf("confirm: %s, %v", d, err)
+	}
+	if broken, err := other.Acquire(ctx, second); err != nil || broken != brief.ID {
+		t.Errorf("once it is confirmed: %q, %v", broken, err)
+	}
+}

@@ -39,7 +39,7 @@ type LockedError struct {
 	Owner Owner
 	Since time.Time // by the host's clock
 	Seen  time.Time // last heartbeat, by the host's clock
-	// Why the lock can not be broken though its owner is silent: "transaction", "rpm", or "" when it is not expired.
+	// Why the lock can not be broken though its owner is silent: "transaction", "rpm", "switch", or "" when it is not expired.
 	Why string
 }
 
@@ -51,6 +51,8 @@ func (e *LockedError) Error() string {
 		s += "; its transaction still runs"
 	case "rpm":
 		s += "; rpm still runs"
+	case "switch":
+		s += "; its dead man's switch has not decided: resume that rollout, or wait until the host has gone back"
 	}
 	return s
 }

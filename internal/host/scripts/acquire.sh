@@ -1,7 +1,19 @@
 # Takes, keeps or gives back the host lock. Arguments: take or release, token, control host, user, rollout, seconds to live.
 # The lock of another owner is broken only when it has been silent for its time to live, none of cpacman's transactions is
-# under way, and nobody holds rpm's lock.
+# under way, no dead man's switch could still undo what comes next, and nobody holds rpm's lock.
 place "$dir" "$dir/ledger"
+# undecided: a dead man's switch has not decided yet, or has not done what it decided.
+undecided() {
+	for f in "$dir"/ledger/*/for; do
+		[ -f "$f" ] || continue
+		e=${f%/for}
+		first "$e/decision" || return 0
+		[ "$l" = back ] && [ -f "$e/state" ] || continue
+		entry "$e"
+		case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+	done
+	return 1
+}
 mutex
 readlock
 now=$(date +%s)
@@ -17,6 +29,7 @@ if [ -n "$k_id" ] && [ "$k_id" != "$2" ]; then
 		running
 		why=
 		[ -z "$r" ] || why=transaction
+		[ -n "$why" ] || ! undecided || why=switch
 		if [ -z "$why" ] && rpmpaths; then
 			lockholder "$lockfile"
 			case $h in held*) why=rpm ;; esac

@@ -256,6 +256,17 @@ say seen "$k_seen"
 say ttl "$k_ttl"
 }
 place "$dir" "$dir/ledger"
+undecided() {
+for f in "$dir"/ledger/*/for; do
+[ -f "$f" ] || continue
+e=${f%/for}
+first "$e/decision" || return 0
+[ "$l" = back ] && [ -f "$e/state" ] || continue
+entry "$e"
+case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+done
+return 1
+}
 mutex
 readlock
 now=$(date +%s)
@@ -271,6 +282,7 @@ if silent; then
 running
 why=
 [ -z "$r" ] || why=transaction
+[ -n "$why" ] || ! undecided || why=switch
 if [ -z "$why" ] && rpmpaths; then
 lockholder "$lockfile"
 case $h in held*) why=rpm ;; esac
