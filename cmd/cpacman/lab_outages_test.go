@@ -167,7 +167,7 @@ func outageCutInPre(t *testing.T, l *lab.Lab, hosts []string) {
 // a retry sends only what is missing.
 func outageFullInUpload(t *testing.T, l *lab.Lab, hosts []string) {
 	full, other := hosts[0], hosts[1]
-	d := newDesk(t, l, deskOptions{places: []place{{host: full}, {host: other}}, limits: strings.ReplaceAll(slowly, "6MB", "12MB")})
+	d := newDesk(t, l, deskOptions{places: []place{{host: full}, {host: other}}, limits: slowly})
 	plan := d.plan("big", "lab-big")
 	before := d.received(full)
 	p := d.start("rollout", "start", plan)

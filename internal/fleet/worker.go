@@ -203,6 +203,10 @@ func (w *worker) Stage(ctx context.Context, progress func(done, total int64)) er
 func (w *worker) Test(ctx context.Context) error {
 	r, err := w.s.Test(ctx, w.transaction())
 	if err != nil {
+		var remote *host.RemoteError
+		if errors.As(err, &remote) && remote.Code == "space" { // the disk filled since the packages came
+			return rollout.Held(rollout.ReasonSpace, err.Error())
+		}
 		return stepError(err, rollout.ReasonTest)
 	}
 	switch {
