@@ -235,6 +235,7 @@ func (h *hostRun) mayArm() bool {
 func (r *run) armHere(host string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.armed, host) // of an attempt that ended before its switch was armed, as when its window closed
 	for h := range r.armed {
 		if rec := r.hosts[h]; !r.atWork[h] || rec.State == StateChecking || rec.State == StateRollingBack || rec.State.Final() {
 			delete(r.armed, h) // its switch has been decided

@@ -174,6 +174,34 @@ func TestRebootOnly(t *testing.T) {
 	})
 }
 
+// TestArmedAgain: a host whose window closed between its place among the armed ones and its transaction does not wait for itself the next day.
+func TestArmedAgain(t *testing.T) {
+	sim(t, "", func(t *testing.T) {
+		r := newRig(t)
+		r.host("canary", "a", plain)
+		r.hook("drain", inventory.BeforeHost)
+		start := time.Now().UTC()
+		r.s.Windows = map[string]WindowPlan{"w": {Rule: "FREQ=DAILY", Start: start.Format("15:04"), Duration: 10 * time.Minute, Zone: "UTC"}}
+		hs := r.s.Hosts["a"]
+		hs.Windows = []string{"w"}
+		r.s.Hosts["a"] = hs
+		r.reversible(inventory.RollbackHost)
+		r.armed(time.Minute)
+		r.build()
+		r.req.Wait = true
+		r.w.hooks.takes = 11 * time.Minute
+		ctx, end := context.WithTimeout(context.Background(), 72*time.Hour)
+		defer end()
+		time.AfterFunc(12*time.Minute, func() { r.w.mu.Lock(); r.w.hooks.takes = 0; r.w.mu.Unlock() })
+		out, err := New(r.cfg).Start(ctx, r.req)
+		r.want(out, err, ExitDone)
+		r.is(map[string]State{"a": StateOK})
+		if took := time.Since(start); took > 25*time.Hour {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // TestRebootAnnounced: what was announced and not yet told is not told any more where the rollout has been aborted meanwhile.
 func TestRebootAnnounced(t *testing.T) {
 	for _, drained := range []bool{false, true} {
