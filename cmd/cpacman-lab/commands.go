@@ -44,6 +44,7 @@ func (c *commands) command(name, usage, args string, flags []cli.Flag, least, mo
 
 func (c *commands) up() *cli.Command {
 	flags := []cli.Flag{
+		&cli.StringFlag{Name: "root", Usage: "directory of the system that the hosts run, as debootstrap makes it (default: that of this machine)", EnvVars: []string{"CPACMAN_LAB_ROOT"}},
 		&cli.IntFlag{Name: "hosts", Usage: "number of hosts", Value: 12},
 		&cli.StringFlag{Name: "classes", Usage: "names of the classes, in order", Value: "development,testing,production"},
 		&cli.StringFlag{Name: "levels", Usage: "names of the levels, in order", Value: "canary,early,broad"},
@@ -57,7 +58,7 @@ func (c *commands) up() *cli.Command {
 	}
 	return c.command("up", "makes a lab and its site", "", flags, 0, 0, func(ctx *cli.Context) error {
 		o := lab.Options{
-			Dir: ctx.String("dir"), Hosts: ctx.Int("hosts"), Classes: names(ctx.String("classes")), Levels: names(ctx.String("levels")),
+			Dir: ctx.String("dir"), Root: ctx.String("root"), Hosts: ctx.Int("hosts"), Classes: names(ctx.String("classes")), Levels: names(ctx.String("levels")),
 			Packages: ctx.Int("packages"), Big: ctx.Int64("big") << 20, DiskBytes: ctx.Int64("disk") << 20, SlowSeconds: ctx.Int("slow"),
 			Soak: ctx.Duration("soak"), Seed: ctx.Int64("seed"), Log: c.stderr,
 		}

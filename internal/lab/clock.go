@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -11,20 +10,25 @@ import (
 // fakeTimeLibraries are where distributions keep libfaketime: Debian by architecture, Fedora in lib64.
 var fakeTimeLibraries = []string{"/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib64/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1"}
 
-// fakeTime finds libfaketime on this machine, which lab hosts see too.
-func fakeTime() (string, error) {
+// fakeTime finds libfaketime in the system of the hosts, and gives its path as they see it.
+func fakeTime(root string) (string, error) {
 	for _, pattern := range fakeTimeLibraries {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 { // the patterns are valid
-			return found[0], nil
+		if found, _ := filepath.Glob(filepath.Join(root, pattern)); len(found) > 0 { // the patterns are valid
+			rel, err := filepath.Rel(root, found[0])
+			return "/" + rel, err
 		}
 	}
-	return "", errors.New("libfaketime is not installed: scripts/setup installs it")
+	return "", fmt.Errorf("libfaketime is not installed in %s: scripts/setup installs it on this machine", root)
 }
 
 // NeedClock skips a test where Clock cannot work.
 func NeedClock(t TB) {
 	t.Helper()
-	if _, err := fakeTime(); err != nil {
+	root, err := wholeRoot("")
+	if err == nil {
+		_, err = fakeTime(root)
+	}
+	if err != nil {
 		t.Skipf("needs faketime: %v", err)
 	}
 }
@@ -33,7 +37,7 @@ func NeedClock(t TB) {
 // new sshd with its sessions: those that are open are cut. The kernel and what runs already keep the right time. Programs see the right
 // uptime in /proc.
 func (l *Lab) Clock(ctx context.Context, host string, off time.Duration) error {
-	library, err := fakeTime()
+	library, err := fakeTime(l.state.Options.Root)
 	if err != nil {
 		return fmt.Errorf("clock of %s: %w", host, err)
 	}

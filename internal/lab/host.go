@@ -186,7 +186,7 @@ func (l *Lab) hostEnvironment(h Host) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "LC_ALL=C",
 		processMark + l.state.ID + "/" + h.Name,
-		"H=" + l.hostDir(h.Name), "NAME=" + h.Name, "LAB=" + l.dir, "WORK=" + l.state.Work, "LAB_ID=" + l.state.ID,
+		"ROOT=" + l.state.Options.Root, "H=" + l.hostDir(h.Name), "NAME=" + h.Name, "LAB=" + l.dir, "WORK=" + l.state.Work, "LAB_ID=" + l.state.ID,
 		"IMAGE=" + filepath.Join(l.state.Work, "images", h.Variant),
 		"ADDRESS=" + h.Address, "PREFIX=" + strconv.Itoa(l.state.Prefix), "GATEWAY=" + l.state.Gateway,
 		"DISK=" + strconv.FormatInt(l.state.Options.DiskBytes, 10),

@@ -93,8 +93,9 @@ RuntimeDirectoryPreserve=yes
 WantedBy=multi-user.target
 `
 
-// writeImage fills image/upper and image/var with what every host has before packages.
-func writeImage(image string) error {
+// writeImage fills image/upper and image/var with what every host has before packages, over
+// the system in root.
+func writeImage(root, image string) error {
 	upper := filepath.Join(image, "upper")
 	for _, dir := range hiddenDirs() {
 		path := filepath.Join(upper, dir)
@@ -105,10 +106,10 @@ func writeImage(image string) error {
 			return fmt.Errorf("make image: hide %s of the machine: %w", dir, err)
 		}
 	}
-	if err := hideStrangers(upper); err != nil {
+	if err := hideStrangers(root, upper); err != nil {
 		return fmt.Errorf("make image: %w", err)
 	}
-	files, err := imageFiles()
+	files, err := imageFiles(root)
 	if err != nil {
 		return fmt.Errorf("make image: %w", err)
 	}
@@ -120,7 +121,7 @@ func writeImage(image string) error {
 	if err := os.Chmod(filepath.Join(upper, "root"), 0o700); err != nil {
 		return fmt.Errorf("make image: %w", err)
 	}
-	if err := copyFile("/usr/bin/uname", filepath.Join(upper, "usr/lib/labos/uname"), 0o755); err != nil {
+	if err := copyFile(filepath.Join(root, "usr/bin/uname"), filepath.Join(upper, "usr/lib/labos/uname"), 0o755); err != nil {
 		return fmt.Errorf("make image: %w", err)
 	}
 	return writeVar(filepath.Join(image, "var"))
@@ -129,8 +130,8 @@ func writeImage(image string) error {
 // hideStrangers removes from the hosts' view whatever lies in / and does not belong to a
 // system: work trees, data, keys of the machine. A whiteout of overlayfs is a character
 // device 0/0.
-func hideStrangers(upper string) error {
-	entries, err := os.ReadDir("/")
+func hideStrangers(root, upper string) error {
+	entries, err := os.ReadDir(root)
 	if err != nil {
 		return err
 	}
@@ -180,8 +181,8 @@ func (f imageFile) put(root string) error {
 	return os.Chown(path, f.owner, f.owner)
 }
 
-func imageFiles() ([]imageFile, error) {
-	accounts, err := accountFiles()
+func imageFiles(root string) ([]imageFile, error) {
+	accounts, err := accountFiles(root)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +203,7 @@ func imageFiles() ([]imageFile, error) {
 		imageFile{path: "/etc/systemd/system/default.target", link: "labos.target"},
 		imageFile{path: "/etc/systemd/journald.conf", body: "[Journal]\nStorage=volatile\nRuntimeMaxUse=8M\n", mode: 0o644},
 	)
-	if _, err := os.Stat("/usr/lib/systemd/system/dbus.socket"); err == nil {
+	if _, err := os.Stat(filepath.Join(root, "usr/lib/systemd/system/dbus.socket")); err == nil {
 		files = append(files, imageFile{path: "/etc/systemd/system/labos.target.wants/dbus.socket", link: "/usr/lib/systemd/system/dbus.socket"})
 	}
 	for _, unit := range maskedUnits() {
@@ -211,10 +212,10 @@ func imageFiles() ([]imageFile, error) {
 	return files, nil
 }
 
-// accountFiles are the machine's system accounts without their passwords, and ours.
-func accountFiles() ([]imageFile, error) {
+// accountFiles are the system's accounts without their passwords, and ours.
+func accountFiles(root string) ([]imageFile, error) {
 	keep := func(name string) (string, error) {
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			return "", err
 		}
@@ -301,7 +302,7 @@ func (l *Lab) inImage(ctx context.Context, image, text string) error {
 		}
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", filepath.Join(l.state.Work, "lib/image.sh"))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "IMAGE=" + image, "SITE=" + l.SiteDir(), processMark + l.state.ID + "/image"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "IMAGE=" + image, "ROOT=" + l.state.Options.Root, "SITE=" + l.SiteDir(), processMark + l.state.ID + "/image"}
 	cmd.Stdin = strings.NewReader(text)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS, Setsid: true}
 	out, err := cmd.CombinedOutput()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -13,52 +14,87 @@ import (
 var ErrMachine = errors.New("cannot run a lab here")
 
 // tool is a program that the lab needs and the package it comes with.
-type tool struct{ name, debian, fedora string }
+type tool struct {
+	name, debian, fedora string
+	inside               bool // needed in the system of the hosts, not beside them
+}
 
 func tools() []tool {
 	return []tool{
-		{"/usr/sbin/sshd", "openssh-server", "openssh-server"},
-		{"rpm", "rpm", "rpm"},
-		{"createrepo_c", "createrepo-c", "createrepo_c"},
-		{"modifyrepo_c", "createrepo-c", "createrepo_c"},
-		{"sudo", "sudo", "sudo"},
-		{"unshare", "util-linux", "util-linux"},
-		{"nsenter", "util-linux", "util-linux"},
-		{"setpriv", "util-linux", "util-linux"},
-		{"pivot_root", "util-linux", "util-linux"},
-		{"mount", "mount", "util-linux"},
-		{"ip", "iproute2", "iproute"},
-		{"chpasswd", "passwd", "shadow-utils"},
+		{"/usr/sbin/sshd", "openssh-server", "openssh-server", true},
+		{"rpm", "rpm", "rpm", true},
+		{"createrepo_c", "createrepo-c", "createrepo_c", false},
+		{"modifyrepo_c", "createrepo-c", "createrepo_c", false},
+		{"sudo", "sudo", "sudo", true},
+		{"unshare", "util-linux", "util-linux", false},
+		{"nsenter", "util-linux", "util-linux", false},
+		{"setpriv", "util-linux", "util-linux", true},
+		{"pivot_root", "util-linux", "util-linux", false},
+		{"mount", "mount", "util-linux", false},
+		{"ip", "iproute2", "iproute", false},
+		{"chpasswd", "passwd", "shadow-utils", true},
 	}
 }
 
-// checkMachine says all that is missing at once.
+// checkMachine says all that is missing at once. The system of the hosts must be set in o.
 func checkMachine(o Options) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: it needs root: run it with sudo", ErrMachine)
 	}
 	needed := tools()
 	if o.Systemd > 0 {
-		needed = append(needed, tool{systemdPath, "systemd", "systemd"})
+		needed = append(needed, tool{systemdPath, "systemd", "systemd", true})
 	}
+	for _, where := range []struct {
+		root   string
+		inside bool
+	}{{"/", false}, {o.Root, true}} {
+		if err := checkTools(where.root, needed, where.inside); err != nil {
+			return err
+		}
+	}
+	return checkRootFileSystem(o.Root)
+}
+
+// checkTools looks for the tools that belong into the system root.
+func checkTools(root string, needed []tool, inside bool) error {
 	var missing, debian, fedora []string
 	for _, t := range needed {
-		if _, err := exec.LookPath(t.name); err != nil {
+		if t.inside == inside && !hasTool(root, t.name) {
 			missing = append(missing, t.name)
 			debian = append(debian, t.debian)
 			fedora = append(fedora, t.fedora)
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%w: not found: %s: install with `apt-get install %s` or `dnf install %s`", ErrMachine,
-			strings.Join(missing, ", "), strings.Join(debian, " "), strings.Join(fedora, " "))
+	if len(missing) == 0 {
+		return nil
 	}
-	return checkRootFileSystem()
+	where := ""
+	if root != "/" {
+		where = " in " + root
+	}
+	return fmt.Errorf("%w: not found%s: %s: install with `apt-get install %s` or `dnf install %s`", ErrMachine, where,
+		strings.Join(missing, ", "), strings.Join(debian, " "), strings.Join(fedora, " "))
 }
 
-// checkRootFileSystem: hosts are overlays over the file system of /, and see nothing of
-// others that are mounted below it.
-func checkRootFileSystem() error {
+// hasTool tells whether a program is in a system: anywhere on our PATH in ours, else where
+// distributions put programs. Links are not followed: they may lead to absolute paths.
+func hasTool(root, name string) bool {
+	if root == "/" {
+		_, err := exec.LookPath(name)
+		return err == nil
+	}
+	for _, dir := range []string{"", "/usr/bin", "/usr/sbin", "/bin", "/sbin"} {
+		if _, err := os.Lstat(filepath.Join(root, dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// checkRootFileSystem: hosts are overlays over the file system of their root, and see nothing
+// of others that are mounted below it.
+func checkRootFileSystem(root string) error {
 	device := func(path string) (uint64, error) {
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err != nil {
@@ -66,17 +102,17 @@ func checkRootFileSystem() error {
 		}
 		return st.Dev, nil
 	}
-	root, err := device("/")
+	whole, err := device(root)
 	if err != nil {
 		return err
 	}
 	for _, path := range []string{"/usr", "/usr/bin", "/usr/lib", "/etc"} {
-		dev, err := device(path)
+		dev, err := device(filepath.Join(root, path))
 		if err != nil {
 			return err
 		}
-		if dev != root {
-			return fmt.Errorf("%w: %s is a file system of its own, and lab hosts only see that of /: use a machine or container where /usr and /etc are on /", ErrMachine, path)
+		if dev != whole {
+			return fmt.Errorf("%w: %s is a file system of its own, and lab hosts only see that of %s: use a machine or container where /usr and /etc are on it", ErrMachine, filepath.Join(root, path), root)
 		}
 	}
 	return nil
@@ -93,7 +129,10 @@ type TB interface {
 // that it must be possible (CI=true or CPACMAN_LAB=required), the test fails instead.
 func Need(t TB) {
 	t.Helper()
-	err := checkMachine(Options{Systemd: 1})
+	root, err := wholeRoot("")
+	if err == nil {
+		err = checkMachine(Options{Root: root, Systemd: 1})
+	}
 	if err == nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +15,10 @@ import (
 type Options struct {
 	// Dir holds everything the lab makes. It must not exist, or be empty.
 	Dir string `json:"dir"`
+	// Root is the directory with the system that the hosts run, as debootstrap or `dnf
+	// --installroot` make it: with OpenSSH, rpm, sudo and, where asked for, systemd.
+	// Default: what the environment names in CPACMAN_LAB_ROOT, else /, the machine's own.
+	Root string `json:"root"`
 	// Hosts is the number of hosts, 1 to 1000. Default 12.
 	Hosts int `json:"hosts"`
 	// Classes and Levels name the classes and levels, in order; hosts are spread over
@@ -66,8 +71,11 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("lab directory %q: %w", o.Dir, err)
 	}
 	o.Dir = dir
-	if strings.ContainsAny(dir, ":,\\\"' \t\n$") {
+	if strings.ContainsAny(dir, unmountable) {
 		return o, fmt.Errorf("%w: lab directory %q: overlay mounts do not take colons, commas, quotes or blanks; choose another with --dir", ErrUsage, dir)
+	}
+	if o.Root, err = wholeRoot(o.Root); err != nil {
+		return o, err
 	}
 	if o.Hosts == 0 {
 		o.Hosts = 12
@@ -122,6 +130,30 @@ func (o Options) withDefaultSizes() (Options, error) {
 		o.Log = io.Discard
 	}
 	return o, nil
+}
+
+// unmountable are the characters that the options of an overlay mount do not take.
+const unmountable = ":,\\\"' \t\n$"
+
+// wholeRoot gives the absolute path of the system that hosts run, and refuses what is none.
+func wholeRoot(root string) (string, error) {
+	if root == "" {
+		root = os.Getenv("CPACMAN_LAB_ROOT")
+	}
+	if root == "" {
+		return "/", nil
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return "", fmt.Errorf("system of the hosts %q: %w", root, err)
+	}
+	if strings.ContainsAny(root, unmountable) {
+		return "", fmt.Errorf("%w: system of the hosts %q: overlay mounts do not take colons, commas, quotes or blanks", ErrUsage, root)
+	}
+	if info, err := os.Stat(filepath.Join(root, "etc/passwd")); err != nil || !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%w: system of the hosts %q: it has no etc/passwd: give the directory of a whole system, as debootstrap makes one", ErrUsage, root)
+	}
+	return root, nil
 }
 
 func checkNames(kind string, names []string) error {

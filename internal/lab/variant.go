@@ -17,7 +17,7 @@ import (
 func (l *Lab) makeVariants(ctx context.Context, list []published) error {
 	work := l.state.Work
 	full := filepath.Join(work, "images", variantFull)
-	if err := writeImage(full); err != nil {
+	if err := writeImage(l.state.Options.Root, full); err != nil {
 		return err
 	}
 	install := "mkdir -p /var/lib/rpm\nrpm --initdb\nrpm --import /run/site/keys/" + keyFile + "\n"

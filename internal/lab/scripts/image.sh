@@ -2,7 +2,7 @@
 # Changes an image with the real rpm. Runs in mount and PID namespaces of its own;
 # standard input is the script to run inside.
 set -eu
-layers="lowerdir=/,upperdir=$IMAGE/upper,workdir=$IMAGE/work"
+layers="lowerdir=$ROOT,upperdir=$IMAGE/upper,workdir=$IMAGE/work"
 mount -t overlay overlay -o "$layers,volatile" "$IMAGE/root" 2>/dev/null ||
     mount -t overlay overlay -o "$layers" "$IMAGE/root"
 R=$IMAGE/root

@@ -14,7 +14,7 @@ mkdir -p "$H/rw/upper" "$H/rw/work"
 cp -a "$IMAGE/upper/." "$H/rw/upper/"
 cp -a "$H/seed/." "$H/rw/upper/"
 # volatile: nobody needs the files after a crash of the machine, so do not wait for disks
-layers="lowerdir=/,upperdir=$H/rw/upper,workdir=$H/rw/work"
+layers="lowerdir=$ROOT,upperdir=$H/rw/upper,workdir=$H/rw/work"
 mount -t overlay overlay -o "$layers,volatile" "$H/root" 2>/dev/null ||
     mount -t overlay overlay -o "$layers" "$H/root"
 
