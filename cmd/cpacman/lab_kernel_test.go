@@ -45,6 +45,9 @@ func TestLabKernel(t *testing.T) {
 // grub gives a host GRUB: a configuration that boots the saved entry, an environment block, and an entry for the kernel that runs.
 func (d *desk) grub(host string) {
 	d.Helper()
+	if got := d.on(host, "mkdir -p /boot/grub; grub-editenv /boot/grub/grubenv create 2>&1 || :"); strings.Contains(got, "canonical path") {
+		d.Skip("needs grub-editenv before 2.14: that of the hosts writes only to a file system on a disk")
+	}
 	d.on(host, `mkdir -p /boot/grub /boot/loader/entries && grub-editenv /boot/grub/grubenv create && cat >/boot/grub/grub.cfg <<'END'
 load_env
 if [ "${next_entry}" ] ; then

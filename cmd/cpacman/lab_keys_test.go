@@ -90,13 +90,13 @@ func scenarioDNF(t *testing.T, l *lab.Lab, hosts []string) {
 	if d.on(hosts[0], "command -v dnf || :") == "" {
 		t.Skip("needs dnf: not installed")
 	}
-	d.on(hosts[1], "rm -f /usr/bin/dnf /bin/dnf")
+	d.on(hosts[1], "rm -f /usr/bin/dnf /bin/dnf /usr/bin/dnf5")
 	plan := d.plan("tools", "lab-tools", "kernel")
 	d.says(d.run(1, "rollout", "start", plan), "1 ok, 1 held")
 	d.installed(hosts[0], "lab-tools", "1.2")
 	d.reason(d.host(hosts[1], "held"), "there is no dnf on the host")
 	d.installed(hosts[1], "lab-tools", "1.0")
-	if got := d.on(hosts[0], "dnf history list 2>/dev/null"); !strings.Contains(got, "disablerepo") {
+	if got := d.on(hosts[0], "dnf history list 2>/dev/null"); !strings.Contains(got, "reposdir") {
 		t.Errorf("dnf's history:\n%s", got)
 	}
 	d.says(d.run(0, "rollout", "rollback", "--yes", "--reason", "back by rpm", d.status().Rollout.ID, hosts[0]), "rolled_back")

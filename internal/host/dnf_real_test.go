@@ -66,7 +66,7 @@ func TestDNF(t *testing.T) {
 			if v, err := l.s.Verify(ctx, tx, pre.Facts, pre.Unmet, true); err != nil || !v.OK {
 				t.Errorf("verify after erase: %+v, %v", v, err)
 			}
-			if got := l.host.sh("dnf history list 2>/dev/null"); strings.Count(got, "disablerepo") != 3 {
+			if got := l.host.sh("dnf history list 2>/dev/null"); strings.Count(got, "reposdir") != 3 {
 				t.Errorf("dnf's history:\n%s", got)
 			}
 		})
@@ -92,7 +92,7 @@ func TestDNFRefuses(t *testing.T) {
 	}
 	l.host.sh("/usr/bin/rpm -q app-1-1")
 
-	l.host.sh("rm -f /usr/bin/dnf /bin/dnf")
+	l.host.sh("rm -f /usr/bin/dnf /bin/dnf /usr/bin/dnf5")
 	p, err := l.s.Preflight(ctx, PreflightOptions{DNF: true})
 	if err != nil || p.DNF != "" {
 		t.Errorf("preflight: dnf %q, %v", p.DNF, err)

@@ -104,13 +104,15 @@ func newTrial(t *testing.T, layout string, shell []string, boots bool) *trial {
 	}
 	y := layouts[layout]
 	k := &trial{lab: newLab(t), entry: y.entry, nevra: "kernel-2-1.noarch"}
-	k.host.sh("mkdir -p /etc/cron.d; mount -t tmpfs boot /boot; mkdir -p /boot/grub /boot/loader/entries")
+	k.host.sh("mkdir -p /etc/cron.d; mount -t tmpfs tmpfs /boot; mkdir -p /boot/grub /boot/loader/entries")
 	k.host.sh("cat /proc/sys/kernel/random/boot_id >/opt/boot_id; echo 1-1.noarch >/opt/osrelease; mount --bind /opt/boot_id /proc/sys/kernel/random/boot_id; mount --bind /opt/osrelease /proc/sys/kernel/osrelease")
 	k.put("/opt/menu", y.menu)
 	k.host.sh("rm -f /usr/sbin/shutdown /sbin/shutdown")
 	k.put("/usr/sbin/shutdown", bootSelf)
 	if boots {
-		k.host.sh("command -v grub-editenv >/dev/null || exit 1; grub-editenv /boot/grub/grubenv create")
+		if got := k.host.sh("grub-editenv /boot/grub/grubenv create 2>&1 || :"); strings.Contains(got, "canonical path") {
+			t.Skip("needs grub-editenv before 2.14: that of the hosts writes only to a file system on a disk")
+		}
 		k.put("/boot/grub/grub.cfg", y.cfg+"### entries\n")
 	}
 	k.install(kernelOf("1", "", ""))

@@ -24,7 +24,7 @@ import (
 // shells are the shells every program must run under.
 var shells = map[string][]string{"dash": {"/bin/dash"}, "busybox": {"/bin/busybox", "sh"}, "bash": {"/bin/bash", "--posix"}}
 
-// realHost is a throwaway host of its own: an overlay over this machine's root, its own mounts, processes, rpm database,
+// realHost is a throwaway host of its own: an overlay over this machine's root, or over the system that CPACMAN_LAB_ROOT names, its own mounts, processes, rpm database,
 // machine and boot id. Commands run in it as sshd would run them, without a network.
 type realHost struct {
 	t     testing.TB
@@ -43,7 +43,7 @@ type realHost struct {
 const hostSetup = `set -e
 mount -t tmpfs -o size=400m,mode=755 tmpfs "$1"
 mkdir "$1/up" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/root"
+mount -t overlay overlay -o "lowerdir=${CPACMAN_LAB_ROOT:-/},upperdir=$1/up,workdir=$1/work" "$1/root"
 r=$1/root
 mount -t proc proc "$r/proc"
 mount -t tmpfs -o mode=755 tmpfs "$r/run"

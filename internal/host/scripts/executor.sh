@@ -2,12 +2,17 @@
 # plugins matter. rpm's test stays the proof and rpm's list the verdict. A way back, a lower version and an erasure ahead of the rest
 # are rpm's alone.
 dnf=
-for l in /usr/bin/dnf /bin/dnf; do
+for l in /usr/bin/dnf /bin/dnf /usr/bin/dnf5; do
 	[ -x $l ] && dnf=$l && break
 done
 # dnfopt: sets o to options of every call: nothing from repositories, nothing more than the files, nothing less, no kernel removed.
 dnfopt() {
-	o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+	o='--setopt=reposdir=/nonexistent --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+	# dnf 5 refuses a pattern that matches no repository, and only those of its main file are left to match.
+	case $(readlink -f $dnf) in
+	*/dnf5) grep -e '^ *\[' /etc/dnf/dnf.conf 2>/dev/null | grep -v -e '\[main\]' >/dev/null && o="$o --disablerepo=*" ;;
+	*) o="$o --disablerepo=*" ;;
+	esac
 	[ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
 }
 # putin u|i: the packages that are linked in the directory of the step, which is the working directory.
@@ -51,5 +56,5 @@ takeout() {
 	[ "$o_exec" = dnf ] || exec $rpm -e "$@"
 	dnfopt
 	set -f
-	exec $dnf -y $o --noautoremove remove "$@"
+	exec $dnf -y $o remove --noautoremove "$@"
 }

@@ -120,6 +120,18 @@ left() {
 		$rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
 	done
 }
+# whole: (a) did all that it was to do. rpm 6 gives the number of all packages as its status where one %post failed, older ones give 0:
+# what counts is what is installed.
+whole() {
+	[ "$o_u" != 0 ] && [ "$step_rc" != 0 ] || return 0
+	[ -n "$o_count" ] || return 1
+	for f in "$w"/u/*.rpm; do
+		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
+		[ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1 || return 1
+	done
+	set -- $o_x
+	installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
+}
 # there KIND: drops packages of $w/KIND that are installed, and counts the others.
 there() {
 	n=0
@@ -270,7 +282,7 @@ while :; do
 	step u putin u && break
 done
 # Step (b) only after a whole (a): there is no one-by-one and no skipping.
-if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
+if [ "$o_i" -gt 0 ] && whole; then
 	[ -n "$began" ] || inhibit
 	waitlock
 	until step i putin i; do :; done

@@ -268,7 +268,7 @@ say shutdown shutdown.pid
 fi
 command -v sha256sum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 || fail tools "neither sha256sum nor openssl is on this host"
 if [ "$2" = dnf ]; then
-for f in /usr/bin/dnf /bin/dnf; do
+for f in /usr/bin/dnf /bin/dnf /usr/bin/dnf5; do
 [ -x $f ] && say dnf "$(readlink -f $f)" && break
 done
 for f in yum microdnf; do

@@ -376,11 +376,15 @@ done
 return $rc
 }
 dnf=
-for l in /usr/bin/dnf /bin/dnf; do
+for l in /usr/bin/dnf /bin/dnf /usr/bin/dnf5; do
 [ -x $l ] && dnf=$l && break
 done
 dnfopt() {
-o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+o='--setopt=reposdir=/nonexistent --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+case $(readlink -f $dnf) in
+*/dnf5) grep -e '^ *\[' /etc/dnf/dnf.conf 2>/dev/null | grep -v -e '\[main\]' >/dev/null && o="$o --disablerepo=*" ;;
+*) o="$o --disablerepo=*" ;;
+esac
 [ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
 }
 putin() {
@@ -419,7 +423,7 @@ takeout() {
 [ "$o_exec" = dnf ] || exec $rpm -e "$@"
 dnfopt
 set -f
-exec $dnf -y $o --noautoremove remove "$@"
+exec $dnf -y $o remove --noautoremove "$@"
 }
 id=$1
 mode=$2
@@ -524,6 +528,16 @@ l=
 for p; do
 $rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
 done
+}
+whole() {
+[ "$o_u" != 0 ] && [ "$step_rc" != 0 ] || return 0
+[ -n "$o_count" ] || return 1
+for f in "$w"/u/*.rpm; do
+l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
+[ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1 || return 1
+done
+set -- $o_x
+installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
 }
 there() {
 n=0
@@ -661,7 +675,7 @@ break
 fi
 step u putin u && break
 done
-if [ "$o_i" -gt 0 ] && { [ "$o_u" = 0 ] || [ "$step_rc" = 0 ]; }; then
+if [ "$o_i" -gt 0 ] && whole; then
 [ -n "$began" ] || inhibit
 waitlock
 until step i putin i; do :; done

@@ -376,11 +376,15 @@ done
 return $rc
 }
 dnf=
-for l in /usr/bin/dnf /bin/dnf; do
+for l in /usr/bin/dnf /bin/dnf /usr/bin/dnf5; do
 [ -x $l ] && dnf=$l && break
 done
 dnfopt() {
-o='--disablerepo=* --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+o='--setopt=reposdir=/nonexistent --setopt=best=1 --setopt=strict=1 --setopt=install_weak_deps=0 --setopt=installonly_limit=0 --setopt=obsoletes=1 --setopt=clean_requirements_on_remove=0'
+case $(readlink -f $dnf) in
+*/dnf5) grep -e '^ *\[' /etc/dnf/dnf.conf 2>/dev/null | grep -v -e '\[main\]' >/dev/null && o="$o --disablerepo=*" ;;
+*) o="$o --disablerepo=*" ;;
+esac
 [ "$o_level" != all ] || o="$o --setopt=localpkg_gpgcheck=1"
 }
 putin() {
@@ -419,7 +423,7 @@ takeout() {
 [ "$o_exec" = dnf ] || exec $rpm -e "$@"
 dnfopt
 set -f
-exec $dnf -y $o --noautoremove remove "$@"
+exec $dnf -y $o remove --noautoremove "$@"
 }
 place "$dir" "$dir/spool"
 w=$dir/test.$$
