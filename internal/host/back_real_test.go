@@ -18,22 +18,40 @@ func journey(t *testing.T, shell []string) (l *lab, tx, back Transaction, pre Pr
 	l = newLab(t, app, old, pkg{nevra: "user-1-1.noarch", requires: []string{"old"}})
 	l.host.shell = shell
 	l.host.sh("ln -sf " + shell[0] + " /bin/sh; mkdir -p /etc/cron.d")
+	l.forgetful()
 	tx, pre = l.prepare("r1/h1/1", Transaction{
 		Upgrade: []File{
 			build(t, l.key, pkg{nevra: "app-2-1.noarch", requires: []string{"lib"}, files: map[string]string{"/opt/app": "2"}}),
-			build(t, l.key, pkg{nevra: "new-1-1.noarch", provides: []string{"old = 2"}, obsoletes: []string{"old"}}),
-			build(t, l.key, pkg{nevra: "lib-1-1.noarch"}),
+			build(t, l.key, pkg{nevra: "new-1^x-1.noarch", provides: []string{"old = 2"}, obsoletes: []string{"old"}}),
+			build(t, l.key, pkg{nevra: "lib-1-1^git.noarch"}),
 		},
 		Removes: nevras(t, "app-1-1.noarch", "old-1-1.noarch"),
 	})
 	back = Transaction{
 		ID: BackID(tx.ID), MachineID: tx.MachineID, OldPackage: true, LockWait: time.Minute,
-		First: nevras(t, "new-1-1.noarch"), Upgrade: []File{build(t, l.key, app), build(t, l.key, old)}, Erase: nevras(t, "lib-1-1.noarch"),
+		First: nevras(t, "new-1^x-1.noarch"), Upgrade: []File{build(t, l.key, app), build(t, l.key, old)}, Erase: nevras(t, "lib-1-1^git.noarch"),
 	}
 	if _, err := l.s.Stage(context.Background(), back.Upgrade, nil); err != nil {
 		t.Fatal(err)
 	}
 	return l, tx, back, pre
+}
+
+// forgetful makes the host's rpm like those before 4.17: they read a ^ in what is asked for as the beginning of a line, and find nothing.
+func (l *lab) forgetful() {
+	l.t.Helper()
+	l.host.sh(`mkdir /opt/real && mv /usr/bin/rpm /opt/real/rpm && cat >/usr/bin/rpm <<'END' && chmod 755 /usr/bin/rpm
+#!/bin/sh
+case $1 in -q | -e | -ql)
+    for a; do
+        case $a in
+        */* | *%{*) ;;
+        *[!\\]^*) echo "package $a is not installed"; exit 1 ;;
+        esac
+    done ;;
+esac
+exec /opt/real/rpm "$@"
+END`)
 }
 
 // asBefore wants the installed set that the host had.

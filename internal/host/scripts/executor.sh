@@ -53,7 +53,10 @@ dnftest() {
 }
 # takeout LABEL…: step e. dnf removes what needs a package too; rpm's test has shown that nothing does.
 takeout() {
-	[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+	if [ "$o_exec" != dnf ]; then
+		ask "$@"
+		exec $rpm -e $asked
+	fi
 	dnfopt
 	set -f
 	exec $dnf -y $o remove --noautoremove "$@"

@@ -108,7 +108,8 @@ spare() {
 	runs=$l
 	l=
 	for p; do
-		[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
+		ask "$p"
+		[ -f kernel ] && $rpm -ql "$asked" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
 		case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
 		l="$l $p"
 	done
@@ -117,7 +118,8 @@ spare() {
 left() {
 	l=
 	for p; do
-		$rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
+		ask "$p"
+		$rpm -q "$asked" </dev/null >/dev/null 2>&1 && l="$l $p"
 	done
 }
 # whole: (a) did all that it was to do. rpm 6 gives the number of all packages as its status where one %post failed, older ones give 0:
@@ -127,7 +129,8 @@ whole() {
 	[ -n "$o_count" ] || return 1
 	for f in "$w"/u/*.rpm; do
 		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-		[ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1 || return 1
+		ask "$l"
+		[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1 || return 1
 	done
 	set -- $o_x
 	installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
@@ -138,7 +141,8 @@ there() {
 	for f in "$w/$1"/*.rpm; do
 		[ -f "$f" ] || continue
 		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-		if [ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1; then
+		ask "$l"
+		if [ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1; then
 			rm -f "$f"
 		else
 			n=$(($n + 1))
@@ -216,7 +220,8 @@ if [ "$mode" = erase ]; then
 	for p in $o_e; do
 		case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
 	done
-	[ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
+	ask $o_e
+	[ -z "$o_e" ] || $rpm -e --test $asked </dev/null >test.e 2>&1 || finish refused "test erase"
 	inhibit
 	[ -z "$o_e" ] || until step e takeout $o_e; do :; done
 	retire
@@ -244,12 +249,14 @@ if [ "$mode" = back ]; then
 		set -- "$from"/retired.*.asc
 		[ ! -f "$1" ] || step k $keys --import "$@"
 	fi
-	[ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
+	ask $o_x
+	[ -z "$o_x" ] || step x $rpm -e --nodeps $asked
 	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	left $o_e
 	spare $l
-	[ -z "$l" ] || step e $rpm -e $l
+	ask $l
+	[ -z "$l" ] || step e $rpm -e $asked
 	kernel restore
 	if [ -n "$o_undo" ]; then
 		newkeys "$from"
@@ -275,7 +282,8 @@ while :; do
 	[ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 	[ -n "$began" ] || inhibit
 	if [ -n "$o_x" ]; then
-		step x $rpm -e --nodeps $o_x || continue
+		ask $o_x
+		step x $rpm -e --nodeps $asked || continue
 		[ "$o_u" = 0 ] || step u putin u
 		break
 	fi

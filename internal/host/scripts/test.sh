@@ -34,7 +34,8 @@ for f in k y x u i; do
 done
 if [ -n "$o_e" ]; then
 	set -f
-	$rpm -e --test $o_e </dev/null >"$w/test.e" 2>&1
+	ask $o_e
+	$rpm -e --test $asked </dev/null >"$w/test.e" 2>&1
 	say erase $?
 	set +f
 	keep "$w/test.e"

@@ -205,6 +205,10 @@ m="$m$pid $3 $2 $name
 "
 done
 }
+ask() {
+asked=$*
+case $asked in *^*) asked=$(printf '%s\n' "$asked" | sed 's/\^/\\^/g') ;; esac
+}
 readorder() {
 o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
@@ -264,7 +268,8 @@ rpmtest() {
 test_rc=0 ahead=
 if [ -n "$o_x" ]; then
 ahead='--nodeps --replacefiles'
-$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+ask $o_x
+$rpm -e --nodeps --test $asked </dev/null >"$w/test.x" 2>&1 || test_rc=$?
 fi
 if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
 (cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
@@ -420,7 +425,10 @@ mv -f "$w/test.z" "$w/test.y"
 return $rc
 }
 takeout() {
-[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+if [ "$o_exec" != dnf ]; then
+ask "$@"
+exec $rpm -e $asked
+fi
 dnfopt
 set -f
 exec $dnf -y $o remove --noautoremove "$@"
@@ -518,7 +526,8 @@ first /proc/sys/kernel/osrelease
 runs=$l
 l=
 for p; do
-[ -f kernel ] && $rpm -ql "$p" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
+ask "$p"
+[ -f kernel ] && $rpm -ql "$asked" </dev/null 2>/dev/null | grep -F -e "/modules/$runs/" -e "/boot/vmlinuz-$runs" >/dev/null && continue
 case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
 l="$l $p"
 done
@@ -526,7 +535,8 @@ done
 left() {
 l=
 for p; do
-$rpm -q "$p" </dev/null >/dev/null 2>&1 && l="$l $p"
+ask "$p"
+$rpm -q "$asked" </dev/null >/dev/null 2>&1 && l="$l $p"
 done
 }
 whole() {
@@ -534,7 +544,8 @@ whole() {
 [ -n "$o_count" ] || return 1
 for f in "$w"/u/*.rpm; do
 l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-[ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1 || return 1
+ask "$l"
+[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1 || return 1
 done
 set -- $o_x
 installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
@@ -544,7 +555,8 @@ n=0
 for f in "$w/$1"/*.rpm; do
 [ -f "$f" ] || continue
 l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-if [ -n "$l" ] && $rpm -q "$l" </dev/null >/dev/null 2>&1; then
+ask "$l"
+if [ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1; then
 rm -f "$f"
 else
 n=$(($n + 1))
@@ -615,7 +627,8 @@ waitlock
 for p in $o_e; do
 case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
 done
-[ -z "$o_e" ] || $rpm -e --test $o_e </dev/null >test.e 2>&1 || finish refused "test erase"
+ask $o_e
+[ -z "$o_e" ] || $rpm -e --test $asked </dev/null >test.e 2>&1 || finish refused "test erase"
 inhibit
 [ -z "$o_e" ] || until step e takeout $o_e; do :; done
 retire
@@ -640,12 +653,14 @@ if [ -n "$o_undo" ]; then
 set -- "$from"/retired.*.asc
 [ ! -f "$1" ] || step k $keys --import "$@"
 fi
-[ -z "$o_x" ] || step x $rpm -e --nodeps $o_x
+ask $o_x
+[ -z "$o_x" ] || step x $rpm -e --nodeps $asked
 [ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 [ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 left $o_e
 spare $l
-[ -z "$l" ] || step e $rpm -e $l
+ask $l
+[ -z "$l" ] || step e $rpm -e $asked
 kernel restore
 if [ -n "$o_undo" ]; then
 newkeys "$from"
@@ -669,7 +684,8 @@ dnftest || finish refused "test dnf"
 [ -n "$o_x" ] || [ "$o_u" -gt 0 ] || break
 [ -n "$began" ] || inhibit
 if [ -n "$o_x" ]; then
-step x $rpm -e --nodeps $o_x || continue
+ask $o_x
+step x $rpm -e --nodeps $asked || continue
 [ "$o_u" = 0 ] || step u putin u
 break
 fi

@@ -205,6 +205,10 @@ m="$m$pid $3 $2 $name
 "
 done
 }
+ask() {
+asked=$*
+case $asked in *^*) asked=$(printf '%s\n' "$asked" | sed 's/\^/\\^/g') ;; esac
+}
 readorder() {
 o_id= o_machine= o_count= o_set= o_old= o_level=all o_wait=0 o_elements=0 o_u=0 o_i=0 o_x= o_e= o_k= o_r= o_undo= o_exec=rpm
 while read -r k a b c; do
@@ -264,7 +268,8 @@ rpmtest() {
 test_rc=0 ahead=
 if [ -n "$o_x" ]; then
 ahead='--nodeps --replacefiles'
-$rpm -e --nodeps --test $o_x </dev/null >"$w/test.x" 2>&1 || test_rc=$?
+ask $o_x
+$rpm -e --nodeps --test $asked </dev/null >"$w/test.x" 2>&1 || test_rc=$?
 fi
 if [ "$o_u" -gt 0 ] && [ "$test_rc" = 0 ]; then
 (cd "$w/u" && exec $rpm -U --test $ahead $o_old --define "_pkgverify_level $o_level" ./*.rpm) </dev/null >"$w/test.u" 2>&1 || test_rc=$?
@@ -420,7 +425,10 @@ mv -f "$w/test.z" "$w/test.y"
 return $rc
 }
 takeout() {
-[ "$o_exec" = dnf ] || exec $rpm -e "$@"
+if [ "$o_exec" != dnf ]; then
+ask "$@"
+exec $rpm -e $asked
+fi
 dnfopt
 set -f
 exec $dnf -y $o remove --noautoremove "$@"
@@ -459,7 +467,8 @@ echo
 done
 if [ -n "$o_e" ]; then
 set -f
-$rpm -e --test $o_e </dev/null >"$w/test.e" 2>&1
+ask $o_e
+$rpm -e --test $asked </dev/null >"$w/test.e" 2>&1
 say erase $?
 set +f
 keep "$w/test.e"
