@@ -207,6 +207,11 @@ func outageWrongClock(t *testing.T, l *lab.Lab, hosts []string) {
 			t.Fatalf("the clock of %s is off by %s, want %s", host, got, off)
 		}
 	}
+	// rpm with Sequoia passes over packages signed in what it takes for the future: such a host is not planned for, and told why
+	if strings.Contains(d.on(behind, "rpm -qa 2>&1 >/dev/null || :"), "skipping h#") {
+		d.says(d.run(1, "facts", "--force", behind), "rpm passes over", "its clock is off by -24h", "set it right")
+		d.must(l.Clock(d.ctx(), behind, 0))
+	}
 	d.on(ahead, "/usr/sbin/cron")
 	d.says(d.run(0, "rollout", "start", d.plan("ssh", "openssh-server-8.7p1-38.lab9.x86_64", "openssh", "kernel")), "done (2 ok)")
 	for _, h := range hosts {
@@ -264,6 +269,7 @@ func outageClockSteps(t *testing.T, l *lab.Lab, hosts []string) {
 			t.Errorf("it gave up after %s", took)
 		}
 		d.reason(d.host(host, "held"), "lab-lock-holder")
+		d.must(l.Clock(d.ctx(), host, 0)) // by the wrong one rpm itself may not see what is installed
 		d.installed(host, "lab-tools", "1.0")
 		d.swept(host)
 		d.must(l.ReleaseLock(d.ctx(), host))

@@ -204,8 +204,11 @@ func (w *worker) Test(ctx context.Context) error {
 	r, err := w.s.Test(ctx, w.transaction())
 	if err != nil {
 		var remote *host.RemoteError
-		if errors.As(err, &remote) && remote.Code == "space" { // the disk filled since the packages came
+		switch {
+		case errors.As(err, &remote) && remote.Code == "space": // the disk filled since the packages came
 			return rollout.Held(rollout.ReasonSpace, err.Error())
+		case errors.As(err, &remote) && remote.Code == "database":
+			return rollout.Held(rollout.ReasonInternal, err.Error())
 		}
 		return stepError(err, rollout.ReasonTest)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unique"
 
 	"cpacman/internal/rpm"
@@ -27,8 +28,8 @@ func readListing(f *Facts, a *answer) error {
 	if rc, ok := a.last("rc"); !ok || rc != "0" {
 		return fmt.Errorf("%w: rpm -qa ended with status %q: %s", ErrUnreadable, rc, firstError(a.stderr))
 	}
-	if e := firstError(a.stderr); e != "" {
-		return fmt.Errorf("%w: rpm said %q", ErrUnreadable, e)
+	if e := databaseError(f, a); e != "" {
+		return fmt.Errorf("%w: %s", ErrUnreadable, e)
 	}
 	if err := countLines(a); err != nil {
 		return err
@@ -72,6 +73,37 @@ func countLines(a *answer) error {
 		return fmt.Errorf("%w: %w: the listing's count does not match", ErrUnreadable, ErrProtocol)
 	}
 	return nil
+}
+
+// clockOff is how far a host's clock is off before it is named as what may be wrong.
+const clockOff = 5 * time.Minute
+
+// databaseError says why what rpm listed is not what is installed, or nothing. rpm from 4.18 on, with Sequoia, passes over installed packages
+// whose signatures it does not accept, with exit status 0: of a key that has expired, of one that by the host's clock is not made yet, or
+// of an algorithm that its crypto policies do not allow.
+func databaseError(f *Facts, a *answer) string {
+	first := firstError(a.stderr)
+	passed := bytes.Count(a.stderr, []byte(": skipping h#"))
+	if first == "" || passed == 0 {
+		if first != "" {
+			first = fmt.Sprintf("rpm said %q", first)
+		}
+		return first
+	}
+	why := first
+	for line := range bytes.Lines(a.stderr) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(string(line)), "because: "); ok {
+			why = bounded(text, 400)
+			break
+		}
+	}
+	said := fmt.Sprintf("rpm passes over %d installed packages, because it does not accept their signatures (%s), and would do so in a transaction: ", passed, why)
+	if sec, err := strconv.ParseInt(a.get("now"), 10, 64); err == nil {
+		if off := time.Unix(sec, 0).Sub(f.CollectedAt).Round(time.Second); off.Abs() > clockOff {
+			return said + fmt.Sprintf("its clock is off by %s: set it right", off)
+		}
+	}
+	return said + "see that none of its keys has expired, and that its crypto policies allow them (rpm -qa says on the host which)"
 }
 
 // firstError is the first line of stderr in which rpm complains about its database.

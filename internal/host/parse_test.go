@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -357,4 +359,45 @@ func FuzzImportListing(f *testing.F) {
 			t.Fatal("facts without packages")
 		}
 	})
+}
+
+// What rpm 4.20 and 6.1 print when they pass over packages: the reason is found, and a wrong clock named.
+func TestDatabaseError(t *testing.T) {
+	const sequoia = `error: Verifying a signature using certificate D2FFADBB0114B42A495F49601D7F4C49A8B53EF2 (Lab <lab@lab.invalid>):
+  Signature 3586 created at Sat Nov 21 14:58:58 2026 invalid: signature is not alive
+      because: Not live until 2026-11-21T14:53:58Z
+error: rpmdbNextIterator: skipping h#       2 
+Header V4 RSA/SHA256 Signature, key ID a8b53ef2: BAD
+Header SHA256 digest: OK
+error: rpmdbNextIterator: skipping h#       3 
+`
+	const rpm6 = `error: rpmdbNextIterator: skipping h#       2 
+Header OpenPGP V4 RSA/SHA256 signature, key fingerprint: b686ddb47ba7fb3a1ede30a0f13d580d21243154: BAD
+`
+	at := time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		stderr string
+		now    time.Time
+		want   []string
+	}{
+		"nothing":        {"sudo: x\n", at, []string{""}},
+		"another error":  {"error: cannot open Packages\n", at, []string{`rpm said "error: cannot open Packages"`}},
+		"clock":          {sequoia, at.Add(-24 * time.Hour), []string{"passes over 2 installed packages", "(Not live until 2026-11-21T14:53:58Z)", "off by -24h0m0s"}},
+		"key":            {sequoia, at.Add(time.Minute), []string{"none of its keys has expired", "crypto policies"}},
+		"rpm 6":          {rpm6, at, []string{"passes over 1 installed", "skipping h#"}},
+		"no time at all": {rpm6, time.Time{}, []string{"passes over 1 installed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &answer{stderr: []byte(c.stderr)}
+			if !c.now.IsZero() {
+				a.lines = [][2]string{{"now", strconv.FormatInt(c.now.Unix(), 10)}}
+			}
+			got := databaseError(&Facts{CollectedAt: at}, a)
+			for _, w := range c.want {
+				if !strings.Contains(got, w) || w == "" && got != "" {
+					t.Errorf("%q, want %q in it", got, w)
+				}
+			}
+		})
+	}
 }

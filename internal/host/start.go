@@ -58,13 +58,14 @@ const (
 
 // Reasons of a refusal.
 const (
-	RefusedChanged = "changed" // the installed set is not the one the plan was made for
-	RefusedTest    = "test"    // rpm --test failed under the lock; Log has its words
-	RefusedLock    = "lock"    // rpm's lock was held beyond LockWait; LockHolder has who
-	RefusedDigest  = "digest"  // a staged package is missing or has other bytes
-	RefusedMachine = "machine" // another machine
-	RefusedKey     = "key"     // a signing key of the order could not be imported, or one to retire not be kept
-	RefusedKernel  = "kernel"  // step (c) would erase the running kernel
+	RefusedChanged  = "changed"  // the installed set is not the one the plan was made for
+	RefusedTest     = "test"     // rpm --test failed under the lock; Log has its words
+	RefusedLock     = "lock"     // rpm's lock was held beyond LockWait; LockHolder has who
+	RefusedDigest   = "digest"   // a staged package is missing or has other bytes
+	RefusedDatabase = "database" // rpm cannot read all of its database, or passes over packages in it
+	RefusedMachine  = "machine"  // another machine
+	RefusedKey      = "key"      // a signing key of the order could not be imported, or one to retire not be kept
+	RefusedKernel   = "kernel"   // step (c) would erase the running kernel
 )
 
 // Status of a transaction, as the host tells it.

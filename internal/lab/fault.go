@@ -97,15 +97,16 @@ func (l *Lab) FillDisk(ctx context.Context, host, dir string, leave int64) (free
 [ "$(stat -c %d "$1")" != "$(stat -c %d /)" ] || { echo "$1 is on the disk of the machine below, which is not filled: name /var, /tmp or a directory in them"; exit 1; }
 rm -f "$1/` + fillFile + `"
 sync
-try=0
+# At once as far as it is sure to succeed: a call that fails for want of room takes all room for a moment and gives it back, and who
+# writes meanwhile fails on a disk that is found to have room. The rest is written until there is no more.
+free=$(($(stat -f -c '%a * %S' "$1")))
+size=$((free - $2 - 16777216))
+[ $size -le 0 ] || fallocate -l $size "$1/` + fillFile + `"
 while :; do
     free=$(($(stat -f -c '%a * %S' "$1")))
     size=$((free - $2))
     [ $size -gt 0 ] || break
-    # others may write meanwhile
-    fallocate -l $size "$1/` + fillFile + `" 2>/run/lab/fill.log && break
-    try=$((try + 1))
-    [ $try -lt 50 ] || { cat /run/lab/fill.log; exit 1; }
+    head -c $size /dev/zero >>"$1/` + fillFile + `" 2>/run/lab/fill.log || break
 done
 echo "$1" >>/run/lab/filled
 echo $(($(stat -f -c '%a * %S' "$1")))

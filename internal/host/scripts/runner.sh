@@ -274,7 +274,10 @@ while :; do
 	waitlock
 	detail=
 	phase testing
-	if ! expected; then finish refused "changed $count $set"; fi
+	if ! expected; then
+		[ -z "$unread" ] || finish refused "database $unread"
+		finish refused "changed $count $set"
+	fi
 	linkall order || finish refused "digest $bad"
 	importkeys || continue
 	rpmtest || finish refused "test $test_rc"

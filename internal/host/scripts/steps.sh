@@ -49,11 +49,17 @@ linkall() {
 		return 1
 	done <"$1"
 }
-# installed: sets count and set of what is installed, as cpacman's installed_digest is made.
+# installed: sets count and set of what is installed, as cpacman's installed_digest is made. Where rpm cannot say, or passes over
+# packages, unread is why.
 installed() {
 	listtags
+	unread='rpm -qa failed'
 	$rpm -qa --qf "%{NAME} %|EPOCH?{%{EPOCH}}:{0}| %{VERSION}-%{RELEASE}.%{ARCH} $digest\\n" </dev/null >"$w/set" 2>"$w/set.err" || return 1
-	grep '^error: ' "$w/set.err" >/dev/null && return 1
+	if grep -e '^error: ' "$w/set.err" >/dev/null; then
+		unread=$(grep -e '^error: ' -e '^ *because: ' "$w/set.err" | head -n 2 | tr '\n' ' ')
+		return 1
+	fi
+	unread=
 	sed -e '/^gpg-pubkey /d' -e 's/\.(none) /. /' -e 's/^\([^ ]*\) 0 /\1-/' -e t -e 's/^\([^ ]*\) \([0-9]*\) /\1-\2:/' "$w/set" | sort >"$w/set.sorted"
 	count=$(grep -c '' "$w/set.sorted")
 	sha256 "$w/set.sorted" || return 1
@@ -63,6 +69,7 @@ installed() {
 }
 # expected: the installed set is the one the plan was made for.
 expected() {
+	unread=
 	[ -n "$o_set" ] || return 0
 	installed || return 1
 	[ "$count $set" = "$o_count $o_set" ]

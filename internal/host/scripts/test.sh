@@ -9,7 +9,10 @@ readorder "$w/order"
 first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || fail machine "the order is for another machine: $o_machine, this is $l"
 linkall "$w/order" || fail digest "staged package is missing or has other bytes: $bad"
-if ! expected; then say changed "$count" "$set"; fi
+if ! expected; then
+	[ -z "$unread" ] || fail database "rpm cannot read all of its database: $unread"
+	say changed "$count" "$set"
+fi
 if [ -n "$o_k" ]; then
 	keyfiles "$w/order" || fail digest "$bad"
 	if testkeys; then
