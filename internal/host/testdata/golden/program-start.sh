@@ -250,8 +250,13 @@ done <"$1"
 }
 installed() {
 listtags
+unread='rpm -qa failed'
 $rpm -qa --qf "%{NAME} %|EPOCH?{%{EPOCH}}:{0}| %{VERSION}-%{RELEASE}.%{ARCH} $digest\\n" </dev/null >"$w/set" 2>"$w/set.err" || return 1
-grep '^error: ' "$w/set.err" >/dev/null && return 1
+if grep -e '^error: ' "$w/set.err" >/dev/null; then
+unread=$(grep -e '^error: ' -e '^ *because: ' "$w/set.err" | head -n 2 | tr '\n' ' ')
+return 1
+fi
+unread=
 sed -e '/^gpg-pubkey /d' -e 's/\.(none) /. /' -e 's/^\([^ ]*\) 0 /\1-/' -e t -e 's/^\([^ ]*\) \([0-9]*\) /\1-\2:/' "$w/set" | sort >"$w/set.sorted"
 count=$(grep -c '' "$w/set.sorted")
 sha256 "$w/set.sorted" || return 1
@@ -260,6 +265,7 @@ rm -f "$w/set" "$w/set.err" "$w/set.sorted"
 [ "$count" -gt 0 ]
 }
 expected() {
+unread=
 [ -n "$o_set" ] || return 0
 installed || return 1
 [ "$count $set" = "$o_count $o_set" ]
