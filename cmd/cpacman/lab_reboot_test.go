@@ -105,7 +105,7 @@ func rebootsOwed(t *testing.T, l *lab.Lab, unit, plain, other string) {
 func servicesRestarted(t *testing.T, l *lab.Lab, unit, plain string) {
 	d := newDesk(t, l, deskOptions{places: []place{{host: unit}, {host: plain}}, rollout: "restart = \"needed\"\nno_restart = [\"keep*\"]"})
 	service := func(name string) {
-		d.on(unit, `cp "$(readlink -f /bin/sleep)" /usr/libexec/`+name+` && printf '[Service]\nExecStart=/usr/libexec/`+name+` 100000\n' >/etc/systemd/system/`+name+
+		d.on(unit, `cp "$(readlink -f /bin/sleep)" /usr/libexec/`+name+` && printf '[Service]\nType=exec\nExecStart=/usr/libexec/`+name+` 100000\n' >/etc/systemd/system/`+name+
 			`.service && systemctl daemon-reload && systemctl start `+name)
 		d.on(unit, `cp /usr/libexec/`+name+` /usr/libexec/`+name+`.new && mv /usr/libexec/`+name+`.new /usr/libexec/`+name)
 	}
