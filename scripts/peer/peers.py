@@ -88,6 +88,8 @@ class Dnf:
                            ("installonly_limit", 0), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
                            ("protect_running_kernel", False), ("ignorearch", False)):
             setattr(conf, key, value)
+        if hasattr(conf, "optional_metadata_types"):  # dnf from 4.19 on knows no files beyond those in primary unless told
+            conf.optional_metadata_types = ["filelists"]
         conf.persistdir, conf.logdir = os.path.join(root, "persist"), os.path.join(root, "log")
         os.makedirs(conf.logdir, exist_ok=True)
         self.base = dnf.Base(conf)
