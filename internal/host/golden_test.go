@@ -152,16 +152,21 @@ func TestGoldenCommands(t *testing.T) {
 	golden(t, "order-keys.txt", string(keyed.order()))
 	golden(t, "program-keytest.sh", program("guard", "keys", "keytest"))
 	golden(t, "order-back.txt", string(someBack(tx).order()))
-	for _, p := range []string{"facts", "headers", "drop", "undrop"} {
+	for _, p := range []string{"facts", "headers", "drop"} {
 		golden(t, "program-"+p+".sh", program(p))
 	}
-	for _, p := range []string{"stage", "admit", "poll", "after", "ledger", "stale", "restarter", "services"} {
+	golden(t, "program-undrop.sh", program("fresh", "undrop"))
+	for _, p := range []string{"stage", "admit"} {
+		golden(t, "program-"+p+".sh", program("guard", "fresh", "uploads", p))
+	}
+	for _, p := range []string{"poll", "after", "ledger", "stale", "restarter", "services"} {
 		golden(t, "program-"+p+".sh", program("guard", p))
 	}
-	for _, p := range []string{"acquire", "preflight", "clean"} {
+	for _, p := range []string{"acquire", "preflight"} {
 		golden(t, "program-"+p+".sh", program("guard", "lock", p))
 	}
-	golden(t, "program-test.sh", program("guard", "steps", "keys", "executor", "test"))
+	golden(t, "program-clean.sh", program("guard", "lock", "fresh", "uploads", "clean"))
+	golden(t, "program-test.sh", program("guard", "fresh", "uploads", "steps", "keys", "executor", "test"))
 	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
 	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
 	golden(t, "program-boot.sh", program("guard", "detach", "boot"))

@@ -97,13 +97,19 @@ func (l *Lab) FillDisk(ctx context.Context, host, dir string, leave int64) (free
 [ "$(stat -c %d "$1")" != "$(stat -c %d /)" ] || { echo "$1 is on the disk of the machine below, which is not filled: name /var, /tmp or a directory in them"; exit 1; }
 rm -f "$1/` + fillFile + `"
 sync
-try=0
+try=0 at=0
 while :; do
     free=$(($(stat -f -c '%a * %S' "$1")))
     size=$((free - $2))
     [ $size -gt 0 ] || break
-    # others may write meanwhile
-    fallocate -l $size "$1/` + fillFile + `" 2>/run/lab/fill.log && break
+    # Others may write meanwhile, and then all of a piece is given back: the last megabyte goes in small ones, or who finds the disk full
+    # would find it empty a moment later.
+    [ $size -le 1048576 ] || size=$((size - 1048576))
+    [ $size -gt 1048576 ] || [ $size -le 65536 ] || size=65536
+    if fallocate -o $at -l $size "$1/` + fillFile + `" 2>/run/lab/fill.log; then
+        at=$((at + size))
+        continue
+    fi
     try=$((try + 1))
     [ $try -lt 50 ] || { cat /run/lab/fill.log; exit 1; }
 done

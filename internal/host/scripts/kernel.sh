@@ -36,10 +36,10 @@ brings() {
 		mine=$($rpm -qf --qf '%{NAME}\n' "/lib/modules/$old/vmlinuz" </dev/null 2>/dev/null) || mine=
 	while read -r k a b; do
 		[ "$k" = i ] && isdigest "$a" || continue
-		for l in $(images "$dir/spool/$a.rpm"); do
+		for l in $(images "$w/p/$a.rpm"); do
 			case $l in *[!A-Za-z0-9._+~-]* | -*) unable "a package brings a kernel with a strange name" ;; esac
 			all="$all $l"
-			[ "$($rpm -qp --nosignature --qf '%{NAME}' "$dir/spool/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
+			[ "$($rpm -qp --nosignature --qf '%{NAME}' "$w/p/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
 		done
 	done <"$1"
 	set -- $all

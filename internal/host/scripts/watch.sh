@@ -75,3 +75,4 @@ until look; do
 	sleep 3
 done
 disarm
+rm -rf "$w/p"
