@@ -11,6 +11,7 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/rollout"
+	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/planner"
 	"cpacman/transport"
@@ -46,7 +47,9 @@ func stepError(err error, code rollout.ReasonCode) error {
 	var space *host.SpaceError
 	switch {
 	case errors.As(err, &locked):
-		return rollout.Locked(locked.Error())
+		return rollout.Locked(strings.TrimPrefix(locked.Error(), "host is locked by "))
+	case errors.Is(err, host.ErrNotLocked):
+		return rollout.Locked("somebody else, who has taken the lock over: " + err.Error())
 	case errors.As(err, &space):
 		return rollout.Held(rollout.ReasonSpace, err.Error())
 	case errors.Is(err, host.ErrBusy):
@@ -231,11 +234,8 @@ func (w *worker) transaction() host.Transaction {
 	return tx
 }
 
-// Discard implements rollout.Preparer: what this attempt sent is removed; what was there before stays.
+// Discard implements rollout.Preparer: what this rollout sent is removed; what was there before stays, and what others count on.
 func (w *worker) Discard(ctx context.Context) error {
-	if len(w.sent) == 0 {
-		return nil
-	}
 	if _, err := w.s.Clean(ctx, host.CleanOptions{What: host.CleanFiles, Files: w.sent}); err != nil {
 		return stepError(err, rollout.ReasonStage)
 	}
@@ -283,19 +283,20 @@ func (w *worker) Unlock(ctx context.Context) error {
 	return nil
 }
 
-// Start implements rollout.Transactor. What the host had is recorded before, for whoever verifies.
+// Start implements rollout.Transactor. What the host had is recorded before, for whoever verifies, and for a second try over another
+// connection, which asks for exactly the same.
 func (w *worker) Start(ctx context.Context) error {
-	if w.before == nil {
-		return rollout.Failed(rollout.ReasonInternal, "start without a preflight")
+	if err := w.recall(ctx); err != nil {
+		return err
 	}
 	if err := w.d.fleet.Store.PutBefore(ctx, w.job.TxID, w.before, w.unmet); err != nil {
 		return rollout.Failed(rollout.ReasonInternal, err.Error())
 	}
-	var err error
-	if w.job.Arm > 0 {
-		err = w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm, Boot: bootOnce(w.job)})
-	} else {
-		err = w.s.Start(ctx, w.transaction())
+	err := w.startOnce(ctx)
+	if errors.Is(err, host.ErrNotLocked) { // this connection has not taken it yet, or it was silent for so long that another has
+		if _, err = w.s.Acquire(ctx, w.lockOwner()); err == nil {
+			err = w.startOnce(ctx)
+		}
 	}
 	switch {
 	case err == nil || errors.Is(err, host.ErrReplay):
@@ -306,6 +307,39 @@ func (w *worker) Start(ctx context.Context) error {
 		return rollout.Held(rollout.ReasonNoSwitch, noBootOnce(err))
 	}
 	return stepError(err, rollout.ReasonTransaction)
+}
+
+func (w *worker) startOnce(ctx context.Context) error {
+	if w.job.Arm > 0 {
+		return w.s.StartArmed(ctx, w.transaction(), host.Switch{Back: w.back, After: w.job.Arm, Boot: bootOnce(w.job)})
+	}
+	return w.s.Start(ctx, w.transaction())
+}
+
+// recall brings back what Preflight of this attempt has read where that was over another connection: from the record of the first start, or,
+// where that connection was lost before, from the host, as long as it has what the plan was made for.
+func (w *worker) recall(ctx context.Context) error {
+	if w.before != nil {
+		return nil
+	}
+	b, err := w.d.fleet.Store.Before(ctx, w.job.TxID)
+	if err == nil {
+		w.before = &host.Facts{Host: b.Host, MachineID: b.MachineID, Packages: b.Packages, InstalledDigest: b.Digest}
+		w.unmet = b.Unmet
+		return nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return rollout.Failed(rollout.ReasonInternal, err.Error())
+	}
+	p, err := w.s.Preflight(ctx, host.PreflightOptions{Unmet: true})
+	if err != nil {
+		return stepError(err, rollout.ReasonInternal)
+	}
+	if entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name); p.Facts.InstalledDigest != entry.InstalledDigest {
+		return rollout.Held(rollout.ReasonChanged, "the connection was lost right before its transaction, and the host does not have what the plan was made for: rollout retry reads it again")
+	}
+	w.before, w.unmet = p.Facts, p.Unmet
+	return nil
 }
 
 // Poll implements rollout.Transactor.

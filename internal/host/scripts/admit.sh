@@ -24,6 +24,7 @@ for d; do
 		mv -f "$new" "$own/$d.rpm" || fail space "mv $new failed"
 		rm -f "$f"
 	fi
+	printf '%s\n' "$d" >>"$own/.sent"
 	share "$d" || fail space "linking $d into the spool failed"
 	say admitted "$d"
 done

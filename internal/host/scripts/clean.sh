@@ -17,6 +17,8 @@ away() {
 	done
 }
 if [ -d "$dir" ] && [ "$what" = files ]; then
+	# Also what it sent over connections that were lost since.
+	[ ! -f "$own/.sent" ] || set -- "$@" $(cat "$own/.sent")
 	rm -rf "$own"
 	for d; do
 		isdigest "$d" || fail argument "no digest: $d"
