@@ -74,10 +74,15 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		return rolloutError(err, id)
 	}
 	if snap.Rollout.State == rollout.RolloutAborted {
-		return inputf("rollout %s was aborted", id)
+		return inputError{err: fmt.Errorf("rollout %s was aborted: nothing of it goes on", id), hint: "cpacman plan makes a new plan for what is left"}
 	}
 	if err := s.mayPush(snap.Schedule); err != nil {
 		return err
+	}
+	for _, c := range commands {
+		if why, instead := rollout.MayRedo(snap, c, s.now()); why != "" {
+			return inputError{err: fmt.Errorf("%s: %s", what, why), hint: instead}
+		}
 	}
 	lease, err := s.store.Lease(s.ctx, id)
 	if err != nil {
