@@ -34,6 +34,9 @@ func (e *env) rolloutList(c *cli.Context) error {
 		d.rows = append(d.rows, []string{r.ID, rolloutWord(r), shortDigest(r.PlanID), r.User, r.CreatedAt.Local().Format("2006-01-02 15:04"),
 			dryRunWord(r), engine, r.Reason})
 	}
+	if len(all) == 0 {
+		s.say("no rollout was ever started")
+	}
 	return s.emit(c, d)
 }
 
@@ -114,7 +117,7 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 				count[shown]++
 			}
 		}
-		line := fmt.Sprintf("wave %d (class %s, level %s): %s: %s", w.Index+1, l.Class, l.Level, w.State, stateCounts(count))
+		line := fmt.Sprintf("wave %d (class %s, level %s): %s: %s", w.Index+1, l.Class, l.Level, rollout.WaveWord(w.State, w.Verdict), stateCounts(count))
 		if w.State == rollout.WaveSoaking {
 			line += ", soak until " + w.SoakUntil.Local().Format("15:04:05")
 		}
