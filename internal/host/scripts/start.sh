@@ -51,6 +51,20 @@ prepare() {
 	fi
 	printf 'not - %s\n' "$said" >"$w/once"
 }
+# guard: from here on a boot is one of the kernel that runs, whatever the packages make the default, until the runner says what is booted.
+guard() {
+	w=$dir/ledger/$back
+	if [ -f "$w/kernel" ] && ! kernel guard; then
+		if [ "$trial" = needed ]; then
+			disarm
+			rm -rf "$w" "$dir/ledger/$id"
+			fail nobootonce "$said"
+		fi
+		rm -f "$w/kernel"
+		printf 'not - %s\n' "$said" >"$w/once"
+	fi
+	w=$dir/ledger/$id
+}
 case $mode in
 erase)
 	[ -f "$w/state" ] || fail unknown "$id"
@@ -97,6 +111,7 @@ install)
 	fi
 	accept "$id" "$digest"
 	[ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+	[ -z "$trial" ] || guard
 	;;
 esac
 state accepted "$mode"

@@ -274,6 +274,7 @@ if [ "$drop" != "$own" ]; then
 mv -f "$new" "$own/$d.rpm" || fail space "mv $new failed"
 rm -f "$f"
 fi
+printf '%s\n' "$d" >>"$own/.sent"
 share "$d" || fail space "linking $d into the spool failed"
 say admitted "$d"
 done

@@ -326,6 +326,7 @@ rm -rf "$f"
 done
 }
 if [ -d "$dir" ] && [ "$what" = files ]; then
+[ ! -f "$own/.sent" ] || set -- "$@" $(cat "$own/.sent")
 rm -rf "$own"
 for d; do
 isdigest "$d" || fail argument "no digest: $d"

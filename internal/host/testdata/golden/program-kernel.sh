@@ -453,7 +453,14 @@ set -- $new
 new=$1
 }
 hold() {
-loader && setnext '' && bootentry "$old" && setdefault "$found"
+loader && bootentry "$old" && setdefault "$found" && setnext ''
+}
+unguard() {
+loader || return 1
+case $boots in
+grub) setnext '' ;;
+sdboot) setdefault "$default" ;;
+esac
 }
 there() {
 for f in "/boot/vmlinuz-$new" "/boot/vmlinux-$new" "/boot/Image-$new" "/lib/modules/$new/vmlinuz" "/lib/modules/$new/vmlinux" "/lib/modules/$new/Image"; do
@@ -478,9 +485,26 @@ getdefault
 printf 'new %s\nold %s\ndefault %s\n' "$new" "$old" "$l" >"$w/kernel.new" && sync "$w/kernel.new" 2>/dev/null
 mv -f "$w/kernel.new" "$w/kernel" || unable "$w cannot be written"
 ;;
+guard)
+known
+loader && bootentry "$old" || unable "$why"
+case $boots in
+grub) setnext "$found" ;;
+sdboot) setdefault "$found" ;;
+esac || {
+fault=$why
+unguard
+unable "$fault"
+}
+;;
+unguard)
+known
+[ -f "$w/once" ] || unguard || unable "$why"
+;;
 once)
 known
 if ! there; then
+unguard
 result none
 elif hold && bootentry "$new" && setnext "$found"; then
 result set "$now_boot" "$new"

@@ -465,6 +465,7 @@ sync . 2>/dev/null
 }
 finish() {
 detail=$2
+[ "$1" != refused ] || [ "$mode" != install ] || kernel unguard
 [ "$1" != refused ] || undokeys
 for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
 rm -rf p u i key.*.asc keys.now test.b test.c test.d

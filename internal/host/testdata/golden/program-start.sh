@@ -534,6 +534,19 @@ fail nobootonce "$said"
 fi
 printf 'not - %s\n' "$said" >"$w/once"
 }
+guard() {
+w=$dir/ledger/$back
+if [ -f "$w/kernel" ] && ! kernel guard; then
+if [ "$trial" = needed ]; then
+disarm
+rm -rf "$w" "$dir/ledger/$id"
+fail nobootonce "$said"
+fi
+rm -f "$w/kernel"
+printf 'not - %s\n' "$said" >"$w/once"
+fi
+w=$dir/ledger/$id
+}
 case $mode in
 erase)
 [ -f "$w/state" ] || fail unknown "$id"
@@ -578,6 +591,7 @@ state armed back
 fi
 accept "$id" "$digest"
 [ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+[ -z "$trial" ] || guard
 ;;
 esac
 state accepted "$mode"

@@ -320,12 +320,16 @@ read -r boot at <"$w/armed"
 [ "$boot" = "$now_boot" ] || at=0
 [ $(($up - $at)) -ge 900 ] || return 1
 decide void
+[ "$decision" != void ] || kernel unguard
 return 0
 fi
 active "$f" && return 1
 if [ "$s_phase" = refused ]; then
 decide void
 return 0
+fi
+if [ -f "$w/kernel" ] && [ ! -f "$w/once" ] && [ ! -f "$w/held" ] && kernel hold; then
+: >"$w/held"
 fi
 boot= at=0
 [ ! -f "$w/clock" ] || read -r boot at <"$w/clock"
