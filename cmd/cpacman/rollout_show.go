@@ -56,15 +56,11 @@ type statusValue struct {
 }
 
 func (e *env) rolloutStatus(c *cli.Context) error {
-	s, err := e.open(c)
+	s, id, rest, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, rest, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(rest) > 0 {
 		return usagef("status takes one rollout, not %q", rest[0])
 	}
@@ -186,15 +182,11 @@ const watchEvery = 500 * time.Millisecond
 
 // rolloutWatch follows the journal of a rollout until its engine ends.
 func (e *env) rolloutWatch(c *cli.Context) error {
-	s, err := e.open(c)
+	s, id, _, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, _, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	ended, err := s.follow(id, 0)
 	if err != nil || !ended {
 		return err
