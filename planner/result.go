@@ -377,7 +377,20 @@ func (s *solution) notInstalled() {
 			hit = matchPackage(g, s.nodes[n].pkg.NEVRA)
 		}
 		if !hit {
-			s.result.Notes = append(s.result.Notes, "nothing installed matches "+g)
+			s.result.Notes = append(s.result.Notes, NothingMatches(g))
 		}
 	}
+}
+
+// NothingMatches is the note of a Filter.Packages glob that no installed package matches.
+func NothingMatches(glob string) string { return "nothing installed matches " + glob }
+
+// MatchNames lists the names that a Filter.Packages glob matches.
+func MatchNames(glob string, names []string) (out []string) {
+	for _, n := range names {
+		if matchGlob(glob, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }

@@ -147,13 +147,17 @@ func (s *session) clean() error {
 		Host    string   `json:"host"`
 		Removed []string `json:"removed"`
 		Bytes   int64    `json:"bytes"`
+		Kept    []string `json:"kept"` // whose uploads were left alone
 		Error   string   `json:"error"`
 	}
 	list := []row{}
 	d := data{columns: []string{"host", "removed", "bytes", "error"}}
 	failed, unreachable := 0, 0
 	for i, h := range hosts {
-		r := row{Host: h.Name, Removed: notNil(results[i].report.Removed), Bytes: results[i].report.Bytes}
+		r := row{Host: h.Name, Removed: notNil(results[i].report.Removed), Bytes: results[i].report.Bytes, Kept: notNil(results[i].report.Kept)}
+		for _, owner := range r.Kept {
+			s.say("%s: what %s sends is left there: it was heard of less than 15 minutes ago", h.Name, transport.SanitizeLine(owner, 200))
+		}
 		if err := results[i].err; err != nil {
 			r.Error = err.Error()
 			if transport.KindOf(err) == transport.KindUnreachable {

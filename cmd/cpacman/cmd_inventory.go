@@ -100,6 +100,9 @@ func (e *env) inventoryList(c *cli.Context) error {
 		d.rows = append(d.rows, []string{h.Name, h.Address, h.Class, h.Level, strings.Join(h.Groups, ","), strings.Join(h.Clusters, ","), h.Location, h.OS, h.Arch, string(state)})
 	}
 	d.value = list
+	if len(list) == 0 {
+		s.say("the site has no hosts: add a [host.NAME] to a file below inventory/")
+	}
 	return s.emit(c, d)
 }
 

@@ -192,11 +192,7 @@ func (s *session) deliverPlan(planned *fleet.Planned) error {
 	if err != nil {
 		return err
 	}
-	for id, notes := range planned.Notes {
-		for _, n := range notes {
-			s.say("note: set %.12s: %s", id, n)
-		}
-	}
+	s.sayNotes(planned)
 	for _, n := range planned.KeyNotes {
 		s.say("note: %s", n)
 	}

@@ -86,6 +86,9 @@ func (e *env) repoList(c *cli.Context) error {
 	if err := s.emit(c, d); err != nil {
 		return err
 	}
+	if len(list) == 0 {
+		s.say("the site has no repository: add a [[repo]] to cpacman.toml")
+	}
 	if damaged > 0 {
 		return inputError{err: errors.New("not every repository could be read"), hint: "cpacman repo check tells everything that is wrong"}
 	}
@@ -206,7 +209,17 @@ func (s *session) showPackages(r *repo.Repo, glob string) error {
 	for _, p := range list {
 		d.rows = append(d.rows, []string{p.NEVRA.String(), humanBytes(p.Size), p.Vendor, p.Path})
 	}
-	return s.emit(s.c, d)
+	if err := s.emit(s.c, d); err != nil {
+		return err
+	}
+	switch {
+	case len(list) > 0:
+	case r.Len() == 0:
+		s.say("repository %s has no packages", r.ID())
+	default:
+		return noMatch("package", glob, r, namesOf(r), "cpacman repo show "+r.ID())
+	}
+	return nil
 }
 
 func (s *session) showAdvisories(r *repo.Repo, glob string) error {
@@ -231,7 +244,17 @@ func (s *session) showAdvisories(r *repo.Repo, glob string) error {
 		d.rows = append(d.rows, []string{a.ID, a.Type, a.Severity, a.Status, issued, strings.Join(a.CVEs, " "), strconv.Itoa(len(a.Packages)), a.Title})
 	}
 	d.value = list
-	return s.emit(s.c, d)
+	if err := s.emit(s.c, d); err != nil || len(list) > 0 {
+		return err
+	}
+	if len(all) > 0 {
+		ids := make([]string, len(all))
+		for i, a := range all {
+			ids[i] = a.ID
+		}
+		return noMatch("advisory", glob, r, ids, "cpacman repo show "+r.ID()+" --advisories")
+	}
+	return nil
 }
 
 func (e *env) repoCheck(c *cli.Context) error {

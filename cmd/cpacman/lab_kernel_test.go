@@ -23,7 +23,7 @@ func TestLabKernel(t *testing.T) {
 		t.Skip("needs grub-editenv: not installed")
 	}
 	t.Parallel()
-	l := labUp(t, lab.Options{Hosts: 7, Systemd: 3, SlowSeconds: slowSeconds})
+	l := labUp(t, lab.Options{Hosts: 8, Systemd: 4, SlowSeconds: slowSeconds})
 	var units, plain []string
 	for _, h := range l.Hosts() {
 		switch {
@@ -35,11 +35,12 @@ func TestLabKernel(t *testing.T) {
 			plain = append(plain, h.Name)
 		}
 	}
-	if len(units) < 2 || len(plain) < 2 {
+	if len(units) < 3 || len(plain) < 2 {
 		t.Fatalf("hosts %v, %v", units, plain)
 	}
 	t.Run("Confirmed", func(t *testing.T) { t.Parallel(); kernelConfirmed(t, l, units[0], plain[0]) })
 	t.Run("ControlHostGone", func(t *testing.T) { t.Parallel(); kernelUnconfirmed(t, l, units[1], plain[1]) })
+	t.Run("PowerLost", func(t *testing.T) { t.Parallel(); kernelPowerLost(t, l, units[2]) })
 }
 
 // grub gives a host GRUB: a configuration that boots the saved entry, an environment block, and an entry for the kernel that runs.
@@ -151,4 +152,40 @@ func kernelUnconfirmed(t *testing.T, l *lab.Lab, unit, plain string) {
 	if got := d.on(unit, "cat /boot/booted"); got != newKernel+"\n"+oldKernel {
 		d.Errorf("boots:\n%s", got)
 	}
+}
+
+// cutAtDefault puts a program before grub-editenv that stops when the new kernel's package has made it the default.
+const cutAtDefault = `mkdir -p /usr/libexec/real && mv /usr/bin/grub-editenv /usr/libexec/real/ && cat >/usr/bin/grub-editenv <<'END'
+#!/bin/sh
+/usr/libexec/real/grub-editenv "$@" || exit
+case $* in *" set saved_entry="*-` + newKernel + `) mkdir /boot/cut 2>/dev/null && sleep 1000 ;; esac
+:
+END
+chmod 755 /usr/bin/grub-editenv
+echo ` + newKernel + ` >/boot/panics`
+
+// The power is lost when the new kernel, which does not come up, has become the default, and before the host could put that right: it boots the kernel
+// it had all the same, boots it from then on, and goes back.
+func kernelPowerLost(t *testing.T, l *lab.Lab, unit string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: unit}}, rollout: "reboot = \"needed\"\nconfirm = \"60s\"\nmax_failures = \"100%\"",
+		levels: levelTOML("canary", "100%", "100%", "0s")})
+	d.grub(unit)
+	before := d.on(unit, "rpm -qa | sort")
+	d.on(unit, cutAtDefault)
+	p := d.start("rollout", "start", d.plan("kernel", "kernel"))
+	d.until("the new kernel to be the default", func() bool { return d.on(unit, "[ ! -d /boot/cut ] || echo yes") == "yes" })
+	if got := d.on(unit, "grub-editenv /boot/grub/grubenv list"); !strings.Contains(got, "-"+newKernel+"\n") {
+		d.Errorf("the package has not made its kernel the default:\n%s", got)
+	}
+	d.must(l.Reboot(d.ctx(), unit))
+	p.wait(1)
+	d.host(unit, "rolled_back")
+	d.kernel(unit, oldKernel, oldKernel)
+	if got := d.on(unit, "cat /boot/booted"); strings.Contains(got, newKernel) {
+		d.Errorf("boots:\n%s", got)
+	}
+	if now := d.on(unit, "rpm -qa | sort"); now != before {
+		d.Errorf("%s has now\n%s\nand had\n%s", unit, now, before)
+	}
+	d.noSwitch(unit, "/etc/systemd/system")
 }

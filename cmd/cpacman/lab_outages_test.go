@@ -45,6 +45,7 @@ func TestLabOutages(t *testing.T) {
 		{"WrongClock", []string{plain[4], units[0]}, outageWrongClock},
 		{"ClockSteps", []string{plain[5], units[1]}, outageClockSteps},
 		{"SecondControlHost", roots[1:], outageSecondControlHost},
+		{"UploadsAtOnce", plain[6:7], outageUploadsAtOnce},
 	}
 	inCrew(len(list), func(i int) {
 		t.Run(list[i].name, func(t *testing.T) { list[i].run(t, l, list[i].hosts) })
@@ -56,7 +57,7 @@ func (d *desk) uploaded(host string, bytes int) {
 	d.Helper()
 	d.until("lab-big to arrive on "+host, func() bool {
 		kib := d.on(host, `n=0
-for f in /var/lib/cpacman/in/*.part /home/*/.cpacman-drop/*.part /root/.cpacman-drop/*.part; do
+for f in /var/lib/cpacman/in/*/*.part /home/*/.cpacman-drop/*/*.part /root/.cpacman-drop/*/*.part; do
     [ ! -f "$f" ] || n=$((n + $(du -k "$f" | cut -f1)))
 done
 echo $n`)
@@ -276,6 +277,28 @@ func outageClockSteps(t *testing.T, l *lab.Lab, hosts []string) {
 	}
 }
 
+// Three control hosts send the same package at once. One discards it, one leaves it staged while a person cleans, one is updated by it: none
+// disturbs another.
+func outageUploadsAtOnce(t *testing.T, l *lab.Lab, hosts []string) {
+	host := hosts[0]
+	site := func() *desk { return newDesk(t, l, deskOptions{places: []place{{host: host}}, limits: slowly}) }
+	dry, stage, real, person := site(), site(), site(), site()
+	discarded, staged, plan := dry.plan("big", "lab-big"), stage.plan("big", "lab-big"), real.plan("big", "lab-big")
+	first := dry.start("rollout", "start", "--dry-run", discarded)
+	dry.uploaded(host, bigBytes/4)
+	second, third := stage.start("rollout", "stage", staged), real.start("rollout", "start", plan)
+	stage.uploaded(host, bigBytes)
+	person.says(person.run(0, "clean", host, "--spool", "--yes"), "what root@", "is left there")
+	dry.says(first.wait(0), "done (1 noop)")
+	second.wait(0)
+	real.says(third.wait(0), "done (1 ok)")
+	stage.host(host, "noop", stage.newest())
+	real.host(host, "ok", real.newest())
+	real.installed(host, "lab-big", "2.0")
+	real.swept(host)
+	person.run(0, "clean", host, "--older", "0s", "--yes")
+}
+
 // Two control hosts that know nothing of each other work on one host. While the first only has the lock, the second waits for its turn, or
 // is told who has it; while a transaction runs it is told at once. Who waited looks at the host again: if its set is still the same it goes
 // on, if it became another the host is held for an amendment and told what changed it; neither is a failure.
@@ -290,11 +313,10 @@ func outageSecondControlHost(t *testing.T, l *lab.Lab, hosts []string) {
 	plan, waits, differs := hasty.plan("hasty", "lab-tools"), patient.plan("patient", "lab-config"), other.plan("other", "lab-slow", "lab-tools")
 	p := first.start("rollout", "start", first.plan("slow", "lab-slow"))
 	first.until("the first to have the lock", func() bool { _, err := os.Stat(filepath.Join(busy, "begun")); return err == nil })
-	second := patient.start("rollout", "start", waits)
+	second, third := patient.start("rollout", "start", waits), other.start("rollout", "start", differs)
 	hasty.run(1, "rollout", "start", plan)
 	hasty.reason(hasty.host(host, "held"), "locked by ", first.newest())
 	second.until(host + ": waiting_lock")
-	third := other.start("rollout", "start", differs) // one after the other: who sends at once may get into each other's uploads
 	third.until(host + ": waiting_lock")
 	first.must(os.WriteFile(filepath.Join(busy, "go-on"), nil, 0o600))
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"cpacman/internal/lab"
@@ -37,4 +39,29 @@ func TestLabRollbackRests(t *testing.T) {
 	d.says(d.run(4, "rollout", "rollback", first, first, "--yes"), "has no way back")
 	d.host(second, "pending")
 	d.installed(second, "lab-tools", "1.0")
+}
+
+// A way back that finds the host with another rollout says with which, waits, and gives up with the host as it is; when that is over it is
+// asked for again.
+func TestLabRollbackLocked(t *testing.T) {
+	lab.Need(t)
+	t.Parallel()
+	l := labUp(t, lab.Options{Hosts: 1, Systemd: -1, SlowSeconds: slowSeconds})
+	host, busy := l.Hosts()[0].Name, t.TempDir()
+	d := newDesk(t, l, deskOptions{places: []place{{host: host}}, rollout: `rollback = "host"`, lockWait: "6s"})
+	other := newDesk(t, l, deskOptions{places: []place{{host: host}}, more: "[hook.drain]\nwhen = \"before-host\"\n" +
+		"program = [\"/bin/sh\", \"-c\", \"touch $0/begun; until [ -e $0/go-on ]; do sleep 0.1; done; exit 1\", \"" + busy + "\"]\n"})
+	d.run(0, "rollout", "start", d.plan("tools", "lab-tools"))
+	p := other.start("rollout", "start", other.plan("config", "lab-config"))
+	d.until("the other to have the lock", func() bool { _, err := os.Stat(filepath.Join(busy, "begun")); return err == nil })
+
+	d.says(d.run(1, "rollout", "rollback", d.newest(), host, "--yes"), "waits for the host's lock: locked by root@", "("+other.newest()+") since ")
+	d.reason(d.host(host, "rollback_failed", d.newest()), "nothing was undone", "locked by root@", other.newest())
+	d.installed(host, "lab-tools", "1.2")
+
+	d.must(os.WriteFile(filepath.Join(busy, "go-on"), nil, 0o600))
+	p.wait(1)
+	d.says(d.run(0, "rollout", "rollback", d.newest(), host, "--yes"), "rolled_back")
+	d.installed(host, "lab-tools", "1.0")
+	d.unlocked(host)
 }

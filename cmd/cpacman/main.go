@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"cpacman/internal/store"
 )
 
 // version is set by the build.
@@ -30,8 +32,9 @@ type env struct {
 	now            func() time.Time
 	getenv         func(string) string
 	interrupts     *interruptions
-	terminal       bool // stderr is a terminal
-	width          int  // of the terminal, in columns
+	terminal       bool   // stderr is a terminal
+	width          int    // of the terminal, in columns
+	stateDir       string // of the site whose state was opened; "" before
 }
 
 func main() {
@@ -67,6 +70,9 @@ func run(e *env, args []string) int {
 	var status *statusError
 	if errors.As(err, &status) && status.err == nil {
 		return status.status
+	}
+	if e.stateDir != "" {
+		err = store.Damaged(e.stateDir, err)
 	}
 	printError(e.stderr, err)
 	return exitStatus(err)

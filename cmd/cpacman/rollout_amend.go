@@ -53,15 +53,11 @@ func (e *env) rolloutAmend(c *cli.Context) error {
 	if !dryRun && strings.TrimSpace(c.String("reason")) == "" {
 		return usagef("rollout amend wants --reason")
 	}
-	s, err := e.open(c)
+	s, id, names, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, names, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	lease, err := s.store.Lease(s.ctx, id)
 	if err != nil {
 		return err

@@ -53,15 +53,11 @@ func (e *env) rolloutApprove(c *cli.Context) error {
 	case ask && (c.IsSet("ticket") || c.IsSet("reason")):
 		return usagef("--ticket and --reason are given when the signature is handed in")
 	}
-	s, err := e.open(c)
+	s, id, rest, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, rest, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(rest) > 0 {
 		return usagef("approval takes one rollout, not %q", rest[0])
 	}

@@ -44,11 +44,7 @@ func mayTakeBack(snap rollout.Snapshot, hosts []string) error {
 	for _, h := range hosts {
 		plan := snap.Schedule.Host[h]
 		if plan.Back == "" {
-			err := fmt.Errorf("host %s has no way back in rollout %s", h, id)
-			if plan.NoBack != "" {
-				err = fmt.Errorf("%w: %s", err, plan.NoBack)
-			}
-			return inputError{err: err, hint: undo(h)}
+			return inputError{err: fmt.Errorf("host %s has no way back in rollout %s: %s", h, id, snap.Schedule.WhyNoBack(h)), hint: undo(h)}
 		}
 		if state := stateOf(snap, h); slices.Contains([]rollout.State{rollout.StatePending, rollout.StateHeld, rollout.StateSkipped, rollout.StateRolledBack}, state) {
 			return inputf("host %s is %s: there is nothing to take back", h, state)

@@ -20,15 +20,11 @@ func (e *env) rolloutExport(c *cli.Context) error {
 	if err := checkPlace(c.Args().Get(1)); err != nil {
 		return err
 	}
-	s, err := e.open(c)
+	s, id, rest, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, rest, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(rest) != 1 {
 		return inputError{err: fmt.Errorf("no rollout %q", c.Args().First()), hint: "cpacman rollout list prints them"}
 	}

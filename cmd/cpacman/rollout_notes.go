@@ -47,15 +47,11 @@ func (e *env) rolloutHandover(c *cli.Context) error {
 
 // leaveNote stores what makeNote makes of the words behind the rollout's id, and says so.
 func (e *env) leaveNote(c *cli.Context, done string, makeNote func(words []string) (rollout.Note, error)) error {
-	s, err := e.open(c)
+	s, id, words, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, words, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	n, err := makeNote(words)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ func (e *env) rolloutList(c *cli.Context) error {
 		d.rows = append(d.rows, []string{r.ID, rolloutWord(r), shortDigest(r.PlanID), r.User, r.CreatedAt.Local().Format("2006-01-02 15:04"),
 			dryRunWord(r), engine, r.Reason})
 	}
+	if len(all) == 0 {
+		s.say("no rollout was ever started")
+	}
 	return s.emit(c, d)
 }
 
@@ -53,15 +56,11 @@ type statusValue struct {
 }
 
 func (e *env) rolloutStatus(c *cli.Context) error {
-	s, err := e.open(c)
+	s, id, rest, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, rest, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(rest) > 0 {
 		return usagef("status takes one rollout, not %q", rest[0])
 	}
@@ -114,7 +113,7 @@ func (s *session) statusHead(snap rollout.Snapshot, engine *rollout.Owner) {
 				count[shown]++
 			}
 		}
-		line := fmt.Sprintf("wave %d (class %s, level %s): %s: %s", w.Index+1, l.Class, l.Level, w.State, stateCounts(count))
+		line := fmt.Sprintf("wave %d (class %s, level %s): %s: %s", w.Index+1, l.Class, l.Level, rollout.WaveWord(w.State, w.Verdict), stateCounts(count))
 		if w.State == rollout.WaveSoaking {
 			line += ", soak until " + w.SoakUntil.Local().Format("15:04:05")
 		}
@@ -183,15 +182,11 @@ const watchEvery = 500 * time.Millisecond
 
 // rolloutWatch follows the journal of a rollout until its engine ends.
 func (e *env) rolloutWatch(c *cli.Context) error {
-	s, err := e.open(c)
+	s, id, _, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, _, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	ended, err := s.follow(id, 0)
 	if err != nil || !ended {
 		return err

@@ -10,6 +10,18 @@ import (
 	"cpacman/internal/rollout"
 )
 
+// onRollout opens the site for a verb about one rollout: its id, and the arguments behind it. The caller closes the session.
+func (e *env) onRollout(c *cli.Context) (s *session, id string, rest []string, err error) {
+	if s, err = e.open(c); err != nil {
+		return nil, "", nil, err
+	}
+	if id, rest, err = s.rolloutArg(c.Args().Slice()); err != nil {
+		s.Close()
+		return nil, "", nil, err
+	}
+	return s, id, rest, nil
+}
+
 // rolloutArg takes the rollout's id off the arguments. Without one it is the newest that is not done, if there is only one such.
 // An id may be shortened while it stays unique.
 func (s *session) rolloutArg(args []string) (id string, rest []string, err error) {
@@ -74,10 +86,15 @@ func (s *session) tell(id string, what string, commands ...rollout.Command) erro
 		return rolloutError(err, id)
 	}
 	if snap.Rollout.State == rollout.RolloutAborted {
-		return inputf("rollout %s was aborted", id)
+		return inputError{err: fmt.Errorf("rollout %s was aborted: nothing of it goes on", id), hint: "cpacman plan makes a new plan for what is left"}
 	}
 	if err := s.mayPush(snap.Schedule); err != nil {
 		return err
+	}
+	for _, c := range commands {
+		if why, instead := rollout.MayRedo(snap, c, s.now()); why != "" {
+			return inputError{err: fmt.Errorf("%s: %s", what, why), hint: instead}
+		}
 	}
 	lease, err := s.store.Lease(s.ctx, id)
 	if err != nil {
@@ -123,15 +140,11 @@ func (s *session) sayRecorded(id, what string) error {
 
 // simple is a verb that takes a rollout and nothing else.
 func (e *env) simple(c *cli.Context, ask, what string, kind rollout.CommandKind) error {
-	s, err := e.open(c)
+	s, id, rest, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, rest, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(rest) > 0 {
 		return usagef("%s takes one rollout, not %q", what, rest[0])
 	}
@@ -162,15 +175,11 @@ func (e *env) rolloutSkip(c *cli.Context) error {
 // perHost is a verb about hosts of a rollout; without a host it means all that it could apply to, where that is allowed. check, where
 // there is one, may refuse it, or ask.
 func (e *env) perHost(c *cli.Context, what string, kind rollout.CommandKind, all bool, check func(*session, rollout.Snapshot, []string) error) error {
-	s, err := e.open(c)
+	s, id, hosts, err := e.onRollout(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	id, hosts, err := s.rolloutArg(c.Args().Slice())
-	if err != nil {
-		return err
-	}
 	if len(hosts) == 0 && !all {
 		return usagef("%s wants at least one host", what)
 	}

@@ -85,6 +85,7 @@ var onlyLooks = []string{"inventory list", "inventory show", "rollout list", "ro
 // openStore opens the state of a site. Where it cannot be written, who only looks is shown a copy: when a disk is full at night, it has to be
 // seen what the rollouts do.
 func (e *env) openStore(c *cli.Context, site *inventory.Site) (*store.Store, error) {
+	e.stateDir = site.StateDir
 	st, err := store.Open(e.ctx, site.StateDir)
 	if err == nil || !store.Unwritable(err) || !slices.Contains(onlyLooks, verbOf(c)) && (verbOf(c) != "facts" || !c.Bool("stored")) {
 		return st, err

@@ -153,7 +153,7 @@ func eventLine(ev rollout.Event) string {
 		}
 		what = fmt.Sprintf("wave %d  %s: %s", ev.Wave+1, ev.Host, strings.TrimSpace(ev.To+" "+string(ev.Reason.Code)))
 	case rollout.EventWave:
-		what = fmt.Sprintf("wave %d: %s", ev.Wave+1, ev.To)
+		what = fmt.Sprintf("wave %d: %s", ev.Wave+1, rollout.WaveWord(rollout.WaveState(ev.To), ev.Reason))
 	case rollout.EventRollout:
 		what = "rollout: " + ev.To
 	case rollout.EventNote:
@@ -213,7 +213,7 @@ func (t *liveTable) event(ev rollout.Event) {
 			t.hosts[ev.Host] = &liveHost{state: ev.To, since: ev.At}
 		}
 	case rollout.EventWave:
-		t.wave = fmt.Sprintf("wave %d %s", ev.Wave+1, ev.To)
+		t.wave = fmt.Sprintf("wave %d %s", ev.Wave+1, rollout.WaveWord(rollout.WaveState(ev.To), ev.Reason))
 		t.print(eventLine(ev))
 	default:
 		t.print(eventLine(ev))

@@ -68,11 +68,18 @@ func (w *worker) StartBack(ctx context.Context) error {
 			return rollout.Failed(rollout.ReasonRollback, fmt.Sprintf("package %s to go back to could not be proven on the control host", f.NEVRA))
 		}
 	}
-	if _, err := w.s.Stage(ctx, backFiles(w.back), nil); err != nil {
-		return stepError(err, rollout.ReasonStage)
+	// What has begun by itself needs no lock, which others may have by now.
+	if st, err := w.s.Poll(ctx, host.BackID(w.job.TxID), host.PollOptions{}); err == nil && st.Phase != host.Armed && st.Phase != host.Interrupted {
+		return nil
 	}
 	if _, err := w.s.Acquire(ctx, w.lockOwner()); err != nil {
 		return stepError(err, rollout.ReasonLocked)
+	}
+	if _, err := w.s.Stage(ctx, backFiles(w.back), nil); err != nil {
+		if errors.Is(err, host.ErrNoSpace) { // it answers: to ask again makes no room
+			return rollout.Failed(rollout.ReasonSpace, err.Error())
+		}
+		return stepError(err, rollout.ReasonStage)
 	}
 	if err := w.overtaken(ctx); err != nil {
 		return err

@@ -111,7 +111,8 @@ func (d *Deployment) Open(ctx context.Context, job rollout.Job) (rollout.Worker,
 		return nil, dialError(err)
 	}
 	d.sawKey(ctx, h, conn)
-	w := &worker{d: d, host: h, job: job, tx: tx, conn: conn, s: d.fleet.session(conn, h)}
+	w := &worker{d: d, host: h, job: job, tx: tx, conn: conn}
+	w.s = d.fleet.session(conn, h, w.lockOwner())
 	entry, _ := d.planOf(h.Name).Host(h.Name)
 	w.keyLines = entry.Keys
 	w.back, w.hasBack = d.backOrder(h, tx)
@@ -346,7 +347,7 @@ func (d *Deployment) Unavailable(ctx context.Context, name string) (string, erro
 		return "cannot be reached: " + err.Error(), nil
 	}
 	defer conn.Close()
-	p, err := d.fleet.session(conn, h).Preflight(ctx, host.PreflightOptions{})
+	p, err := d.fleet.session(conn, h, host.Owner{}).Preflight(ctx, host.PreflightOptions{})
 	switch {
 	case err != nil:
 		return "", err
@@ -365,7 +366,7 @@ func (d *Deployment) Unavailable(ctx context.Context, name string) (string, erro
 	return "", nil
 }
 
-// session is the work on a connected host, with root's rights.
-func (f *Fleet) session(conn *transport.Conn, h *inventory.Host) *host.Session {
-	return host.NewSession(conn, host.SessionOptions{Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Now: f.now})
+// session is the work on a connected host, with root's rights. What is sent over it belongs to the owner.
+func (f *Fleet) session(conn *transport.Conn, h *inventory.Host, owner host.Owner) *host.Session {
+	return host.NewSession(conn, host.SessionOptions{Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Now: f.now, Owner: owner})
 }

@@ -20,5 +20,5 @@ func (f *Fleet) Clean(ctx context.Context, h *inventory.Host, opt host.CleanOpti
 		return host.CleanReport{}, err
 	}
 	defer conn.Close()
-	return f.session(conn, h).Clean(ctx, opt)
+	return f.session(conn, h, host.Owner{}).Clean(ctx, opt)
 }

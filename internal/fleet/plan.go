@@ -45,7 +45,7 @@ type Planned struct {
 	Plan      *planner.Plan
 	File      []byte              // the plan as Encode writes it; nil: not written yet
 	Solutions int                 // how many different configurations were solved (PLAN-11)
-	Notes     map[string][]string // by set id: what the planner has to say to people
+	Notes     map[string][]string // by host: what the planner has to say to people
 	Faults    map[string]error    // by host: why StatusUnsolved
 	KeyNotes  []string            // what was asked for about signing keys and found nowhere
 }
@@ -375,7 +375,9 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		}
 		sets[g.result.Set.ID] = g.result.Set
 		if notes := slices.Concat(g.result.Notes, g.notes); len(notes) > 0 {
-			out.Notes[g.result.Set.ID] = notes
+			for _, c := range g.members { // sets of several configurations may be the same, and what is to be said of them not
+				out.Notes[c.host.Name] = notes
+			}
 		}
 		for _, u := range g.result.Packages {
 			packages[u.Source+"\x00"+u.Path] = planPackage(u)

@@ -73,7 +73,8 @@ func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) err
 	if err != nil {
 		return err
 	}
-	args := []string{drop, digest, hostID(tx.ID), s.owner.ID, "install",
+	defer s.ordersUsed()
+	args := []string{s.sender(), drop, digest, hostID(tx.ID), s.owner.ID, "install",
 		runnerProgram(), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
 		program("guard", "switch", "watch")}
 	if sw.Boot != BootAsPackaged && len(tx.InstallOnly) > 0 {

@@ -14,8 +14,8 @@ type CleanWhat string
 
 // What Clean can remove.
 const (
-	CleanFiles CleanWhat = "files" // the packages named, from the spool: after a dry run, after a verified transaction
-	CleanSpool CleanWhat = "spool" // everything staged
+	CleanFiles CleanWhat = "files" // what this owner has sent, and the packages named from the spool, unless others count on them: after a dry run
+	CleanSpool CleanWhat = "spool" // everything staged, but for uploads whose owner was heard of a moment ago
 	CleanAll   CleanWhat = "all"   // the spool, and ledger entries with their logs that are old enough
 )
 
@@ -30,11 +30,13 @@ type CleanOptions struct {
 type CleanReport struct {
 	Removed []string // paths on the host
 	Bytes   int64    // about, in blocks
+	Kept    []string // for people: whose uploads were left alone, because they were heard of a moment ago
 	Gone    bool     // nothing of cpacman is left on the host
 }
 
-// Clean removes what cpacman left on the host (PUSH-8). It refuses with ErrBusy while a transaction is under way. Directories
-// go when they are empty, so that after a dry run nothing is left (ROLL-13); a host lock that is held stays.
+// Clean removes what cpacman left on the host (PUSH-8). But for CleanFiles it refuses with ErrBusy while a transaction is under way or a
+// dead man's switch has not decided. Directories go when they are empty, so that after a dry run nothing is left (ROLL-13); a host lock
+// that is held stays.
 func (s *Session) Clean(ctx context.Context, opt CleanOptions) (CleanReport, error) {
 	var r CleanReport
 	if !slices.Contains([]CleanWhat{CleanFiles, CleanSpool, CleanAll}, opt.What) {
@@ -48,16 +50,16 @@ func (s *Session) Clean(ctx context.Context, opt CleanOptions) (CleanReport, err
 	files := opt.Files
 	for first := true; first || len(files) > 0; first = false {
 		n := min(len(files), digestsPerCall)
-		a, err := s.call(ctx, "clean", []string{"lock", "clean"},
-			append([]string{string(opt.What), strconv.FormatInt(int64(opt.LedgerAge/time.Second), 10)}, files[:n]...)...)
+		a, err := s.call(ctx, "clean", []string{"lock", "fresh", "uploads", "clean"},
+			append([]string{string(opt.What), strconv.FormatInt(int64(opt.LedgerAge/time.Second), 10), s.sender()}, files[:n]...)...)
 		if err != nil {
 			return r, err
 		}
 		r.read(a)
 		files = files[n:]
 	}
-	s.orders = map[string]bool{}
-	return r, s.cleanDrop(ctx)
+	s.ordersUsed()
+	return r, s.cleanDrop(ctx, opt.What)
 }
 
 func (r *CleanReport) read(a *answer) {
@@ -69,11 +71,14 @@ func (r *CleanReport) read(a *answer) {
 		}
 		r.Removed = append(r.Removed, bounded(name, 1000))
 	}
+	for _, l := range a.all("kept") {
+		r.Kept = append(r.Kept, bounded(l, 1000))
+	}
 	_, r.Gone = a.last("gone")
 }
 
-// cleanDrop removes the login account's upload directory, if this kind of account has one.
-func (s *Session) cleanDrop(ctx context.Context) error {
+// cleanDrop removes the login account's upload directory, if this kind of account has one, or with CleanFiles this owner's part of it.
+func (s *Session) cleanDrop(ctx context.Context, what CleanWhat) error {
 	if !s.opt.Sudo {
 		return nil
 	}
@@ -81,7 +86,7 @@ func (s *Session) cleanDrop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = do(ctx, s.c, call{op: "remove the upload directory", program: program("undrop"), args: []string{drop}, random: s.opt.Random})
+	_, err = do(ctx, s.c, call{op: "remove the upload directory", program: program("fresh", "undrop"), args: []string{drop, string(what)}, random: s.opt.Random})
 	s.drop = ""
 	if err != nil {
 		return fmt.Errorf("host %s: %w", s.opt.Host, err)

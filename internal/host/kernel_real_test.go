@@ -425,3 +425,76 @@ func TestBootOnceWithoutEntry(t *testing.T) {
 	k.env("1", "")
 	k.boots("1")
 }
+
+// cut takes the power away in the last program of the new kernel's package, when it has become the default, and gives it again.
+func (k *trial) cut(layout string) {
+	k.t.Helper()
+	y := layouts[layout]
+	if err := k.transactWith(y.add+"\ntouch /opt/at-the-end; sleep 1000", y.remove, BootOnceNeeded); err != nil {
+		k.t.Fatal(err)
+	}
+	k.host.wait("/opt/at-the-end")
+	if got := k.host.sh("grub-editenv /boot/grub/grubenv list"); !strings.Contains(got, "saved_entry="+fmt.Sprintf(k.entry, "2-1.noarch")+"\n") {
+		k.t.Fatalf("the package has not made its kernel the default:\n%s", got)
+	}
+	k.host.sh("kill -s KILL -- -$(sed -n 's/^pid //p' /var/lib/cpacman/ledger/r1_h1_1/state)")
+}
+
+// The power is lost before the runner could say which kernel is to be booted: the one that ran is booted nevertheless, and from then on, so that
+// a new one that does not come up does no harm; then the host goes back.
+func TestBootOncePowerLost(t *testing.T) {
+	for layout := range layouts {
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			k := newTrial(t, layout, shells["dash"], true)
+			k.cut(layout)
+			k.boots("1")
+			k.look()
+			k.env("1", "")
+			if t.Failed() {
+				t.FailNow() // a host that boots what does not come up does not answer any more
+			}
+			k.host.sh("echo 2-1.noarch >/opt/dead")
+			k.boots("1") // once more
+			k.host.sh("echo 1 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+				k.look()
+				if st, err := k.s.Poll(context.Background(), k.back.ID, PollOptions{}); err != nil || st.Final() || time.Now().After(end) {
+					break
+				}
+			}
+			k.ended(t)
+			k.confirm(GoesBack, "")
+		})
+	}
+}
+
+// A transaction that is refused, or never begins, leaves the boot loader as it was.
+func TestBootOnceRefusedLater(t *testing.T) {
+	for _, never := range []bool{false, true} {
+		t.Run(fmt.Sprintf("never %v", never), func(t *testing.T) {
+			t.Parallel()
+			k := newTrial(t, "bls", shells["dash"], true)
+			before := k.host.sh("grub-editenv /boot/grub/grubenv list")
+			if never {
+				k.host.sh("mkdir -p -m 700 /var/lib/cpacman/ledger/r1_h1_1; chmod 700 /var/lib/cpacman /var/lib/cpacman/ledger") // its id was used before
+			}
+			f := build(t, k.key, kernelOf("2", layouts["bls"].add, layouts["bls"].remove))
+			k.tx, k.pre = k.prepare("r1/h1/1", Transaction{InstallOnly: []File{f}})
+			k.back = Transaction{ID: BackID(k.tx.ID), MachineID: k.tx.MachineID, OldPackage: true, LockWait: time.Minute, Erase: nevras(t, k.nevra)}
+			k.tx.ExpectCount++ // the host has changed
+			err := k.s.StartArmed(context.Background(), k.tx, Switch{Back: k.back, After: time.Hour, Boot: BootOnceNeeded})
+			if never != errors.Is(err, ErrReplay) {
+				t.Fatal(err)
+			}
+			if !never {
+				if st := await(t, k.s, k.tx.ID, Refused); st.Reason != RefusedChanged {
+					t.Fatalf("%+v", st)
+				}
+			}
+			if got := k.host.sh("grub-editenv /boot/grub/grubenv list"); got != before {
+				t.Errorf("the boot loader has\n%s\nand had\n%s", got, before)
+			}
+		})
+	}
+}

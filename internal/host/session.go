@@ -20,6 +20,9 @@ type SessionOptions struct {
 	Sudo bool   // the login account is not root: work through sudo, upload to a drop directory
 	Dir  string // working directory on the host, root's alone; "" is /var/lib/cpacman
 	Drop string // upload directory of an account without root's rights; "": ~/.cpacman-drop, else /var/tmp/cpacman-UID
+	// Owner is whom uploads belong to; what one has sent, or counts on, nobody else removes. The same ID goes on with what it sent before.
+	// The zero value is an owner like any other.
+	Owner Owner
 
 	Random io.Reader        // of the marks; nil: crypto/rand
 	Now    func() time.Time // nil: time.Now
@@ -68,12 +71,32 @@ func checkDir(dir string) error {
 	return nil
 }
 
+// sender names the directory of the owner's uploads: by its ID where that can be a name.
+func (s *Session) sender() string {
+	switch name := hostID(s.opt.Owner.ID); {
+	case name == "":
+		return "nobody"
+	case len(name) <= 200 && words(name, "._-@") && name[0] != '.' && name[0] != '-':
+		return name
+	default:
+		return "id-" + digestOf([]byte(name))[:32]
+	}
+}
+
+// senderWords tells people whose uploads they are.
+func (s *Session) senderWords() string {
+	if s.opt.Owner.ID == "" {
+		return "nobody"
+	}
+	return oneLine(s.opt.Owner.String())
+}
+
 // uploadDir returns where files are to be uploaded.
 func (s *Session) uploadDir(ctx context.Context) (dir string, free int64, err error) {
 	if !s.opt.Sudo {
-		return s.opt.Dir + "/in", -1, nil
+		return s.opt.Dir + "/in/" + s.sender(), -1, nil
 	}
-	a, err := do(ctx, s.c, call{op: "make the upload directory", program: program("drop"), args: []string{s.opt.Drop}, random: s.opt.Random})
+	a, err := do(ctx, s.c, call{op: "make the upload directory", program: program("drop"), args: []string{s.opt.Drop, s.sender()}, random: s.opt.Random})
 	if err != nil {
 		return "", 0, fmt.Errorf("host %s: %w", s.opt.Host, err)
 	}

@@ -65,17 +65,13 @@ func (s *Session) Stage(ctx context.Context, files []File, progress Progress) (S
 // missing asks the host what it has.
 func (s *Session) missing(ctx context.Context, files []File, st *StageStats) (missing []File, free int64, err error) {
 	have := map[string]bool{}
-	own := "in"
-	if s.opt.Sudo {
-		own = "drop"
-	}
 	digests := make([]string, 0, len(files))
 	for _, f := range files {
 		digests = append(digests, f.SHA256)
 	}
 	for first := true; first || len(digests) > 0; first = false {
 		n := min(len(digests), digestsPerCall)
-		a, err := s.call(ctx, "look at the spool", []string{"stage"}, append([]string{own}, digests[:n]...)...)
+		a, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, append([]string{s.sender(), s.senderWords()}, digests[:n]...)...)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -122,7 +118,7 @@ func (s *Session) space(missing []File, free int64, drop string, dropFree int64)
 func (s *Session) admit(ctx context.Context, drop string, digests []string) error {
 	for len(digests) > 0 {
 		n := min(len(digests), digestsPerCall)
-		a, err := s.call(ctx, "take packages into the spool", []string{"admit"}, append([]string{drop}, digests[:n]...)...)
+		a, err := s.call(ctx, "take packages into the spool", []string{"fresh", "uploads", "admit"}, append([]string{s.sender(), drop}, digests[:n]...)...)
 		if err != nil {
 			return err
 		}
@@ -133,6 +129,9 @@ func (s *Session) admit(ctx context.Context, drop string, digests []string) erro
 	}
 	return nil
 }
+
+// ordersUsed forgets what was uploaded: the host has removed it, or may have, and its directory with it.
+func (s *Session) ordersUsed() { s.orders, s.drop = map[string]bool{}, "" }
 
 // sendOrder uploads the transaction's order, once for each content, and returns where it is.
 func (s *Session) sendOrder(ctx context.Context, tx Transaction) (drop, digest string, err error) {
@@ -151,7 +150,7 @@ func (s *Session) sendOrder(ctx context.Context, tx Transaction) (drop, digest s
 		return drop, digest, nil
 	}
 	if !s.opt.Sudo { // makes the directory
-		if _, err := s.call(ctx, "look at the spool", []string{"stage"}, "in"); err != nil {
+		if _, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, s.sender(), s.senderWords()); err != nil {
 			return "", "", err
 		}
 	}

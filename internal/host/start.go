@@ -31,12 +31,19 @@ func (s *Session) start(ctx context.Context, tx Transaction, mode string) error 
 	if s.owner == nil {
 		return fmt.Errorf("host %s: start transaction %s: %w", s.opt.Host, tx.ID, ErrNotLocked)
 	}
-	drop, digest, err := s.sendOrder(ctx, tx)
-	if err != nil {
-		return err
+	if err := tx.Validate(); err != nil {
+		return fmt.Errorf("host %s: %w", s.opt.Host, err)
 	}
-	_, err = s.call(ctx, "start transaction "+tx.ID, startPrograms,
-		drop, digest, hostID(tx.ID), s.owner.ID, mode, runnerProgram())
+	drop, digest := "-", "-"
+	if mode != "erase" { // whose order the host has
+		var err error
+		if drop, digest, err = s.sendOrder(ctx, tx); err != nil {
+			return err
+		}
+		defer s.ordersUsed()
+	}
+	_, err := s.call(ctx, "start transaction "+tx.ID, startPrograms,
+		s.sender(), drop, digest, hostID(tx.ID), s.owner.ID, mode, runnerProgram())
 	return err
 }
 

@@ -29,7 +29,7 @@ func (s *Session) Test(ctx context.Context, tx Transaction) (TestResult, error) 
 	if err != nil {
 		return TestResult{}, err
 	}
-	a, err := s.call(ctx, "test the transaction", []string{"steps", "keys", "executor", "test"}, drop, digest)
+	a, err := s.call(ctx, "test the transaction", []string{"fresh", "uploads", "steps", "keys", "executor", "test"}, s.sender(), drop, digest)
 	if err != nil {
 		return TestResult{}, err
 	}

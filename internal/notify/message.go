@@ -66,6 +66,9 @@ func messageOf(ev rollout.Event) (Message, bool) {
 			return m, false
 		}
 		m.Event, m.On, m.what = "wave_passed", []Occasion{Gate}, fmt.Sprintf("wave %d passed", m.Wave)
+		if rollout.WaveWord(rollout.WavePassed, ev.Reason) != string(rollout.WavePassed) {
+			m.Event, m.what = "wave_unproven", fmt.Sprintf("wave %d is over", m.Wave)
+		}
 		return m, true
 	case rollout.EventRollout, rollout.EventCommand:
 		// An engine that begins shows the state it found: From is empty, or the same.

@@ -15,6 +15,9 @@ func (r *run) mayGoBack(rec HostRecord) bool {
 	return r.sched.Host[rec.Host].Back != "" && rec.TxID != "" && (!rec.Erasing || rec.State.Final())
 }
 
+// ofItself tells whether a host is taken back without an operator who asks for it: not again where that has failed.
+func ofItself(rec HostRecord) bool { return rec.State != StateRollbackFailed }
+
 // fails records a failure of a host whose packages were changed, or takes it back where the policy says so. Always false.
 func (h *hostRun) fails(on Trigger, why Reason, edit func(*HostRecord)) bool {
 	if edit == nil {
@@ -56,7 +59,7 @@ func (h *hostRun) wentBack(own string) bool {
 func (h *hostRun) back() {
 	h.locked = true // whoever starts a way back takes the lock
 	for starts := 1; ; starts++ {
-		if err := h.persist(func(w Worker) error { return w.StartBack(h.ctx()) }); err != nil {
+		if err := h.underLock(func(w Worker) error { return w.StartBack(h.ctx()) }); err != nil {
 			h.backFailed(err, "its way back did not begin: ")
 			return
 		}
@@ -112,6 +115,9 @@ func (h *hostRun) awaitBack() (TxStatus, error) {
 func (h *hostRun) backFailed(err error, what string) {
 	switch {
 	case errors.Is(err, errDetached):
+	case kindOf(err) == KindLocked:
+		h.end(OnBackFailed, Reason{ReasonLocked, what + err.Error() + "; nothing was undone, and rollout rollback tries again; it was to go back because: " +
+			h.r.record(h.host).BackWhy.Text}.bounded())
 	case kindOf(err) == KindFailed:
 		h.end(OnBackFailed, Reason{ReasonRollback, what + err.Error() + "; it was to go back because: " + h.r.record(h.host).BackWhy.Text})
 	default:
@@ -187,7 +193,7 @@ func (r *run) backWaves(wave int) []int {
 func (r *run) owesBack() bool {
 	for _, rec := range r.hosts {
 		_, possible := r.m.next[rec.State][OnRollBack]
-		if rec.State == StateRollingBack || possible && rec.State.Final() && slices.Contains(r.ro.Stop.Back, rec.Wave) && r.mayGoBack(*rec) {
+		if rec.State == StateRollingBack || possible && rec.State.Final() && ofItself(*rec) && slices.Contains(r.ro.Stop.Back, rec.Wave) && r.mayGoBack(*rec) {
 			return true
 		}
 	}
@@ -206,7 +212,7 @@ func (r *run) stopBack() bool {
 	r.backDue = false
 	var c Change
 	why := Reason{ReasonRollback, "its wave was stopped: " + r.ro.Stop.Text}
-	r.takeBack(&c, why, "", func(rec HostRecord) bool { return slices.Contains(waves, rec.Wave) })
+	r.takeBack(&c, why, "", func(rec HostRecord) bool { return ofItself(rec) && slices.Contains(waves, rec.Wave) })
 	if len(c.Hosts) > 0 && r.commit(c) != nil {
 		return false
 	}

@@ -205,7 +205,7 @@ func (r *run) backOn(cmd Command, why Reason, c *Change) (bool, string) {
 	} else if r.sched.Services != nil {
 		return false, "it changes no package; what it stopped, cpacman rollout service start brings back"
 	} else if cmd.Host != "" && r.sched.Host[cmd.Host].Back == "" {
-		return false, fmt.Sprintf("host %s has no way back in this rollout (%s); plan --undo makes one", cmd.Host, r.sched.Host[cmd.Host].NoBack)
+		return false, fmt.Sprintf("host %s has no way back in this rollout (%s); plan --undo makes one", cmd.Host, r.sched.WhyNoBack(cmd.Host))
 	} else if cmd.Host != "" && r.atWork[cmd.Host] {
 		return false, fmt.Sprintf("host %s is %s; pause, and wait until it is at rest", cmd.Host, rec.State)
 	}

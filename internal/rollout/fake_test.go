@@ -102,6 +102,11 @@ const (
 	peerInTest   kind = "changed by a peer before its test"
 	peerLate     kind = "changed after its last look"
 	peerRestless kind = "changed by a peer again and again"
+	peerHasIt    kind = "locked by a peer for some minutes after its transaction"
+	peerKeepsIt  kind = "locked by a peer after its transaction"
+	peerErase    kind = "locked by a peer for some minutes before step (c)"
+	peerNoErase  kind = "locked by a peer before step (c)"
+	peerStart    kind = "lock taken over by a peer before the start"
 	forgetsNow   kind = "forgets the transaction while its services are restarted"
 )
 
@@ -415,7 +420,7 @@ func (f *fakeWorker) Lock(ctx context.Context, wait time.Duration) error {
 		return err
 	}
 	defer unlock()
-	if f.is(lockedByPeer) {
+	if f.is(lockedByPeer) || f.peer() {
 		return Locked("bob on ops2")
 	}
 	switch {
@@ -427,6 +432,12 @@ func (f *fakeWorker) Lock(ctx context.Context, wait time.Duration) error {
 	}
 	f.h.owner = f.job.Rollout
 	return nil
+}
+
+// peer tells whether somebody else has the lock, which was given up by the host's owner, since its transaction. Called with the world's lock held.
+func (f *fakeWorker) peer() bool {
+	since := f.w.sinceTx(f.h)
+	return since > 0 && (f.is(peerKeepsIt) || f.is(peerNoErase) || (f.is(peerHasIt) || f.is(peerErase)) && since < 3*time.Minute)
 }
 
 // Moved implements Preparer.
@@ -487,6 +498,9 @@ func (f *fakeWorker) Start(ctx context.Context) error {
 	}
 	if f.is(noBootOnce) && f.job.BootOnce && !f.job.BootAnyway {
 		return Held(ReasonNoSwitch, "no boot loader")
+	}
+	if f.is(peerStart) {
+		return Locked("bob on ops2")
 	}
 	if f.is(noStart) {
 		return Failed(ReasonSpace, "ledger: no space left on device")
@@ -567,7 +581,7 @@ func (f *fakeWorker) Verify(ctx context.Context) (Verification, error) {
 		v.Outcome, v.Detail = VerifyPartial, "foo-2 is missing"
 	case f.is(goneDone):
 		return Verification{}, Disconnected(errors.New("reset"))
-	case f.is(erases), f.is(goneErase), f.is(eraseFails):
+	case f.is(erases), f.is(goneErase), f.is(eraseFails), f.is(peerErase), f.is(peerNoErase):
 		v.Erase = true
 	case f.is(scriptlets):
 		v.Flags, v.Detail = []Flag{FlagScriptletErrors}, "failed scriptlets: foo-2 %post"

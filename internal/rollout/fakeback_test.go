@@ -41,6 +41,9 @@ func (f *fakeWorker) StartBack(ctx context.Context) error {
 	if rec := f.w.journal.record(f.job.Host); rec.State != StateRollingBack || rec.TxID != f.job.TxID {
 		f.w.break_("%s: sent back while the journal has %s", f.job.Host, rec.State)
 	}
+	if f.h.back == nil && f.peer() {
+		return Locked("bob on ops2")
+	}
 	if f.is(goneBack) {
 		return Disconnected(errors.New("reset"))
 	}

@@ -80,7 +80,7 @@ type Locker interface {
 type Transactor interface {
 	// Start asks the host to run the transaction, detached, and returns when the host has written that it knows the id. The
 	// host refuses to run an id twice: Start of a known id does nothing and succeeds. The engine has journalled the id
-	// before it calls, and calls again only after Poll said TxUnknown. After any error the engine polls.
+	// before it calls, and calls again only after Poll said TxUnknown, perhaps over another connection. After any error the engine polls.
 	Start(ctx context.Context) error
 	// Poll asks the host over this connection what became of the id. It may be called at any time, by any number of engines.
 	Poll(ctx context.Context) (TxStatus, error)
@@ -89,7 +89,7 @@ type Transactor interface {
 	// Verify compares the installed set with the expected one, before or after step (c). It may be repeated.
 	Verify(ctx context.Context) (Verification, error)
 	// Erase runs step (c) and returns when it ended: removals by keep-N and remove policies, if the set has any. It does
-	// nothing the second time. KindFailed: not all of it was done.
+	// nothing the second time. KindFailed: not all of it was done. KindLocked: somebody else has the host.
 	Erase(ctx context.Context) error
 }
 
@@ -100,7 +100,8 @@ type Reverter interface {
 	// otherwise before, or the host does not run the new kernel that it has booted once. The host's word is final: it is never inferred.
 	Confirm(ctx context.Context) (Confirmation, error)
 	// StartBack sends what is missing and asks the host to go back, detached; the host's own switch may have begun it. It may be
-	// repeated. KindFailed: it cannot go back, or another transaction has changed it since, which the way back could undo.
+	// repeated: one that has begun is left alone. KindLocked: it has not begun, and somebody else has the host. KindFailed: it cannot go
+	// back, or another transaction has changed it since, which the way back could undo.
 	StartBack(ctx context.Context) error
 	// PollBack asks what became of the way back.
 	PollBack(ctx context.Context) (TxStatus, error)

@@ -217,6 +217,14 @@ const (
 	WaveFailed  WaveState = "failed"  // its gate stays shut
 )
 
+// WaveWord is what people are told of a wave: one that came to its end without any host that was updated has passed nothing.
+func WaveWord(s WaveState, verdict Reason) string {
+	if s == WavePassed && verdict.Code == ReasonProvedNothing {
+		return "unproven"
+	}
+	return string(s)
+}
+
 // WaveRecord is what the journal keeps of a wave.
 type WaveRecord struct {
 	Index     int           `json:"index"`

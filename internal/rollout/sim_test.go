@@ -121,7 +121,7 @@ func simulate(t testing.TB, r *rig) {
 func randomRig(t testing.TB, rng *rand.Rand) *rig {
 	r := newRig(t)
 	r.rng = rng
-	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer,
+	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer, peerHasIt, peerKeepsIt, peerErase, peerNoErase, peerStart,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
 		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong,
 		peerSame, peerNothing, peerChanged, peerInTest, peerLate, peerRestless}

@@ -28,7 +28,7 @@ func States() []StateInfo {
 		{StateOK, PhaseEnd, CountsNeither, true, false, done, "updated and healthy"},
 		{StateNoop, PhaseEnd, CountsNeither, false, false, none, "nothing was to be changed, or a dry run passed"},
 		{StateRolledBack, PhaseEnd, CountsFailure, true, false, done, "back at the set before"},
-		{StateRollbackFailed, PhaseEnd, CountsFailure, true, true, done, "could not go back"},
+		{StateRollbackFailed, PhaseEnd, CountsFailure, true, true, done, "could not go back, or was not tried; the reason says which"},
 		{StateStageFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: packages could not be sent or proven"},
 		{StateTestFailed, PhaseEnd, CountsFailure, false, false, spool, "untouched: the test on the host failed"},
 		{StateTxFailed, PhaseEnd, CountsFailure, true, false, done, "the transaction ended, the installed set is what it was; or services could not be stopped or started"},
@@ -119,6 +119,7 @@ func Transitions() []Transition {
 		{StateOK, OnRollBack, StateRollingBack, ByEngine},
 		{StateHealthFailed, OnRollBack, StateRollingBack, ByEngine},
 		{StateTxPartial, OnRollBack, StateRollingBack, ByEngine},
+		{StateRollbackFailed, OnRollBack, StateRollingBack, ByOperator}, // what was in the way may be gone
 		{StateRollingBack, OnRolledBack, StateRolledBack, ByHost},
 		{StateRollingBack, OnBackFailed, StateRollbackFailed, ByHost},
 		{StateRollingBack, OnLost, StateLost, ByNetwork},

@@ -14,6 +14,9 @@ const maxStarts = 3
 // errSilent means that a host did not answer for Timing.LostAfter.
 var errSilent = errors.New("the host does not answer")
 
+// answered tells whether an error is the host's own answer: the step failed, or somebody else has the lock.
+func answered(err error) bool { return kindOf(err) == KindFailed || kindOf(err) == KindLocked }
+
 // ask calls f once over a connection, a new one if there is none. After an error that may be the connection's, it is closed.
 func (h *hostRun) ask(f func(Worker) error) error {
 	if h.w == nil {
@@ -24,14 +27,14 @@ func (h *hostRun) ask(f func(Worker) error) error {
 		h.w = w
 	}
 	err := f(h.w)
-	if err != nil && kindOf(err) != KindFailed {
+	if err != nil && !answered(err) {
 		h.close()
 	}
 	return err
 }
 
-// persist calls f over as many connections as it takes, with back-off, until it answers, it fails for good, the run ends, or
-// the host has been silent for too long (errSilent).
+// persist calls f over as many connections as it takes, with back-off, until it answers, which KindFailed and KindLocked are too, the run
+// ends, or the host has been silent for too long (errSilent).
 func (h *hostRun) persist(f func(Worker) error) error {
 	t := h.r.cfg.Timing
 	since, wait := h.r.cfg.Clock.Now(), t.ReconnectMin
@@ -40,7 +43,7 @@ func (h *hostRun) persist(f func(Worker) error) error {
 		switch {
 		case h.ctx().Err() != nil:
 			return errDetached
-		case err == nil || kindOf(err) == KindFailed:
+		case err == nil || answered(err):
 			return err
 		case h.r.cfg.Clock.Now().Sub(since) >= t.LostAfter:
 			return errors.Join(errSilent, err)
@@ -49,6 +52,28 @@ func (h *hostRun) persist(f func(Worker) error) error {
 			return errDetached
 		}
 		wait = min(2*wait, t.ReconnectMax)
+	}
+}
+
+// underLock calls f, which takes the host's lock, until it gets it, or the wait for the lock is over: KindLocked. Who has it is told.
+func (h *hostRun) underLock(f func(Worker) error) error {
+	deadline := h.r.cfg.Clock.Now().Add(h.r.lockWait)
+	told := ""
+	for {
+		err := h.persist(f)
+		if kindOf(err) != KindLocked || !h.r.cfg.Clock.Now().Before(deadline) {
+			return err
+		}
+		if text := "waits for the host's lock: " + err.Error(); text != told {
+			told = text
+			why := Reason{ReasonLocked, text}.bounded()
+			if h.r.note(h.host, why, func(rec *HostRecord) { rec.Reason = why }) != nil {
+				return errDetached
+			}
+		}
+		if h.r.sleep(h.r.jittered(h.r.cfg.Timing.PollMax)) != nil {
+			return errDetached
+		}
 	}
 }
 
@@ -111,6 +136,9 @@ func (h *hostRun) await(reattached bool) bool {
 		if st.Phase == TxUnknown && !h.r.record(h.host).Began {
 			if reattached || h.r.halted() || h.outside() {
 				return h.end(OnNeverStarted, Reason{})
+			}
+			if kindOf(startErr) == KindLocked {
+				return h.end(OnLockExpired, Reason{ReasonLocked, "nothing was changed: its lock was taken over: " + startErr.Error()}.bounded())
 			}
 			if kindOf(startErr) == KindHeld {
 				return h.end(OnRefused, reasonOf(startErr, ReasonTransaction))
@@ -318,9 +346,9 @@ func (h *hostRun) erase() {
 		}
 		h.slot = true
 	}
-	err := h.persist(func(w Worker) error {
-		// It is ours already, except after a restore: then the rollout may have given it back after the backup was made.
-		if err := w.Lock(h.ctx(), h.r.lockWait); err != nil {
+	err := h.underLock(func(w Worker) error {
+		// It is ours already, except after a restore, or when this engine was gone for so long that another has taken it over.
+		if err := w.Lock(h.ctx(), 0); err != nil {
 			return err
 		}
 		h.locked = true
@@ -329,6 +357,8 @@ func (h *hostRun) erase() {
 	switch {
 	case kindOf(err) == KindFailed:
 		h.end(OnEraseFailed, reasonOf(err, ReasonTransaction))
+	case kindOf(err) == KindLocked:
+		h.end(OnEraseFailed, Reason{ReasonLocked, "step (c), the removal of old builds, was not begun: " + err.Error() + "; all else is done, and a new plan finds what is left"}.bounded())
 	case err != nil:
 		h.unanswered(err)
 	default:

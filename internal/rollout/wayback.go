@@ -53,6 +53,21 @@ func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	}
 }
 
+// WhyNoBack says why a host has no way back of its own in a rollout: always something.
+func (s *Schedule) WhyNoBack(host string) string {
+	switch hp, known := s.Host[host]; {
+	case !known:
+		return "it is no part of it"
+	case hp.NoBack != "":
+		return hp.NoBack
+	case s.packageFree():
+		return "no package is changed"
+	case hp.Empty:
+		return "nothing is changed on it"
+	}
+	return `rollback is "never", and the update arms no dead man's switch on it, so that none was made ready`
+}
+
 // warnBack says how many hosts cannot go back although the site wants it.
 func (r *resolver) warnBack() {
 	slices.SortFunc(r.out.Unarmed, func(a, b Unarmed) int {

@@ -83,6 +83,9 @@ func (s *Store) Backup(ctx context.Context, path, program string, replace bool) 
 	if err := writeManifest(path+ManifestSuffix, m); err != nil {
 		return fail(err)
 	}
+	if err := noteBackup(filepath.Dir(s.path), path, m.CreatedAt); err != nil {
+		return m, fmt.Errorf("back up to %s: it is written, and where it is could not be noted: %w", path, err)
+	}
 	return m, syncFile(filepath.Dir(path))
 }
 

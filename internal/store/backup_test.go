@@ -185,7 +185,7 @@ func TestRestore(t *testing.T) {
 	if out, err = Restore(ctx, dir, file, RestoreOptions{User: "ann"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := filepath.Glob(filepath.Join(dir, "*")); len(got) != 2 || out.Kept == "" {
+	if got, _ := filepath.Glob(filepath.Join(dir, FileName+"*")); len(got) != 2 || out.Kept == "" {
 		t.Errorf("in the state directory: %q, kept %q", got, out.Kept)
 	}
 	if got, _ := filepath.Glob(filepath.Join(dir, ".*restore*")); len(got) != 0 {

@@ -43,8 +43,10 @@ func OpenCopy(ctx context.Context, dir string) (*Store, error) {
 
 func openCopy(ctx context.Context, dir, temp string) (*Store, error) {
 	from, to := filepath.Join(dir, FileName), filepath.Join(temp, FileName)
-	if _, err := os.Stat(from); err != nil {
+	if there, err := findDatabase(dir); err != nil {
 		return nil, err
+	} else if !there {
+		return nil, fmt.Errorf("%s: %w", from, os.ErrNotExist)
 	}
 	steady := false
 	for try := 0; try < copyTries && !steady; try++ {
@@ -69,7 +71,7 @@ func openCopy(ctx context.Context, dir, temp string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, path: to, now: time.Now, temp: temp}
-	if err := s.migrate(ctx, false); err != nil {
+	if err := s.migrate(ctx, migrateCopy); err != nil {
 		db.Close()
 		return nil, err
 	}

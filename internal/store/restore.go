@@ -198,7 +198,7 @@ func (out *Restored) prepare(ctx context.Context, tmp, file string, now time.Tim
 	if err := dropRetired(ctx, db); err != nil {
 		return err
 	}
-	if err := s.migrate(ctx, false); err != nil {
+	if err := s.migrate(ctx, migrateCopy); err != nil {
 		var newer *NewerError
 		if errors.As(err, &newer) {
 			newer.Path = file
@@ -232,7 +232,7 @@ func sameSchema(ctx context.Context, db *sql.DB) error {
 	}
 	defer fresh.Close()
 	fresh.SetMaxOpenConns(1) // another connection would be another database
-	if err := (&Store{db: fresh, path: "a new database", now: time.Now}).migrate(ctx, false); err != nil {
+	if err := (&Store{db: fresh, path: "a new database", now: time.Now}).migrate(ctx, migrateNew); err != nil {
 		return err
 	}
 	want, err := schema(ctx, fresh)
@@ -466,7 +466,7 @@ func swap(tmp, path, aside string, there bool) error {
 
 // removeDatabase removes a temporary database with its logs.
 func removeDatabase(path string) {
-	if !strings.Contains(filepath.Base(path), ".restore-") {
+	if name := filepath.Base(path); !strings.Contains(name, ".restore-") && !strings.Contains(name, ".new-") {
 		return
 	}
 	for _, suffix := range [...]string{"", "-wal", "-shm", "-journal"} {

@@ -55,11 +55,22 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, FileName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	there, err := findDatabase(dir)
+	if err == nil && !there {
+		err = create(ctx, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the state database: %w", full(path, err))
 	}
 	info, err := f.Stat()
+	how := migrateKeep
+	if err == nil && info.Size() == 0 {
+		how = migrateNew
+	}
 	if err == nil && info.Mode().Perm()&0o077 != 0 { // a copy that somebody put there; SQLite's logs get the same mode
 		err = f.Chmod(0o600)
 	}
@@ -72,9 +83,9 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(4)
 	s := &Store{db: db, path: path, now: time.Now}
-	if err := s.migrate(ctx, true); err != nil {
+	if err := s.migrate(ctx, how); err != nil {
 		db.Close()
-		return nil, err
+		return nil, Damaged(dir, err)
 	}
 	return s, nil
 }
@@ -122,9 +133,17 @@ func (s *Store) Close() error {
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
 
-// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction. keep
-// leaves a copy of existing data beside the file before.
-func (s *Store) migrate(ctx context.Context, keep bool) error {
+// migration says what migrate does with a file.
+type migration int
+
+const (
+	migrateKeep migration = iota // a database: a copy of it is left beside the file before
+	migrateCopy                  // a copy of one
+	migrateNew                   // a new file
+)
+
+// migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction.
+func (s *Store) migrate(ctx context.Context, how migration) error {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return fmt.Errorf("list migrations: %w", err)
@@ -144,7 +163,10 @@ func (s *Store) migrate(ctx context.Context, keep bool) error {
 	if have == len(names) {
 		return nil
 	}
-	if have > 0 && keep {
+	if have == 0 && how != migrateNew {
+		return &DamagedError{s.path, errors.New("nothing in it is of cpacman")}
+	}
+	if have > 0 && how == migrateKeep {
 		if err := s.backup(ctx, fmt.Sprintf("%s.before-format-%d", s.path, len(names))); err != nil {
 			return err
 		}

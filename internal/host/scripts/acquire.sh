@@ -2,18 +2,6 @@
 # The lock of another owner is broken only when it has been silent for its time to live, none of cpacman's transactions is
 # under way, no dead man's switch could still undo what comes next, and nobody holds rpm's lock.
 place "$dir" "$dir/ledger"
-# undecided: a dead man's switch has not decided yet, or has not done what it decided.
-undecided() {
-	for f in "$dir"/ledger/*/for; do
-		[ -f "$f" ] || continue
-		e=${f%/for}
-		first "$e/decision" || return 0
-		[ "$l" = back ] && [ -f "$e/state" ] || continue
-		entry "$e"
-		case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
-	done
-	return 1
-}
 mutex
 readlock
 now=$(date +%s)

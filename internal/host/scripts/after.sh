@@ -21,11 +21,6 @@ if [ -n "$began" ] && [ -d /run/systemd/system ]; then
 fi
 $rpm -Va --nofiles --noscripts </dev/null 2>/dev/null | sed "s/^/$N unmet /"
 if [ "$2" = verified ]; then
-	# Its own orders are used up, and those of which nothing came for a day. Others wait for their turn with theirs.
-	for f in "$w/order" "$w-back/order"; do
-		[ -f "$f" ] && sha256 "$f" && rm -f "$dir/in/$sum.order"
-	done
-	find "$dir/in" -name '*.order' -mtime +1 -exec rm -f {} + 2>/dev/null
 	entry "$w"
 	case $s_phase in
 	done)

@@ -1,38 +1,44 @@
-# Removes what cpacman left (PUSH-8). Arguments: all, spool or files; seconds a ledger entry must be old; then digests for
-# files. Nothing is removed under a running transaction. Directories go when they are empty.
-what=$1 age=$2
-shift 2
-if [ -d "$dir" ]; then
+# Removes what cpacman left (PUSH-8). Arguments: all, spool or files; seconds a ledger entry must be old; whose uploads; then digests for
+# files. A transaction, and a dead man's switch, have links of their own to what they need, and so have the uploads of others; with files
+# only what nobody else has goes. Directories go when they are empty.
+what=$1 age=$2 own=$dir/in/$3
+shift 3
+bytes() {
+	l=$(du -sk "$1" 2>/dev/null)
+	say removed "${l%%	*}" "$1"
+}
+# away FILE…: removes those that are there, but not those of a program that is at work, whose number is their ending.
+away() {
+	for f; do
+		[ -e "$f" ] || [ -h "$f" ] || continue
+		case $f in "$dir"/test.* | */.new.*) [ ! -d "/proc/${f##*.}" ] || continue ;; esac
+		bytes "$f"
+		rm -rf "$f"
+	done
+}
+if [ -d "$dir" ] && [ "$what" = files ]; then
+	# Also what it sent over connections that were lost since.
+	[ ! -f "$own/.sent" ] || set -- "$@" $(cat "$own/.sent")
+	rm -rf "$own"
+	for d; do
+		isdigest "$d" || fail argument "no digest: $d"
+		f=$dir/spool/$d.rpm
+		[ "$(stat -c %h "$f" 2>/dev/null)" != 1 ] || away "$f"
+	done
+elif [ -d "$dir" ]; then
 	mutex
 	running
 	[ -z "$r" ] || fail busy "$r"
-	readlock
-	bytes() {
-		l=$(du -sk "$1" 2>/dev/null)
-		say removed "${l%%	*}" "$1"
-	}
-	case $what in
-	files)
-		for d; do
-			isdigest "$d" || fail argument "no digest: $d"
-			for f in "$dir/spool/$d.rpm" "$dir/in/$d.rpm"; do
-				[ ! -e "$f" ] || {
-					bytes "$f"
-					rm -f "$f"
-				}
-			done
-		done
-		rm -f "$dir"/in/*.part "$dir"/in/*.order
-		;;
-	spool | all)
-		for f in "$dir"/spool/* "$dir"/spool/.new.* "$dir"/in/* "$dir"/test.* "$dir"/new.*; do
-			[ ! -e "$f" ] || {
-				bytes "$f"
-				rm -rf "$f"
-			}
-		done
-		;;
-	esac
+	! undecided || fail busy "the dead man's switch of $r has not decided yet"
+	for e in "$dir"/in/* "$dir"/in/.[!.]*; do
+		if [ "$e" != "$own" ] && [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
+			first "$e/.owner"
+			say kept "$l"
+			continue
+		fi
+		away "$e"
+	done
+	away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.*
 	if [ "$what" = all ]; then
 		now=$(date +%s)
 		for e in "$dir"/ledger/*; do
@@ -47,7 +53,7 @@ if [ -d "$dir" ]; then
 	fi
 	rmdir "$dir/mutex" 2>/dev/null
 	trap - 0
-	rmdir "$dir/in" "$dir/spool" "$dir/ledger" "$dir" 2>/dev/null
-	[ -e "$dir" ] || say gone
 fi
+rmdir "$dir/in" "$dir/spool" "$dir/ledger" "$dir" 2>/dev/null
+[ -e "$dir" ] || say gone
 say end

@@ -20,7 +20,10 @@ fi
 decide $wanted
 case $decision in
 back) [ "$wanted" = back ] || kernel hold ;;
-*) disarm ;;
+*)
+	disarm
+	rm -rf "$w/p"
+	;;
 esac
 say decision "$decision"
 [ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }

@@ -23,12 +23,16 @@ while [ "$p" != / ]; do
 	[ -n "$p" ] || p=/
 	sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-# place NAME…: makes directories, or proves those that are there.
-place() {
-	for p in "$@"; do
+# placed DIR…: makes directories, or proves those that are there. 1: p is none.
+placed() {
+	for p; do
 		[ -d "$p" ] || mkdir "$p" 2>/dev/null
-		mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+		mine "$p" || return 1
 	done
+}
+# place DIR…: the same, also while somebody else removes those that are empty.
+place() {
+	placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 # sha256 FILE: sets sum.

@@ -36,10 +36,10 @@ brings() {
 		mine=$($rpm -qf --qf '%{NAME}\n' "/lib/modules/$old/vmlinuz" </dev/null 2>/dev/null) || mine=
 	while read -r k a b; do
 		[ "$k" = i ] && isdigest "$a" || continue
-		for l in $(images "$dir/spool/$a.rpm"); do
+		for l in $(images "$w/p/$a.rpm"); do
 			case $l in *[!A-Za-z0-9._+~-]* | -*) unable "a package brings a kernel with a strange name" ;; esac
 			all="$all $l"
-			[ "$($rpm -qp --nosignature --qf '%{NAME}' "$dir/spool/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
+			[ "$($rpm -qp --nosignature --qf '%{NAME}' "$w/p/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
 		done
 	done <"$1"
 	set -- $all
@@ -48,9 +48,17 @@ brings() {
 	[ $# = 1 ] || [ -z "$all" ] || unable "several new kernels come in ($all ), and none is of the name of the running one"
 	new=$1
 }
-# hold: the kernel that ran before is what is booted, and nothing else is booted once.
+# hold: the kernel that ran before is what is booted, and nothing else is booted once. In this order: a cut in between boots it too.
 hold() {
-	loader && setnext '' && bootentry "$old" && setdefault "$found"
+	loader && bootentry "$old" && setdefault "$found" && setnext ''
+}
+# unguard: takes back what guard has done.
+unguard() {
+	loader || return 1
+	case $boots in
+	grub) setnext '' ;;
+	sdboot) setdefault "$default" ;;
+	esac
 }
 # there: the new kernel is on the disk.
 there() {
@@ -78,10 +86,30 @@ prepare)
 	printf 'new %s\nold %s\ndefault %s\n' "$new" "$old" "$l" >"$w/kernel.new" && sync "$w/kernel.new" 2>/dev/null
 	mv -f "$w/kernel.new" "$w/kernel" || unable "$w cannot be written"
 	;;
+guard)
+	# Right before the transaction, whose packages make the new kernel the default: a boot that cuts it boots the one that runs. GRUB boots
+	# what is to be booted next before what is saved; what systemd-boot was told to boot no package changes.
+	known
+	loader && bootentry "$old" || unable "$why"
+	case $boots in
+	grub) setnext "$found" ;;
+	sdboot) setdefault "$found" ;;
+	esac || {
+		fault=$why
+		unguard
+		unable "$fault"
+	}
+	;;
+unguard)
+	# Nothing came of the transaction.
+	known
+	[ -f "$w/once" ] || unguard || unable "$why"
+	;;
 once)
 	# After the transaction: the packages' own programs have made the new kernel the default, or not.
 	known
 	if ! there; then
+		unguard
 		result none
 	elif hold && bootentry "$new" && setnext "$found"; then
 		result set "$now_boot" "$new"

@@ -30,6 +30,19 @@ silent() {
 	sinceboot
 	[ $(($up - $k_up)) -gt "$k_ttl" ]
 }
+# undecided: a dead man's switch has not decided yet, or has not done what it decided. Sets r to its id.
+undecided() {
+	for f in "$dir"/ledger/*/for; do
+		[ -f "$f" ] || continue
+		e=${f%/for}
+		r=${e##*/}
+		first "$e/decision" || return 0
+		[ "$l" = back ] && [ -f "$e/state" ] || continue
+		entry "$e"
+		case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+	done
+	return 1
+}
 # mutex: one program at a time changes lock or ledger. One that was cut is passed over after a minute.
 mutex() {
 	# A signal alone ends dash without its exit trap, and printing to a connection that was cut is one.

@@ -30,9 +30,12 @@ phase() {
 # finish PHASE DETAIL: the last state. Logs are bounded only now: a filter in between would break scriptlets when it dies.
 finish() {
 	detail=$2
+	[ "$1" != refused ] || [ "$mode" != install ] || kernel unguard
 	[ "$1" != refused ] || undokeys
 	for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
-	rm -rf u i key.*.asc keys.now test.b test.c test.d
+	rm -rf p u i key.*.asc keys.now test.b test.c test.d
+	# What was sent for it is used up. What was refused may be asked for again.
+	[ "$1" != done ] || ! first sender || rm -rf "$dir/in/$l"
 	[ "$mode" != install ] || clock
 	phase "$1"
 	exit 0

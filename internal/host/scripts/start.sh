@@ -1,7 +1,10 @@
-# Accepts a transaction and starts its runner, detached. Arguments: the drop directory, the order's digest, the id, the lock
+# Accepts a transaction and starts its runner, detached. Arguments: whose uploads, the drop directory, the order's digest, the id, the lock
 # owner's token, install, erase or back, the runner; to arm a dead man's switch also the id and the order's digest of the way back,
 # seconds, and the program that watches; to boot a new kernel once also "needed", or "allowed" where that may be left out, and the program
 # that does it.
+sender=$1
+own=$dir/in/$1
+shift
 drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
 shift 6
 watch=$4 trial=$5 kernelsh=$6
@@ -23,7 +26,10 @@ accept() {
 	mkdir "$w" 2>/dev/null || fail replay "$1"
 	mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
 	printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+	provide
 }
+# provide: what the order of $w needs stays with it until it is used up.
+provide() { pack "$w/order" && printf '%s\n' "$sender" >"$w/sender" || fail space "linking the packages failed"; }
 # state PHASE MODE: the first state of $w.
 state() {
 	first /proc/sys/kernel/random/boot_id
@@ -37,12 +43,27 @@ prepare() {
 		fail digest "the order has other bytes"
 	printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
 	rm -f "$w/kernel" "$w/once"
+	pack "$w/forward" || fail space "linking the packages failed"
 	kernel prepare && return 0
 	if [ "$trial" = needed ]; then
 		rm -rf "$w"
 		fail nobootonce "$said"
 	fi
 	printf 'not - %s\n' "$said" >"$w/once"
+}
+# guard: from here on a boot is one of the kernel that runs, whatever the packages make the default, until the runner says what is booted.
+guard() {
+	w=$dir/ledger/$back
+	if [ -f "$w/kernel" ] && ! kernel guard; then
+		if [ "$trial" = needed ]; then
+			disarm
+			rm -rf "$w" "$dir/ledger/$id"
+			fail nobootonce "$said"
+		fi
+		rm -f "$w/kernel"
+		printf 'not - %s\n' "$said" >"$w/once"
+	fi
+	w=$dir/ledger/$id
 }
 case $mode in
 erase)
@@ -57,6 +78,7 @@ back)
 	running
 	[ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
 	[ ! -d "$w/run-back" ] || fail replay "$id"
+	[ ! -d "$w" ] || provide
 	# A switch that was armed has brought the order; what it was to decide is decided now.
 	if [ -d "$w" ] && decide back && onnew; then
 		# Not under the new kernel: the switch boots the host, and goes back then. It is armed again where it was confirmed.
@@ -89,9 +111,13 @@ install)
 	fi
 	accept "$id" "$digest"
 	[ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+	[ -z "$trial" ] || guard
 	;;
 esac
 state accepted "$mode"
+# They are in the ledger now.
+[ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
+[ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null
 rmdir "$dir/mutex"
 trap - 0
 rm -rf "$dir/new.$$"

@@ -33,7 +33,25 @@ readorder() {
 		esac
 	done <"$1"
 }
-# linkall FILE: proves the bytes of each package again and links it under its name into $w/u or $w/i; bad is the first that
+# pack FILE: links the packages of an order into $w/p, by their digests. There they stay whoever cleans up or is sent away. Those in
+# $own go before those of the spool; linkall tells what is missing.
+pack() {
+	f=$1
+	mkdir -p "$w/p" || return 1
+	set --
+	while read -r k a b c; do
+		case $k in u | i) ;; *) continue ;; esac
+		isdigest "$a" || continue
+		for l in "$own/$a.rpm" "$dir/spool/$a.rpm"; do
+			[ -f "$l" ] && [ ! -h "$l" ] || continue
+			set -- "$@" "$l"
+			break
+		done
+	done <"$f"
+	[ $# = 0 ] || ln "$@" "$w/p/" 2>/dev/null
+	return 0
+}
+# linkall FILE: proves the bytes of each packed package again and links it under its name into $w/u or $w/i; bad is the first that
 # is missing or has other bytes.
 linkall() {
 	bad=
@@ -41,7 +59,7 @@ linkall() {
 	mkdir "$w/u" "$w/i" || return 1
 	while read -r k a b c; do
 		case $k in u | i) ;; *) continue ;; esac
-		f=$dir/spool/$a.rpm
+		f=$w/p/$a.rpm
 		if isdigest "$a" && [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$a" ]; then
 			ln "$f" "$w/$k/$c" 2>/dev/null && continue
 		fi

@@ -1,4 +1,6 @@
-# rpm's own test with the real files, before anything is changed (PLAN-14). Arguments: the drop directory, the order's digest.
+# rpm's own test with the real files, before anything is changed (PLAN-14). Arguments: whose uploads, the drop directory, the order's digest.
+uploads "$1"
+shift
 place "$dir" "$dir/spool"
 w=$dir/test.$$
 rm -rf "$w"
@@ -8,6 +10,7 @@ order "$1" "$2"
 readorder "$w/order"
 first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || fail machine "the order is for another machine: $o_machine, this is $l"
+pack "$w/order" || fail space "mkdir $w/p failed"
 linkall "$w/order" || fail digest "staged package is missing or has other bytes: $bad"
 if ! expected; then
 	[ -z "$unread" ] || fail database "rpm cannot read all of its database: $unread"

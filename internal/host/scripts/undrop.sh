@@ -1,6 +1,11 @@
-# Removes the login account's drop directory with what uploads left in it. $1 is the directory.
-if [ -d "$1" ] && [ ! -h "$1" ]; then
-	rm -f "$1"/*.rpm "$1"/*.order "$1"/*.part
-	rmdir "$1" 2>/dev/null
+# Removes what uploads left in the login account's drop directory. Arguments: one owner's directory in it, and files for that alone, else all
+# that is not being written.
+d=${1%/*}
+if [ -d "$d" ] && [ ! -h "$d" ]; then
+	[ -h "$1" ] || rm -rf "$1"
+	[ "$2" = files ] || for e in "$d"/*; do
+		[ -d "$e" ] && [ ! -h "$e" ] && fresh "$e" "$e"/* || rm -rf "$e"
+	done
+	rmdir "$d" 2>/dev/null
 fi
 say end

@@ -26,12 +26,17 @@ look() {
 		[ "$boot" = "$now_boot" ] || at=0
 		[ $(($up - $at)) -ge 900 ] || return 1
 		decide void
+		[ "$decision" != void ] || kernel unguard
 		return 0
 	fi
 	active "$f" && return 1
 	if [ "$s_phase" = refused ]; then
 		decide void
 		return 0
+	fi
+	# It was cut before it could say which kernel is booted: the one that ran, from now on, and not only once.
+	if [ -f "$w/kernel" ] && [ ! -f "$w/once" ] && [ ! -f "$w/held" ] && kernel hold; then
+		: >"$w/held"
 	fi
 	boot= at=0
 	[ ! -f "$w/clock" ] || read -r boot at <"$w/clock"
@@ -75,3 +80,4 @@ until look; do
 	sleep 3
 done
 disarm
+rm -rf "$w/p"

@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -232,6 +235,18 @@ first /proc/sys/kernel/random/boot_id
 sinceboot
 [ $(($up - $k_up)) -gt "$k_ttl" ]
 }
+undecided() {
+for f in "$dir"/ledger/*/for; do
+[ -f "$f" ] || continue
+e=${f%/for}
+r=${e##*/}
+first "$e/decision" || return 0
+[ "$l" = back ] && [ -f "$e/state" ] || continue
+entry "$e"
+case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+done
+return 1
+}
 mutex() {
 trap 'exit 1' HUP INT TERM PIPE
 n=0
@@ -256,17 +271,6 @@ say seen "$k_seen"
 say ttl "$k_ttl"
 }
 place "$dir" "$dir/ledger"
-undecided() {
-for f in "$dir"/ledger/*/for; do
-[ -f "$f" ] || continue
-e=${f%/for}
-first "$e/decision" || return 0
-[ "$l" = back ] && [ -f "$e/state" ] || continue
-entry "$e"
-case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
-done
-return 1
-}
 mutex
 readlock
 now=$(date +%s)

@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -205,30 +208,74 @@ m="$m$pid $3 $2 $name
 "
 done
 }
-drop=$1
-shift
-place "$dir" "$dir/spool"
+fresh() {
+now=$(date +%s)
+for f; do
+l=$(stat -c %Y "$f" 2>/dev/null) || continue
+l=$(($now - $l))
+[ "$l" -lt 900 ] && [ "$l" -gt -900 ] && return 0
+done
+return 1
+}
+uploads() {
+own=$dir/in/$1
+place "$dir" "$dir/in" "$own"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+printf '%s %s\n' "$now_boot" "$up" >"$own/.heard.$$" && mv -f "$own/.heard.$$" "$own/.heard"
+}
+heard() {
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+k= n=
+{ read -r k n <"$1/.heard"; } 2>/dev/null
+[ "$k" = "$now_boot" ] && [ $(($up - $n)) -lt 900 ] && return 0
+fresh "$1"/*.part
+}
+claim() {
+damaged=
+f=$own/$1.rpm
+if [ ! -e "$f" ] && [ ! -h "$f" ]; then
+[ -f "$dir/spool/$1.rpm" ] && [ ! -h "$dir/spool/$1.rpm" ] && ln "$dir/spool/$1.rpm" "$f" 2>/dev/null || return 1
+fi
+[ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$1" ] && return 0
+damaged=yes
+rm -rf "$f"
+return 1
+}
+share() {
+ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+rm -f "$dir/spool/.new.$$"
+}
+uploads "$1"
+drop=$2
+shift 2
+place "$dir/spool"
 for d; do
 isdigest "$d" || fail argument "no digest: $d"
 f=$drop/$d.rpm
 [ -f "$f" ] && [ ! -h "$f" ] || fail digest "$f is missing or no plain file"
-new=$dir/spool/.new.$d
+new=$f
+if [ "$drop" != "$own" ]; then
+new=$own/.new.$$
 rm -f "$new"
-if [ "$drop" = "$dir/in" ]; then
-mv "$f" "$new" || fail space "mv $f failed"
-else
 cat <"$f" >"$new" || {
 rm -f "$new"
 fail space "copying $f failed"
 }
 fi
-if sha256 "$new" && [ "$sum" = "$d" ]; then
-mv -f "$new" "$dir/spool/$d.rpm" || fail space "mv $new failed"
-else
+sha256 "$new" && [ "$sum" = "$d" ] || {
 rm -f "$new"
 fail digest "$d has other bytes: $sum"
-fi
+}
+if [ "$drop" != "$own" ]; then
+mv -f "$new" "$own/$d.rpm" || fail space "mv $new failed"
 rm -f "$f"
+fi
+printf '%s\n' "$d" >>"$own/.sent"
+share "$d" || fail space "linking $d into the spool failed"
 say admitted "$d"
 done
 say end

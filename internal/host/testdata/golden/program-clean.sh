@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -232,6 +235,18 @@ first /proc/sys/kernel/random/boot_id
 sinceboot
 [ $(($up - $k_up)) -gt "$k_ttl" ]
 }
+undecided() {
+for f in "$dir"/ledger/*/for; do
+[ -f "$f" ] || continue
+e=${f%/for}
+r=${e##*/}
+first "$e/decision" || return 0
+[ "$l" = back ] && [ -f "$e/state" ] || continue
+entry "$e"
+case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+done
+return 1
+}
 mutex() {
 trap 'exit 1' HUP INT TERM PIPE
 n=0
@@ -255,39 +270,83 @@ say since "$k_since"
 say seen "$k_seen"
 say ttl "$k_ttl"
 }
-what=$1 age=$2
-shift 2
-if [ -d "$dir" ]; then
-mutex
-running
-[ -z "$r" ] || fail busy "$r"
-readlock
+fresh() {
+now=$(date +%s)
+for f; do
+l=$(stat -c %Y "$f" 2>/dev/null) || continue
+l=$(($now - $l))
+[ "$l" -lt 900 ] && [ "$l" -gt -900 ] && return 0
+done
+return 1
+}
+uploads() {
+own=$dir/in/$1
+place "$dir" "$dir/in" "$own"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+printf '%s %s\n' "$now_boot" "$up" >"$own/.heard.$$" && mv -f "$own/.heard.$$" "$own/.heard"
+}
+heard() {
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+k= n=
+{ read -r k n <"$1/.heard"; } 2>/dev/null
+[ "$k" = "$now_boot" ] && [ $(($up - $n)) -lt 900 ] && return 0
+fresh "$1"/*.part
+}
+claim() {
+damaged=
+f=$own/$1.rpm
+if [ ! -e "$f" ] && [ ! -h "$f" ]; then
+[ -f "$dir/spool/$1.rpm" ] && [ ! -h "$dir/spool/$1.rpm" ] && ln "$dir/spool/$1.rpm" "$f" 2>/dev/null || return 1
+fi
+[ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$1" ] && return 0
+damaged=yes
+rm -rf "$f"
+return 1
+}
+share() {
+ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+rm -f "$dir/spool/.new.$$"
+}
+what=$1 age=$2 own=$dir/in/$3
+shift 3
 bytes() {
 l=$(du -sk "$1" 2>/dev/null)
 say removed "${l%%	*}" "$1"
 }
-case $what in
-files)
-for d; do
-isdigest "$d" || fail argument "no digest: $d"
-for f in "$dir/spool/$d.rpm" "$dir/in/$d.rpm"; do
-[ ! -e "$f" ] || {
-bytes "$f"
-rm -f "$f"
-}
-done
-done
-rm -f "$dir"/in/*.part "$dir"/in/*.order
-;;
-spool | all)
-for f in "$dir"/spool/* "$dir"/spool/.new.* "$dir"/in/* "$dir"/test.* "$dir"/new.*; do
-[ ! -e "$f" ] || {
+away() {
+for f; do
+[ -e "$f" ] || [ -h "$f" ] || continue
+case $f in "$dir"/test.* | */.new.*) [ ! -d "/proc/${f##*.}" ] || continue ;; esac
 bytes "$f"
 rm -rf "$f"
-}
 done
-;;
-esac
+}
+if [ -d "$dir" ] && [ "$what" = files ]; then
+[ ! -f "$own/.sent" ] || set -- "$@" $(cat "$own/.sent")
+rm -rf "$own"
+for d; do
+isdigest "$d" || fail argument "no digest: $d"
+f=$dir/spool/$d.rpm
+[ "$(stat -c %h "$f" 2>/dev/null)" != 1 ] || away "$f"
+done
+elif [ -d "$dir" ]; then
+mutex
+running
+[ -z "$r" ] || fail busy "$r"
+! undecided || fail busy "the dead man's switch of $r has not decided yet"
+for e in "$dir"/in/* "$dir"/in/.[!.]*; do
+if [ "$e" != "$own" ] && [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
+first "$e/.owner"
+say kept "$l"
+continue
+fi
+away "$e"
+done
+away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.*
 if [ "$what" = all ]; then
 now=$(date +%s)
 for e in "$dir"/ledger/*; do
@@ -302,7 +361,7 @@ done
 fi
 rmdir "$dir/mutex" 2>/dev/null
 trap - 0
+fi
 rmdir "$dir/in" "$dir/spool" "$dir/ledger" "$dir" 2>/dev/null
 [ -e "$dir" ] || say gone
-fi
 say end

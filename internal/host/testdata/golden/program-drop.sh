@@ -109,6 +109,7 @@ if [ -z "$d" ]; then
 d=/var/tmp/cpacman-$uid
 [ -d "$HOME" ] && [ -w "$HOME" ] && [ ! -h "$HOME" ] && d=$HOME/.cpacman-drop
 fi
+for d in "$d" "$d/$2"; do
 [ -d "$d" ] || mkdir "$d" 2>/dev/null
 l=$(ls -ldn "$d" 2>/dev/null)
 set -f
@@ -116,6 +117,8 @@ set -- $l
 set +f
 case $1 in drwx------*) ;; *) fail unsafe "$d is not a directory of mode 0700" ;; esac
 [ "$3" = "$uid" ] || fail unsafe "$d belongs to another account"
+done
 say drop "$d"
 stat -f -c "$N free %a %S" "$d"
+find "${d%/*}" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} + 2>/dev/null
 say end

@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -437,10 +440,10 @@ mine=$($rpm -qf --qf '%{NAME}\n' "/boot/vmlinuz-$old" </dev/null 2>/dev/null) ||
 mine=$($rpm -qf --qf '%{NAME}\n' "/lib/modules/$old/vmlinuz" </dev/null 2>/dev/null) || mine=
 while read -r k a b; do
 [ "$k" = i ] && isdigest "$a" || continue
-for l in $(images "$dir/spool/$a.rpm"); do
+for l in $(images "$w/p/$a.rpm"); do
 case $l in *[!A-Za-z0-9._+~-]* | -*) unable "a package brings a kernel with a strange name" ;; esac
 all="$all $l"
-[ "$($rpm -qp --nosignature --qf '%{NAME}' "$dir/spool/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
+[ "$($rpm -qp --nosignature --qf '%{NAME}' "$w/p/$a.rpm" </dev/null 2>/dev/null)" != "$mine" ] || new="$new $l"
 done
 done <"$1"
 set -- $all
@@ -450,7 +453,14 @@ set -- $new
 new=$1
 }
 hold() {
-loader && setnext '' && bootentry "$old" && setdefault "$found"
+loader && bootentry "$old" && setdefault "$found" && setnext ''
+}
+unguard() {
+loader || return 1
+case $boots in
+grub) setnext '' ;;
+sdboot) setdefault "$default" ;;
+esac
 }
 there() {
 for f in "/boot/vmlinuz-$new" "/boot/vmlinux-$new" "/boot/Image-$new" "/lib/modules/$new/vmlinuz" "/lib/modules/$new/vmlinux" "/lib/modules/$new/Image"; do
@@ -475,9 +485,26 @@ getdefault
 printf 'new %s\nold %s\ndefault %s\n' "$new" "$old" "$l" >"$w/kernel.new" && sync "$w/kernel.new" 2>/dev/null
 mv -f "$w/kernel.new" "$w/kernel" || unable "$w cannot be written"
 ;;
+guard)
+known
+loader && bootentry "$old" || unable "$why"
+case $boots in
+grub) setnext "$found" ;;
+sdboot) setdefault "$found" ;;
+esac || {
+fault=$why
+unguard
+unable "$fault"
+}
+;;
+unguard)
+known
+[ -f "$w/once" ] || unguard || unable "$why"
+;;
 once)
 known
 if ! there; then
+unguard
 result none
 elif hold && bootentry "$new" && setnext "$found"; then
 result set "$now_boot" "$new"

@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {

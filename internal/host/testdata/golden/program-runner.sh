@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -234,13 +237,29 @@ executor) o_exec=$a ;;
 esac
 done <"$1"
 }
+pack() {
+f=$1
+mkdir -p "$w/p" || return 1
+set --
+while read -r k a b c; do
+case $k in u | i) ;; *) continue ;; esac
+isdigest "$a" || continue
+for l in "$own/$a.rpm" "$dir/spool/$a.rpm"; do
+[ -f "$l" ] && [ ! -h "$l" ] || continue
+set -- "$@" "$l"
+break
+done
+done <"$f"
+[ $# = 0 ] || ln "$@" "$w/p/" 2>/dev/null
+return 0
+}
 linkall() {
 bad=
 rm -rf "$w/u" "$w/i"
 mkdir "$w/u" "$w/i" || return 1
 while read -r k a b c; do
 case $k in u | i) ;; *) continue ;; esac
-f=$dir/spool/$a.rpm
+f=$w/p/$a.rpm
 if isdigest "$a" && [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$a" ]; then
 ln "$f" "$w/$k/$c" 2>/dev/null && continue
 fi
@@ -464,9 +483,11 @@ sync . 2>/dev/null
 }
 finish() {
 detail=$2
+[ "$1" != refused ] || [ "$mode" != install ] || kernel unguard
 [ "$1" != refused ] || undokeys
 for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
-rm -rf u i key.*.asc keys.now test.b test.c test.d
+rm -rf p u i key.*.asc keys.now test.b test.c test.d
+[ "$1" != done ] || ! first sender || rm -rf "$dir/in/$l"
 [ "$mode" != install ] || clock
 phase "$1"
 exit 0

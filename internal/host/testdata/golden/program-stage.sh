@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -205,20 +208,61 @@ m="$m$pid $3 $2 $name
 "
 done
 }
-own=$1
-shift
+fresh() {
+now=$(date +%s)
+for f; do
+l=$(stat -c %Y "$f" 2>/dev/null) || continue
+l=$(($now - $l))
+[ "$l" -lt 900 ] && [ "$l" -gt -900 ] && return 0
+done
+return 1
+}
+uploads() {
+own=$dir/in/$1
+place "$dir" "$dir/in" "$own"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+printf '%s %s\n' "$now_boot" "$up" >"$own/.heard.$$" && mv -f "$own/.heard.$$" "$own/.heard"
+}
+heard() {
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+k= n=
+{ read -r k n <"$1/.heard"; } 2>/dev/null
+[ "$k" = "$now_boot" ] && [ $(($up - $n)) -lt 900 ] && return 0
+fresh "$1"/*.part
+}
+claim() {
+damaged=
+f=$own/$1.rpm
+if [ ! -e "$f" ] && [ ! -h "$f" ]; then
+[ -f "$dir/spool/$1.rpm" ] && [ ! -h "$dir/spool/$1.rpm" ] && ln "$dir/spool/$1.rpm" "$f" 2>/dev/null || return 1
+fi
+[ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$1" ] && return 0
+damaged=yes
+rm -rf "$f"
+return 1
+}
+share() {
+ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+rm -f "$dir/spool/.new.$$"
+}
 place "$dir" "$dir/spool" "$dir/ledger"
-[ "$own" != in ] || place "$dir/in"
+uploads "$1"
+printf '%s\n' "$2" >"$own/.owner"
+shift 2
 for d; do
 isdigest "$d" || fail argument "no digest: $d"
-f=$dir/spool/$d.rpm
-[ -e "$f" ] || [ -h "$f" ] || continue
-if [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$d" ]; then
+if claim "$d"; then
 say have "$d"
-else
-rm -f "$f"
+elif [ -n "$damaged" ]; then
 say bad "$d"
 fi
 done
 stat -f -c "$N free %a %S" "$dir/spool"
+find "$dir/in" -mindepth 1 -maxdepth 1 -type d -mtime +7 2>/dev/null | while read -r e; do
+heard "$e" || rm -rf "$e"
+done
 say end

@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -234,13 +237,29 @@ executor) o_exec=$a ;;
 esac
 done <"$1"
 }
+pack() {
+f=$1
+mkdir -p "$w/p" || return 1
+set --
+while read -r k a b c; do
+case $k in u | i) ;; *) continue ;; esac
+isdigest "$a" || continue
+for l in "$own/$a.rpm" "$dir/spool/$a.rpm"; do
+[ -f "$l" ] && [ ! -h "$l" ] || continue
+set -- "$@" "$l"
+break
+done
+done <"$f"
+[ $# = 0 ] || ln "$@" "$w/p/" 2>/dev/null
+return 0
+}
 linkall() {
 bad=
 rm -rf "$w/u" "$w/i"
 mkdir "$w/u" "$w/i" || return 1
 while read -r k a b c; do
 case $k in u | i) ;; *) continue ;; esac
-f=$dir/spool/$a.rpm
+f=$w/p/$a.rpm
 if isdigest "$a" && [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$a" ]; then
 ln "$f" "$w/$k/$c" 2>/dev/null && continue
 fi
@@ -340,6 +359,18 @@ first /proc/sys/kernel/random/boot_id
 [ "$k_boot" = "$l" ] || k_up=0
 sinceboot
 [ $(($up - $k_up)) -gt "$k_ttl" ]
+}
+undecided() {
+for f in "$dir"/ledger/*/for; do
+[ -f "$f" ] || continue
+e=${f%/for}
+r=${e##*/}
+first "$e/decision" || return 0
+[ "$l" = back ] && [ -f "$e/state" ] || continue
+entry "$e"
+case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+done
+return 1
 }
 mutex() {
 trap 'exit 1' HUP INT TERM PIPE
@@ -469,6 +500,9 @@ systemctl daemon-reload </dev/null >/dev/null 2>&1
 fi
 rm -f "/etc/cron.d/$name"
 }
+sender=$1
+own=$dir/in/$1
+shift
 drop=$1 digest=$2 id=$3 token=$4 mode=$5 runner=$6 back=$7 backdigest=$8 seconds=$9
 shift 6
 watch=$4 trial=$5 kernelsh=$6
@@ -489,7 +523,9 @@ w=$dir/ledger/$1
 mkdir "$w" 2>/dev/null || fail replay "$1"
 mv "$dir/new.$$/order" "$w/order" || fail space "mv failed"
 printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
+provide
 }
+provide() { pack "$w/order" && printf '%s\n' "$sender" >"$w/sender" || fail space "linking the packages failed"; }
 state() {
 first /proc/sys/kernel/random/boot_id
 printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
@@ -501,12 +537,26 @@ isdigest "$digest" && [ ! -h "$drop/$digest.order" ] && cat <"$drop/$digest.orde
 fail digest "the order has other bytes"
 printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
 rm -f "$w/kernel" "$w/once"
+pack "$w/forward" || fail space "linking the packages failed"
 kernel prepare && return 0
 if [ "$trial" = needed ]; then
 rm -rf "$w"
 fail nobootonce "$said"
 fi
 printf 'not - %s\n' "$said" >"$w/once"
+}
+guard() {
+w=$dir/ledger/$back
+if [ -f "$w/kernel" ] && ! kernel guard; then
+if [ "$trial" = needed ]; then
+disarm
+rm -rf "$w" "$dir/ledger/$id"
+fail nobootonce "$said"
+fi
+rm -f "$w/kernel"
+printf 'not - %s\n' "$said" >"$w/once"
+fi
+w=$dir/ledger/$id
 }
 case $mode in
 erase)
@@ -521,6 +571,7 @@ back)
 running
 [ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
 [ ! -d "$w/run-back" ] || fail replay "$id"
+[ ! -d "$w" ] || provide
 if [ -d "$w" ] && decide back && onnew; then
 printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
 state armed back
@@ -551,9 +602,12 @@ state armed back
 fi
 accept "$id" "$digest"
 [ -z "$back" ] || printf '%s\n' "$back" >"$w/switch" || fail space "writing failed"
+[ -z "$trial" ] || guard
 ;;
 esac
 state accepted "$mode"
+[ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
+[ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null
 rmdir "$dir/mutex"
 trap - 0
 rm -rf "$dir/new.$$"

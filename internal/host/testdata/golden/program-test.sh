@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -205,6 +208,47 @@ m="$m$pid $3 $2 $name
 "
 done
 }
+fresh() {
+now=$(date +%s)
+for f; do
+l=$(stat -c %Y "$f" 2>/dev/null) || continue
+l=$(($now - $l))
+[ "$l" -lt 900 ] && [ "$l" -gt -900 ] && return 0
+done
+return 1
+}
+uploads() {
+own=$dir/in/$1
+place "$dir" "$dir/in" "$own"
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+printf '%s %s\n' "$now_boot" "$up" >"$own/.heard.$$" && mv -f "$own/.heard.$$" "$own/.heard"
+}
+heard() {
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
+sinceboot
+k= n=
+{ read -r k n <"$1/.heard"; } 2>/dev/null
+[ "$k" = "$now_boot" ] && [ $(($up - $n)) -lt 900 ] && return 0
+fresh "$1"/*.part
+}
+claim() {
+damaged=
+f=$own/$1.rpm
+if [ ! -e "$f" ] && [ ! -h "$f" ]; then
+[ -f "$dir/spool/$1.rpm" ] && [ ! -h "$dir/spool/$1.rpm" ] && ln "$dir/spool/$1.rpm" "$f" 2>/dev/null || return 1
+fi
+[ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$1" ] && return 0
+damaged=yes
+rm -rf "$f"
+return 1
+}
+share() {
+ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+rm -f "$dir/spool/.new.$$"
+}
 ask() {
 asked=$*
 case $asked in *^*) asked=$(printf '%s\n' "$asked" | sed 's/\^/\\^/g') ;; esac
@@ -234,13 +278,29 @@ executor) o_exec=$a ;;
 esac
 done <"$1"
 }
+pack() {
+f=$1
+mkdir -p "$w/p" || return 1
+set --
+while read -r k a b c; do
+case $k in u | i) ;; *) continue ;; esac
+isdigest "$a" || continue
+for l in "$own/$a.rpm" "$dir/spool/$a.rpm"; do
+[ -f "$l" ] && [ ! -h "$l" ] || continue
+set -- "$@" "$l"
+break
+done
+done <"$f"
+[ $# = 0 ] || ln "$@" "$w/p/" 2>/dev/null
+return 0
+}
 linkall() {
 bad=
 rm -rf "$w/u" "$w/i"
 mkdir "$w/u" "$w/i" || return 1
 while read -r k a b c; do
 case $k in u | i) ;; *) continue ;; esac
-f=$dir/spool/$a.rpm
+f=$w/p/$a.rpm
 if isdigest "$a" && [ -f "$f" ] && [ ! -h "$f" ] && sha256 "$f" && [ "$sum" = "$a" ]; then
 ln "$f" "$w/$k/$c" 2>/dev/null && continue
 fi
@@ -439,6 +499,8 @@ dnfopt
 set -f
 exec $dnf -y $o remove --noautoremove "$@"
 }
+uploads "$1"
+shift
 place "$dir" "$dir/spool"
 w=$dir/test.$$
 rm -rf "$w"
@@ -448,6 +510,7 @@ order "$1" "$2"
 readorder "$w/order"
 first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || fail machine "the order is for another machine: $o_machine, this is $l"
+pack "$w/order" || fail space "mkdir $w/p failed"
 linkall "$w/order" || fail digest "staged package is missing or has other bytes: $bad"
 if ! expected; then
 [ -z "$unread" ] || fail database "rpm cannot read all of its database: $unread"

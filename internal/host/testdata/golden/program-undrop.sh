@@ -104,8 +104,21 @@ case $q in *"
 HEADERCOLOR
 "*) color='%{HEADERCOLOR}' ;; esac
 }
-if [ -d "$1" ] && [ ! -h "$1" ]; then
-rm -f "$1"/*.rpm "$1"/*.order "$1"/*.part
-rmdir "$1" 2>/dev/null
+fresh() {
+now=$(date +%s)
+for f; do
+l=$(stat -c %Y "$f" 2>/dev/null) || continue
+l=$(($now - $l))
+[ "$l" -lt 900 ] && [ "$l" -gt -900 ] && return 0
+done
+return 1
+}
+d=${1%/*}
+if [ -d "$d" ] && [ ! -h "$d" ]; then
+[ -h "$1" ] || rm -rf "$1"
+[ "$2" = files ] || for e in "$d"/*; do
+[ -d "$e" ] && [ ! -h "$e" ] && fresh "$e" "$e"/* || rm -rf "$e"
+done
+rmdir "$d" 2>/dev/null
 fi
 say end

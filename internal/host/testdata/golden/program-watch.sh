@@ -126,11 +126,14 @@ p=${p%/*}
 [ -n "$p" ] || p=/
 sane "$p" || fail unsafe "$p can be written by others than root, or does not exist"
 done
-place() {
-for p in "$@"; do
+placed() {
+for p; do
 [ -d "$p" ] || mkdir "$p" 2>/dev/null
-mine "$p" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
+mine "$p" || return 1
 done
+}
+place() {
+placed "$@" || placed "$@" || placed "$@" || fail unsafe "$p is not a directory of root's alone (owner root, mode 0700, no link)"
 }
 [ ! -e "$dir" ] && [ ! -h "$dir" ] || mine "$dir" || fail unsafe "$dir is not a directory of root's alone (owner root, mode 0700, no link)"
 sha256() {
@@ -317,12 +320,16 @@ read -r boot at <"$w/armed"
 [ "$boot" = "$now_boot" ] || at=0
 [ $(($up - $at)) -ge 900 ] || return 1
 decide void
+[ "$decision" != void ] || kernel unguard
 return 0
 fi
 active "$f" && return 1
 if [ "$s_phase" = refused ]; then
 decide void
 return 0
+fi
+if [ -f "$w/kernel" ] && [ ! -f "$w/once" ] && [ ! -f "$w/held" ] && kernel hold; then
+: >"$w/held"
 fi
 boot= at=0
 [ ! -f "$w/clock" ] || read -r boot at <"$w/clock"
@@ -363,3 +370,4 @@ until look; do
 sleep 3
 done
 disarm
+rm -rf "$w/p"

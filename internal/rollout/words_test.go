@@ -1,0 +1,73 @@
+package rollout
+
+import (
+	"strings"
+	"testing"
+
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// TestWaveThatProvedNothing: a last wave whose hosts were all held did not pass in the words that people read.
+func TestWaveThatProvedNothing(t *testing.T) {
+	sim(t, "", func(t *testing.T) {
+		r := newRig(t)
+		r.s.Levels[1].Waves = amounts(t, "100%")
+		r.hosts("broad", 2, noKey)
+		r.build()
+		r.mustStart(ExitFailed)
+		w := r.j.waves[0]
+		if got := WaveWord(w.State, w.Verdict); got != "unproven" || !strings.Contains(w.Verdict.Text, "no host of it was updated") {
+			t.Errorf("wave is %q: %s", got, w.Verdict.Text)
+		}
+		for _, ev := range r.j.events {
+			if ev.Kind == EventWave && ev.To == string(WavePassed) && WaveWord(WavePassed, ev.Reason) != "unproven" {
+				t.Errorf("told as %+v", ev)
+			}
+		}
+	})
+	for _, s := range []WaveState{WavePending, WaveRunning, WaveSoaking, WavePassed, WaveFailed} {
+		if got := WaveWord(s, Reason{}); got != string(s) {
+			t.Errorf("%s: %s", s, got)
+		}
+	}
+}
+
+// TestWhyNoBack: a host without a way back always has a reason, whatever the policy, and the command that is refused says it.
+func TestWhyNoBack(t *testing.T) {
+	for _, mode := range []inventory.RollbackMode{inventory.RollbackNever, inventory.RollbackHost} {
+		for _, missing := range []bool{false, true} {
+			sim(t, string(mode), func(t *testing.T) {
+				r := newRig(t)
+				r.host("canary", "a", plain)
+				r.s.Rollout.Rollback = mode
+				if missing {
+					r.plan.Hosts[0].Rollback = planner.RollbackInfo{Missing: []rpm.NEVRA{{Name: "foo"}}}
+				}
+				r.build()
+				for _, h := range []string{"a", "stranger"} {
+					if r.req.Schedule.Host[h].Back == "" && r.req.Schedule.WhyNoBack(h) == "" {
+						t.Errorf("%s, missing %v: no reason for %s", mode, missing, h)
+					}
+				}
+				r.mustStart(ExitDone)
+				r.j.mu.Lock()
+				r.j.command(Command{Kind: CommandBack, Host: "a", User: "ann"})
+				r.j.mu.Unlock()
+				if _, err := r.resume(); err != nil {
+					t.Fatal(err)
+				}
+				last := ""
+				for _, ev := range r.j.events {
+					if ev.Refused {
+						last = ev.Reason.Text
+					}
+				}
+				if !strings.Contains(last, "no way back in this rollout (") || strings.Contains(last, "()") {
+					t.Errorf("%s, missing %v: refused with %q", mode, missing, last)
+				}
+			})
+		}
+	}
+}
