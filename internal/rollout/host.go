@@ -323,6 +323,12 @@ func (h *hostRun) test() bool {
 	if kindOf(err) == KindMoved {
 		return h.moved(err.Error())
 	}
+	if kindOf(err) == KindFailed {
+		// Another rollout, or a person, may have changed the host under rpm's hands: then the set was not what failed.
+		if moved, bad := h.w.Moved(h.ctx()); bad == nil && moved {
+			return h.moved("changed while it was tested (" + err.Error() + ")")
+		}
+	}
 	if err != nil {
 		return h.failed(err, OnTestFailed, ReasonTest)
 	}

@@ -61,7 +61,7 @@ type Preparer interface {
 	// Test runs rpm's own test on the host. KindMoved: the host has other packages than Preflight read.
 	Test(ctx context.Context) error
 	// Moved tells whether the host has other packages than Preflight read over this connection, as cheaply as can be: true may also mean
-	// that it cannot tell. It is asked with the lock held. The host itself compares once more before its transaction (TxMoved).
+	// that it cannot tell. It is asked with the lock held, and after a test that failed. The host itself compares once more before its transaction (TxMoved).
 	Moved(ctx context.Context) (bool, error)
 	// Discard removes what Stage sent for this rollout.
 	Discard(ctx context.Context) error
