@@ -152,7 +152,7 @@ func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
 	if detach {
 		return s.startDetached(req)
 	}
-	return s.runEngine(id, fleet.Plans{Reviewed: p}, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	return s.runEngine(id, fleet.Plans{Reviewed: p}, files, schedule.Checks, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, req)
 	})
@@ -277,7 +277,7 @@ func (s *session) printSchedule(sch rollout.Schedule) {
 }
 
 // runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
-func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, checks []rollout.Check, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
 	defer outlivesReaders()()
 	owner, p := s.owner(), plans.Reviewed
 	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
@@ -285,6 +285,7 @@ func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provision
 		return err
 	}
 	deployment.Follow(plans.Amended)
+	deployment.Bind(checks)
 	watcher, err := s.newWatcher()
 	if err != nil {
 		return err
@@ -511,6 +512,7 @@ func (e *env) rolloutResume(c *cli.Context) error {
 		s.say("told the engine of %s (process %d on %s) to go on; cpacman rollout watch %s follows it", id, lease.Owner.PID, lease.Owner.Host, id)
 		return nil
 	}
+	s.sayChangedSettings(snap)
 	detach, err := s.detached()
 	if err != nil {
 		return err
@@ -529,6 +531,22 @@ func (e *env) rolloutResume(c *cli.Context) error {
 		return err
 	}
 	return s.handOver(id, false)
+}
+
+// sayChangedSettings tells what the site has otherwise than a rollout that is taken up: whoever corrected a check or a window may think
+// that it counts.
+func (s *session) sayChangedSettings(snap rollout.Snapshot) {
+	settings, err := rollout.FromSite(s.site)
+	if err != nil || snap.Rollout.State == rollout.RolloutAborted || snap.Rollout.State == rollout.RolloutDone && retryable(snap.Hosts) == 0 {
+		return
+	}
+	_ = s.fleet.HookDigests(&settings) // a program that is gone has no digest, which differs
+	changed := rollout.ChangedSettings(&snap.Schedule, settings)
+	if len(changed) == 0 {
+		return
+	}
+	s.say("warning: the site has changed since the rollout was started: %s", strings.Join(changed, "; "))
+	s.say("hint: a rollout goes by the checks and windows that it was started with, and runs no hook that is another now; for those of the site: abort it, and make a new plan")
 }
 
 // recorded reads a rollout and its plan from the journal.
@@ -579,7 +597,7 @@ func (s *session) takeUp(id string, how takeUp) error {
 		s.say("warning: what could not be proven is not sent")
 	}
 	s.alsoProve(files, plans, snap.Schedule)
-	return s.runEngine(id, plans, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	return s.runEngine(id, plans, files, snap.Schedule.Checks, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		if snap.Rollout.State == rollout.RolloutAborted {
 			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
 		} else if !how.drained {
