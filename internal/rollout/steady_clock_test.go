@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -69,6 +70,27 @@ func TestSteppedClock(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSoakAfterAStep: an engine that takes a soak up goes by the recorded end, and never soaks for longer than the whole.
+func TestSoakAfterAStep(t *testing.T) {
+	sim(t, "set back by two days", func(t *testing.T) {
+		r := newRig(t)
+		r.host("canary", "c", plain)
+		r.s.Levels[0].Soak = 3 * time.Hour
+		r.slowly = true
+		r.build()
+		r.stepped(0, time.Hour, -48*time.Hour)
+		e := New(r.cfg)
+		time.AfterFunc(2*time.Hour, e.Detach)
+		out, err := e.Start(context.Background(), r.req)
+		r.want(out, err, ExitInterrupted)
+		begin := time.Now()
+		r.mustResume(ExitDone)
+		if d := time.Since(begin); d > 3*time.Hour+10*time.Minute {
+			t.Errorf("took %s more", d)
+		}
+	})
 }
 
 // TestClockIsSetBack: a window that the clock has come back to is not waited for until the one after it.
