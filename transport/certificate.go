@@ -174,7 +174,8 @@ func (h *hostKeys) certificateFault(cert *ssh.Certificate, now time.Time) error 
 		name, _, _ = strings.Cut(name[1:], "]")
 	}
 	if !slices.ContainsFunc(cert.ValidPrincipals, func(p string) bool { return globMatch(strings.ToLower(p), name) }) {
-		return fmt.Errorf("it is for %s", SanitizeLine(strings.Join(cert.ValidPrincipals, ", "), 200))
+		return fmt.Errorf("it is for %s, and the host is reached as %s (write address = NAME with a name of the certificate)",
+			SanitizeLine(strings.Join(cert.ValidPrincipals, ", "), 200), SanitizeLine(name, 256))
 	}
 	// The signature, and critical options that nobody here knows.
 	checker := ssh.CertChecker{Clock: func() time.Time { return now }}

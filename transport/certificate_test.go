@@ -49,7 +49,7 @@ func TestHostCertificates(t *testing.T) {
 			known: func(string) []string { return []string{authority("*.example", ca)} }},
 		{name: "several authorities", known: func(name string) []string { return []string{authority("*", otherCA), authority("*", ca)} }},
 		{name: "for another name", change: func(c *ssh.Certificate) { c.ValidPrincipals = []string{"db01"} },
-			known: func(string) []string { return []string{authority("*", ca)} }, kind: KindHostKey, says: []string{"it is for db01"}},
+			known: func(string) []string { return []string{authority("*", ca)} }, kind: KindHostKey, says: []string{"it is for db01, and the host is reached as 127.0.0.1", "address = NAME"}},
 		{name: "for no name", change: func(c *ssh.Certificate) { c.ValidPrincipals = nil },
 			known: func(string) []string { return []string{authority("*", ca)} }, kind: KindHostKey, says: []string{"names no host"}},
 		{name: "expired", change: func(c *ssh.Certificate) { c.ValidBefore = uint64(time.Now().Add(-time.Minute).Unix()) },
@@ -69,7 +69,7 @@ func TestHostCertificates(t *testing.T) {
 		}},
 		{name: "revoked authority", known: func(string) []string {
 			return []string{authority("*", ca), "@revoked " + ScannedKey{Host: "*", Key: ca.PublicKey()}.Line()}
-		}, kind: KindHostKey, says: []string{"revoked", "line 2"}},
+		}, kind: KindHostKey, says: []string{"revoked", "line 2", "hint: "}},
 		{name: "revoked key", known: func(string) []string {
 			return []string{authority("*", ca), "@revoked " + ScannedKey{Host: "*", Key: key.PublicKey()}.Line()}
 		}, kind: KindHostKey, says: []string{"revoked"}},

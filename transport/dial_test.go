@@ -106,6 +106,27 @@ func TestHostKeys(t *testing.T) {
 	}
 }
 
+// TestKnownHostsOfEverybody: who may write the file decides who is trusted.
+func TestKnownHostsOfEverybody(t *testing.T) {
+	e := inProcess(t, sshtest.Config{})
+	if err := os.Chmod(e.target.KnownHosts[0], 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newDialer(t, Options{}).Dial(testContext(t), e.target)
+	wantKind(t, err, KindHostKey)
+	if !strings.Contains(err.Error(), "everybody can write it (mode 0666)") || !strings.Contains(err.Error(), "chmod go-w") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Chmod(e.target.KnownHosts[0], 0o664); err != nil { // a group of one's own is usual
+		t.Fatal(err)
+	}
+	c, err := newDialer(t, Options{}).Dial(testContext(t), e.target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
 func TestHostKeyOfAnotherType(t *testing.T) {
 	e := inProcess(t, sshtest.Config{HostKeys: []ssh.Signer{ecdsaSigner(t)}})
 	known := edSigner(t)

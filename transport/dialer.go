@@ -182,7 +182,7 @@ func (d *Dialer) sleep(ctx context.Context, pause time.Duration) error {
 func (d *Dialer) dialOnce(ctx context.Context, t Target) (*Conn, error) {
 	keys, err := d.known.lookup(t.KnownHosts, t.lookupName())
 	if err != nil {
-		return nil, failed(t.Name, "dial", KindInternal, err)
+		return nil, failed(t.Name, "dial", KindHostKey, err) // nobody can be known
 	}
 	// Keys first: sshd punishes connections that do not log in.
 	ids, err := loadIdentities(ctx, t)

@@ -141,11 +141,25 @@ func (l *login) hungUp(err error) error {
 	return fmt.Errorf("not an SSH server: it said %q: %w", SanitizeLine(greeting, 80), err)
 }
 
+// offeredWords names a key that was offered: by its own fingerprint, also where a certificate goes with it.
+func offeredWords(key ssh.PublicKey) string {
+	cert, ok := key.(*ssh.Certificate)
+	if !ok {
+		return key.Type() + " " + ssh.FingerprintSHA256(key)
+	}
+	whom := strings.Join(cert.ValidPrincipals, ", ")
+	if whom == "" {
+		whom = "nobody"
+	}
+	return fmt.Sprintf("%s %s with a certificate for %s, signed by %s", cert.Key.Type(), ssh.FingerprintSHA256(cert.Key), SanitizeLine(whom, 200),
+		ssh.FingerprintSHA256(cert.SignatureKey))
+}
+
 // refused says which keys were offered.
 func (l *login) refused(err error) error {
 	var keys []string
 	for _, s := range l.ids.signers {
-		keys = append(keys, s.PublicKey().Type()+" "+ssh.FingerprintSHA256(s.PublicKey()))
+		keys = append(keys, offeredWords(s.PublicKey()))
 	}
 	msg := fmt.Sprintf("%s does not let %s log in; offered: %s", l.t.hostPort(), SanitizeLine(l.t.User, 64), strings.Join(keys, ", "))
 	if len(l.ids.notes) > 0 {

@@ -32,9 +32,9 @@ func (e *HostKeyError) Error() string {
 	const compare = "compare the fingerprint with the host's own (ssh-keygen -lf /etc/ssh/ssh_host_…_key.pub on its console)"
 	switch {
 	case e.Revoked != nil:
-		fmt.Fprintf(&b, "host key of %s is revoked: %s", name, e.Revoked)
+		fmt.Fprintf(&b, "host key of %s is revoked: %s; hint: somebody may have its key: give the host a new one (ssh-keygen -A after removing the old), then run %q", name, e.Revoked, scan)
 	case e.Certificate != "":
-		fmt.Fprintf(&b, "host certificate of %s cannot be accepted: %s; looked in %s; hint: the @cert-authority line there, or a new certificate for the host",
+		fmt.Fprintf(&b, "host certificate of %s cannot be accepted: %s; looked in %s; hint: correct the @cert-authority line there, or give the host a new certificate",
 			name, e.Certificate, orNone(e.Files))
 	case len(e.Known) == 0:
 		fmt.Fprintf(&b, "host key of %s is not known", name)

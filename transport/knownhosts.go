@@ -264,6 +264,12 @@ func (s *knownHostsCache) load(path string) (*knownFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("known hosts: %w", err)
 	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("known hosts: %s is a directory", path)
+	}
+	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&0o002 != 0 { // who may write it decides who is trusted; a group of one's own is usual
+		return nil, fmt.Errorf("known hosts: %s: everybody can write it (mode %04o); hint: after looking at what it holds: chmod go-w %s", path, mode, Quote(path))
+	}
 	if info.Size() > maxKnownHostsFile {
 		return nil, fmt.Errorf("known hosts: %s has %d bytes, %d is the limit", path, info.Size(), maxKnownHostsFile)
 	}

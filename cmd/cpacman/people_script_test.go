@@ -121,7 +121,7 @@ func TestPlanOfAnotherClass(t *testing.T) {
 	}
 	write("cpacman.toml", "[[class]]\nname = \"test\"\n[[class]]\nname = \"prod\"\n[[level]]\nname = \"broad\"\n[[level]]\nname = \"late\"\n"+
 		"[person.me]\nos_user = \""+people.ProcessUser()+"\"\nrights = [\"push:test\"]\n")
-	write("inventory/h.toml", "[host.t]\nclass = \"test\"\nlevel = \"broad\"\n[host.p]\nclass = \"prod\"\nlevel = \"broad\"\n")
+	write("inventory/h.toml", "[host.t]\nclass = \"test\"\nlevel = \"broad\"\n[host.p]\nclass = \"prod\"\nlevel = \"broad\"\n[host.old]\nclass = \"test\"\nlevel = \"broad\"\nstate = \"retired\"\n")
 	site, err := inventory.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,8 @@ func TestPlanOfAnotherClass(t *testing.T) {
 		{"p", "prod", "broad", `me has not the right "push" in class prod`},
 		{"p", "test", "broad", `host p is in class "prod", level "broad", and the plan has it in class "test", level "broad"`},
 		{"t", "test", "late", `the plan has it in class "test", level "late"`},
-		{"gone", "test", "broad", ""},
+		{"gone", "test", "broad", `host gone of the plan is no longer in the inventory`},
+		{"old", "test", "broad", ""}, // it is left out
 	} {
 		p := &planner.Plan{Hosts: []planner.PlanHost{{Host: c.host, Class: c.class, Level: c.level, Status: planner.StatusPlanned}}}
 		err := s.mayPushPlan(p)

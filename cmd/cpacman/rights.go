@@ -146,16 +146,27 @@ func (a actor) refusal(kind inventory.RightKind, class string) error {
 }
 
 // mayPushPlan checks the right to push a plan. Classes and levels must be those of the inventory, because gates and rights hang on
-// them: a plan that calls a host of production one of testing is not started, whoever wrote it.
+// them: a plan that calls a host of production one of testing is not started, whoever wrote it. Nor is one with hosts that the inventory
+// has no more: a file of it may be lost. Those that are retired are left out.
 func (s *session) mayPushPlan(p *planner.Plan) error {
+	var gone []string
 	for _, h := range p.Hosts {
 		if h.Status != planner.StatusPlanned {
 			continue
 		}
-		if known := s.site.Host(h.Host); known != nil && (known.Class != h.Class || known.Level != h.Level) {
+		known := s.site.Host(h.Host)
+		if known == nil {
+			gone = append(gone, h.Host)
+			continue
+		}
+		if known.Class != h.Class || known.Level != h.Level {
 			return inputError{err: fmt.Errorf("host %s is in class %q, level %q, and the plan has it in class %q, level %q", h.Host, known.Class, known.Level, h.Class, h.Level),
 				hint: "make a new plan"}
 		}
+	}
+	if len(gone) > 0 {
+		return inputError{err: fmt.Errorf("%s %s of the plan %s no longer in the inventory", plural(len(gone), "host", "hosts"), someOf(gone, 6), plural(len(gone), "is", "are")),
+			hint: "make a new plan; a host that is scrapped after the plan was made is left out when the inventory has it with state = \"retired\""}
 	}
 	return s.may(inventory.RightPush, classesOf(p)...)
 }

@@ -53,11 +53,23 @@ func (e *env) rolloutApprove(c *cli.Context) error {
 	case ask && (c.IsSet("ticket") || c.IsSet("reason")):
 		return usagef("--ticket and --reason are given when the signature is handed in")
 	}
-	s, id, rest, err := e.onRollout(c)
+	s, err := e.open(c)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	args := c.Args().Slice()
+	if signed && len(args) == 0 { // the request says which
+		q, _, err := s.readRequest()
+		if err != nil {
+			return err
+		}
+		args = []string{q.Rollout}
+	}
+	id, rest, err := s.rolloutArg(args)
+	if err != nil {
+		return err
+	}
 	if len(rest) > 0 {
 		return usagef("approval takes one rollout, not %q", rest[0])
 	}
@@ -176,13 +188,9 @@ func (s *session) approve(b rollout.Ballot, signed bool) error {
 
 // readSigned reads the request and its signature.
 func (s *session) readSigned(cmd *rollout.Command) error {
-	text, err := readBounded(s.c.String("request"), rollout.MaxRequest)
+	q, text, err := s.readRequest()
 	if err != nil {
-		return inputError{err: fmt.Errorf("read the request: %w", err)}
-	}
-	q, err := rollout.ParseRequest(text)
-	if err != nil {
-		return inputError{err: fmt.Errorf("read %s: %w", s.c.String("request"), err), hint: "cpacman rollout approve --print-request makes one"}
+		return err
 	}
 	signature, err := readBounded(s.c.String("signature"), sshsig.MaxBytes)
 	if err != nil {
@@ -190,6 +198,17 @@ func (s *session) readSigned(cmd *rollout.Command) error {
 	}
 	cmd.Request, cmd.Signature, cmd.Digest = string(text), string(signature), q.Digest
 	return nil
+}
+
+// readRequest reads the request that was signed.
+func (s *session) readRequest() (q rollout.ApprovalRequest, text []byte, err error) {
+	if text, err = readBounded(s.c.String("request"), rollout.MaxRequest); err != nil {
+		return q, nil, inputError{err: fmt.Errorf("read the request: %w", err)}
+	}
+	if q, err = rollout.ParseRequest(text); err != nil {
+		return q, nil, inputError{err: fmt.Errorf("read %s: %w", s.c.String("request"), err), hint: "cpacman rollout approve --print-request makes one"}
+	}
+	return q, text, nil
 }
 
 // readBounded reads a small file.

@@ -16,6 +16,7 @@ type standing struct {
 	people rollout.People
 	live   bool
 	notes  []rollout.Note
+	given  map[string]bool // gates for which all that is missing is an engine that takes the approvals
 	now    time.Time
 }
 
@@ -26,7 +27,18 @@ func (s *session) standing(id string) (rollout.Snapshot, standing, error) {
 		return snap, standing{}, rolloutError(err, id)
 	}
 	st, err := s.beside(id)
-	return snap, st, err
+	if err != nil {
+		return snap, st, err
+	}
+	soon, err := s.ballot(snap)
+	if err != nil {
+		return snap, st, err
+	}
+	st.given = map[string]bool{}
+	for _, v := range soon.All() {
+		st.given[v.Scope] = v.Open()
+	}
+	return snap, st, nil
 }
 
 // beside reads what stands beside the records of a rollout.
@@ -153,6 +165,12 @@ func waveSteps(snap rollout.Snapshot, st standing, gates []rollout.Gate) []step 
 			if g.Scope == snap.Rollout.WaitingFor {
 				what, gates = "waits for approval of "+g.String(), append(append([]rollout.Gate{}, gates[:i]...), gates[i+1:]...)
 				break
+			}
+		}
+		if scope := snap.Rollout.WaitingFor; st.given[scope] {
+			what, command = "the approvals of "+scope+" are recorded, and no engine runs that takes them", "cpacman rollout resume "+id
+			if st.live {
+				what, command = "the approvals of "+scope+" are recorded, and the engine takes them within seconds", ""
 			}
 		}
 		out = append(out, step{What: what, Command: command})

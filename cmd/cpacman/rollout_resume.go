@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,6 +37,7 @@ func (e *env) rolloutResume(c *cli.Context) error {
 		s.say("told the engine of %s (process %d on %s) to go on; cpacman rollout watch %s follows it", id, lease.Owner.PID, lease.Owner.Host, id)
 		return nil
 	}
+	s.sayChangedSettings(snap)
 	detach, err := s.detached()
 	if err != nil {
 		return err
@@ -54,6 +56,22 @@ func (e *env) rolloutResume(c *cli.Context) error {
 		return err
 	}
 	return s.handOver(id, false)
+}
+
+// sayChangedSettings tells what the site has otherwise than a rollout that is taken up: whoever corrected a check or a window may think
+// that it counts.
+func (s *session) sayChangedSettings(snap rollout.Snapshot) {
+	settings, err := rollout.FromSite(s.site)
+	if err != nil || snap.Rollout.State == rollout.RolloutAborted || snap.Rollout.State == rollout.RolloutDone && retryable(snap.Hosts) == 0 {
+		return
+	}
+	_ = s.fleet.HookDigests(&settings) // a program that is gone has no digest, which differs
+	changed := rollout.ChangedSettings(&snap.Schedule, settings)
+	if len(changed) == 0 {
+		return
+	}
+	s.say("warning: the site has changed since the rollout was started: %s", strings.Join(changed, "; "))
+	s.say("hint: a rollout goes by the checks and windows that it was started with, and runs no hook that is another now; for those of the site: abort it, and make a new plan")
 }
 
 // recorded reads a rollout and its plan from the journal.
@@ -104,7 +122,7 @@ func (s *session) takeUp(id string, how takeUp) error {
 		s.say("warning: what could not be proven is not sent")
 	}
 	s.alsoProve(files, plans, snap.Schedule)
-	return s.runEngine(id, plans, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	return s.runEngine(id, plans, files, snap.Schedule.Checks, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		if snap.Rollout.State == rollout.RolloutAborted {
 			s.say("rollout %s was aborted: only hosts that were at work are asked how they ended", id)
 		} else if !how.drained {

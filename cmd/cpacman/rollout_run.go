@@ -151,7 +151,7 @@ func (s *session) launch(p *planner.Plan, staging bool, ask string) error {
 	if detach {
 		return s.startDetached(req)
 	}
-	return s.runEngine(id, fleet.Plans{Reviewed: p}, files, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
+	return s.runEngine(id, fleet.Plans{Reviewed: p}, files, schedule.Checks, func(ctx context.Context, engine *rollout.Engine) (rollout.Outcome, error) {
 		s.say("rollout %s of plan %.12s", id, p.ID)
 		return engine.Start(ctx, req)
 	})
@@ -276,7 +276,7 @@ func (s *session) printSchedule(sch rollout.Schedule) {
 }
 
 // runEngine makes the engine, hands it Ctrl-C, and turns its outcome into an exit status.
-func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
+func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provisioned, checks []rollout.Check, run func(context.Context, *rollout.Engine) (rollout.Outcome, error)) error {
 	defer outlivesReaders()()
 	owner, p := s.owner(), plans.Reviewed
 	deployment, err := s.fleet.NewDeployment(s.ctx, s.repos, p, files, id, owner)
@@ -284,6 +284,7 @@ func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provision
 		return err
 	}
 	deployment.Follow(plans.Amended)
+	deployment.Bind(checks)
 	watcher, err := s.newWatcher()
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/rollout"
+	"cpacman/internal/store"
 )
 
 func (e *env) rolloutList(c *cli.Context) error {
@@ -51,7 +52,8 @@ type statusValue struct {
 	Amended   []rollout.Amended    `json:"amended"` // with what each replaced, in order
 	Owner     string               `json:"owner"`   // who answers for it
 	Notes     []rollout.Note       `json:"notes"`
-	Next      []step               `json:"next"` // what is due, in order
+	Warnings  []rollout.Event      `json:"warnings"` // the last of them, in order
+	Next      []step               `json:"next"`     // what is due, in order
 	Schedule  rollout.Schedule     `json:"schedule"`
 }
 
@@ -78,6 +80,12 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 	s.statusNotes(snap.Rollout, st.notes)
 	s.statusAmended(snap.Schedule)
 	s.sayGates(v.Gates)
+	all, err := s.store.Warnings(s.ctx, id)
+	if err != nil {
+		return err
+	}
+	v.Warnings = notNil(all)
+	s.sayWarnings(all)
 	d := statusTable(snap, c.Bool("hosts"), s.now())
 	d.value = v
 	if err := s.emit(c, d); err != nil {
@@ -85,6 +93,20 @@ func (e *env) rolloutStatus(c *cli.Context) error {
 	}
 	s.statusNext(snap, st)
 	return nil
+}
+
+// shownWarnings is how many warnings the text of a status has.
+const shownWarnings = 5
+
+// sayWarnings prints the last warnings: what could not be delivered, hooks that failed after the work.
+func (s *session) sayWarnings(all []rollout.Event) {
+	if n := len(all) - shownWarnings; n > 0 {
+		s.say("warnings: %d earlier ones (--output json has the last %d)", n, store.MaxWarnings)
+		all = all[n:]
+	}
+	for _, ev := range all {
+		s.say("warning at %s: %s", ev.At.Local().Format("2006-01-02 15:04:05"), ev.Reason.Text)
+	}
 }
 
 // dryRunWord is the column dry_run: what a run that changes nothing is for.

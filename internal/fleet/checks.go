@@ -32,13 +32,45 @@ func (f *Fleet) Checks(h *inventory.Host, names []string) []health.Check {
 			out = append(out, health.Check{Name: name}) // unknown: the checker says so
 			continue
 		}
-		c := def.For(h)
-		out = append(out, health.Check{
-			Name: name, HTTP: c.HTTP, TCP: c.TCP, Command: c.Command, Program: c.Program, Systemd: c.Systemd,
-			Status: c.Status, Body: c.Body, Timeout: c.Timeout,
-		})
+		out = append(out, checkFor(name, def, h))
 	}
 	return out
+}
+
+// checkFor makes a check one of a host.
+func checkFor(name string, def *inventory.HealthCheck, h *inventory.Host) health.Check {
+	c := def.For(h)
+	return health.Check{
+		Name: name, HTTP: c.HTTP, TCP: c.TCP, Command: c.Command, Program: c.Program, Systemd: c.Systemd,
+		Status: c.Status, Body: c.Body, Timeout: c.Timeout,
+	}
+}
+
+// Bind gives a Deployment the checks that its rollout was started with: an approval binds them, whatever the site has by the time they
+// are run. It is called before the engine gets the Deployment.
+func (d *Deployment) Bind(checks []rollout.Check) {
+	d.checks = make(map[string]rollout.Check, len(checks))
+	for _, c := range checks {
+		d.checks[c.Name] = c
+	}
+}
+
+// checksFor are the checks of a host. One whose record cannot be read is named in bad.
+func (d *Deployment) checksFor(h *inventory.Host, names []string) (out []health.Check, bad map[string]error) {
+	out, bad = d.fleet.Checks(h, names), map[string]error{}
+	for i, name := range names {
+		bound, ok := d.checks[name]
+		if !ok || name == health.Basic {
+			continue
+		}
+		def, err := bound.Recorded()
+		if err != nil {
+			bad[name] = err
+			continue
+		}
+		out[i] = checkFor(name, def, h)
+	}
+	return out, bad
 }
 
 // RunChecks implements rollout.Health.
@@ -55,7 +87,12 @@ func (d *Deployment) RunChecks(ctx context.Context, name string, checks []string
 	for _, b := range baseline {
 		before = append(before, health.Result{Check: b.Check, Verdict: health.Verdict(b.Verdict), Output: b.Output, Evidence: b.Evidence, Took: b.Took})
 	}
-	for i, r := range d.fleet.Checker().Run(ctx, health.Host{Name: h.Name, Address: h.Address}, d.fleet.Checks(h, checks), before) {
+	defs, bad := d.checksFor(h, checks)
+	for i, r := range d.fleet.Checker().Run(ctx, health.Host{Name: h.Name, Address: h.Address}, defs, before) {
+		if err := bad[checks[i]]; err != nil {
+			out[i] = rollout.CheckResult{Check: checks[i], Verdict: rollout.Unknown, Output: err.Error(), At: d.fleet.now()}
+			continue
+		}
 		out[i] = rollout.CheckResult{Check: r.Check, Verdict: rollout.Verdict(r.Verdict), Output: r.Output, Evidence: r.Evidence,
 			Took: r.Took.Round(time.Millisecond), At: d.fleet.now()}
 	}

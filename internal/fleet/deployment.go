@@ -25,7 +25,8 @@ type Deployment struct {
 	files   *Provisioned
 	rollout string // its id
 	owner   rollout.Owner
-	timeout time.Duration // until a transaction is overdue; 0: never said
+	checks  map[string]rollout.Check // what the rollout was started with; nil: what the site has
+	timeout time.Duration            // until a transaction is overdue; 0: never said
 
 	installed  *Installed
 	shares     *shares

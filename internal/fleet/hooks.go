@@ -22,6 +22,7 @@ const maxHookOutput = 4096
 
 // HookDigests adds to settings what the programs of hooks are now, so that an approval binds their bytes too (PLAN-10).
 func (f *Fleet) HookDigests(s *rollout.Settings) error {
+	var bad error
 	for name, h := range s.Hooks {
 		def := f.Site.Hooks[name]
 		if def == nil || len(def.Program) == 0 {
@@ -29,12 +30,13 @@ func (f *Fleet) HookDigests(s *rollout.Settings) error {
 		}
 		digest, err := f.programDigest(def.Program[0])
 		if err != nil {
-			return fmt.Errorf("hook %s: %w", name, err)
+			bad = errors.Join(bad, fmt.Errorf("hook %s: %w", name, err))
+			continue
 		}
 		h.Digest = digest
 		s.Hooks[name] = h
 	}
-	return nil
+	return bad
 }
 
 // programDigest is sha256 of a program that may be run.
@@ -61,6 +63,9 @@ func (d *Deployment) RunHook(ctx context.Context, run rollout.HookRun) error {
 	def := f.Site.Hooks[run.Hook.Name]
 	if def == nil {
 		return errors.New("it is no longer in the site")
+	}
+	if !d.fleet.sameHook(run.Hook) {
+		return errors.New("it is not what it was when the rollout was made, and approved: it is not run; put it back into the site as it was, or make a new plan")
 	}
 	v := inventory.HookValues{Class: run.Class, Level: run.Level, Wave: strconv.Itoa(run.Wave), Rollout: run.Rollout, ID: run.ID, State: string(run.State)}
 	flags := make([]string, len(run.Flags))
@@ -90,6 +95,12 @@ func (d *Deployment) RunHook(ctx context.Context, run rollout.HookRun) error {
 		return errors.New(r.Output)
 	}
 	return nil
+}
+
+// sameHook tells whether the site has a hook as it was when the rollout was made: what it runs, with which arguments, where and when.
+func (f *Fleet) sameHook(was rollout.HookPlan) bool {
+	is, err := rollout.HookOf(f.Site.Hooks[was.Name])
+	return err == nil && is.Is(was)
 }
 
 // hookCommand runs a hook on the host.

@@ -159,6 +159,9 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	return out, nil
 }
 
+// clockSlack is how far in the future facts may be that a clock was set right after.
+const clockSlack = 10 * time.Minute
+
 // FactsStatus says whether a host can be planned and audited from its facts: StatusPlanned where it can, else why not (FACT-5).
 func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
 	if asked && !contact.OK && (live || facts == nil) {
@@ -167,7 +170,12 @@ func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.
 	if facts == nil {
 		return planner.StatusNoFacts, "never collected; run: cpacman facts " + h.Name
 	}
-	if age := f.now().Sub(facts.CollectedAt); age > f.Site.Facts.MaxAge {
+	age := f.now().Sub(facts.CollectedAt)
+	if age < -clockSlack {
+		return planner.StatusStale, fmt.Sprintf("facts are of %s, which is still to come: the clock of this machine was set back since; run: cpacman facts %s",
+			facts.CollectedAt.UTC().Format("2006-01-02 15:04Z"), h.Name)
+	}
+	if age > f.Site.Facts.MaxAge {
 		return planner.StatusStale, fmt.Sprintf("facts are %s old, more than facts.max_age = %s", age.Round(time.Minute), f.Site.Facts.MaxAge)
 	}
 	if h.OS != "" && h.OS != OSName(facts.OS) {

@@ -171,7 +171,7 @@ func TestHTTP(t *testing.T) {
 		{"wrong status", &Checker{}, Check{HTTP: plain.URL + "/bad"}, Red, "status 503, want 200: pool empty"},
 		{"wanted status", &Checker{}, Check{HTTP: plain.URL + "/bad", Status: 503}, Green, ""},
 		{"redirects are not followed", &Checker{}, Check{HTTP: plain.URL + "/move"}, Red, "status 302"},
-		{"slow", &Checker{}, Check{HTTP: plain.URL + "/slow", Timeout: 50 * time.Millisecond}, Red, "deadline"},
+		{"slow", &Checker{}, Check{HTTP: plain.URL + "/slow", Timeout: 50 * time.Millisecond}, Red, "no answer within"},
 		{"endless is bounded", &Checker{}, Check{HTTP: plain.URL + "/endless", Timeout: 5 * time.Second}, Green, ""},
 		{"unknown certificate", &Checker{}, Check{HTTP: secure.URL + "/ok"}, Red, "certificate"},
 		{"known certificate", trusting, Check{HTTP: secure.URL + "/ok"}, Green, ""},

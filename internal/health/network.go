@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +39,9 @@ func (c *Checker) http(ctx context.Context, check Check) Result {
 	defer tr.CloseIdleConnections()
 	client := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Result{Verdict: Red, Output: "no answer within " + check.timeout().String()}
+	}
 	if err != nil {
 		return Result{Verdict: Red, Output: err.Error()}
 	}
@@ -47,9 +51,13 @@ func (c *Checker) http(ctx context.Context, check Check) Result {
 	if want == 0 {
 		want = http.StatusOK
 	}
-	switch {
+	switch to := resp.Header.Get("Location"); {
+	case resp.StatusCode != want && to != "":
+		return Result{Verdict: Red, Output: fmt.Sprintf("status %d, want %d: it leads to %q, and redirects are not followed", resp.StatusCode, want, head([]byte(to)))}
 	case resp.StatusCode != want:
 		return Result{Verdict: Red, Output: fmt.Sprintf("status %d, want %d: %s", resp.StatusCode, want, head(body))}
+	case check.Body != "" && !strings.Contains(string(body), check.Body) && errors.Is(err, context.DeadlineExceeded):
+		return Result{Verdict: Red, Output: fmt.Sprintf("status %d, but after %s the answer does not contain %q and has not ended: %s", resp.StatusCode, check.timeout(), check.Body, head(body))}
 	case check.Body != "" && !strings.Contains(string(body), check.Body):
 		return Result{Verdict: Red, Output: fmt.Sprintf("status %d, but the answer does not contain %q: %s", resp.StatusCode, check.Body, head(body))}
 	case err != nil && check.Body == "":

@@ -335,3 +335,41 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+// TestWordsOfFailures: what was not delivered says what to change.
+func TestWordsOfFailures(t *testing.T) {
+	stop := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			w.Header().Set("Location", "https://chat.example/secret")
+			w.WriteHeader(http.StatusMovedPermanently)
+			return
+		}
+		select {
+		case <-stop:
+		case <-r.Context().Done():
+		}
+	}))
+	defer srv.Close()
+	defer close(stop)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"text": "no line\n", "gone": "#!/nonexistent/sh\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fine := func(string) error { return nil }
+	for want, sender := range map[string]Sender{
+		"answered 301 Moved Permanently; redirects are not followed: write the address that it leads to": &Webhook{URL: srv.URL + "/away", Client: NewClient(nil)},
+		": no answer in time": &Webhook{URL: srv.URL + "/hang", Client: NewClient(nil)},
+		"it is no program for this machine, and its first line names none (#!/bin/sh)": &Command{Args: []string{filepath.Join(dir, "text")}, Verify: fine},
+		"it is not there, or the program that its first line names (#!) is not there":  &Command{Args: []string{filepath.Join(dir, "gone")}, Verify: fine},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		err := sender.Send(ctx, []byte("{}"))
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}

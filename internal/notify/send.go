@@ -56,6 +56,9 @@ func (w *Webhook) Send(ctx context.Context, body []byte) error {
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("post to %s: no answer in time", req.URL.Host)
+		}
 		var unknown x509.UnknownAuthorityError
 		var name x509.HostnameError
 		if err = fmt.Errorf("post to %s: %w", req.URL.Host, err); errors.As(err, &unknown) || errors.As(err, &name) {
@@ -70,6 +73,9 @@ func (w *Webhook) Send(ctx context.Context, body []byte) error {
 		return nil
 	case resp.StatusCode >= 500, resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusRequestTimeout:
 		return fmt.Errorf("%s answered %s", req.URL.Host, resp.Status)
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 { // where to is not told: it may be a secret too
+		return &FinalError{fmt.Errorf("%s answered %s; redirects are not followed: write the address that it leads to", req.URL.Host, resp.Status)}
 	}
 	return &FinalError{fmt.Errorf("%s answered %s", req.URL.Host, resp.Status)}
 }
@@ -104,6 +110,10 @@ func (c *Command) Send(ctx context.Context, body []byte) error {
 	switch {
 	case cmd.ProcessState != nil && cmd.ProcessState.Success():
 		return nil // whether it read its input is its own business
+	case errors.Is(err, syscall.ENOEXEC):
+		return &FinalError{fmt.Errorf("run %s: it is no program for this machine, and its first line names none (#!/bin/sh)", c.Args[0])}
+	case cmd.ProcessState == nil && errors.Is(err, syscall.ENOENT):
+		return &FinalError{fmt.Errorf("run %s: it is not there, or the program that its first line names (#!) is not there", c.Args[0])}
 	case cmd.ProcessState == nil:
 		return &FinalError{fmt.Errorf("run %s: %w", c.Args[0], err)}
 	case ctx.Err() != nil:

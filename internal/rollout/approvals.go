@@ -346,7 +346,11 @@ func (b Ballot) examine(ctx context.Context, cmd Command, now time.Time) (Approv
 	}
 	if cmd.Signature != "" || cmd.Request != "" {
 		a.How, a.Request, a.Signature = HowSignature, cmd.Request, cmd.Signature
-		if q, err := ParseRequest([]byte(cmd.Request)); err == nil && a.Scope == "" {
+		q, err := ParseRequest([]byte(cmd.Request))
+		if err == nil && q.Rollout != b.Rollout.ID { // before its gate, which is one of the other
+			return a, Votes{}, refuse("", "the request is for rollout %s, not for %s", q.Rollout, b.Rollout.ID)
+		}
+		if err == nil && a.Scope == "" {
 			a.Scope = q.Scope
 		}
 	}

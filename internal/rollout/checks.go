@@ -45,14 +45,14 @@ func (r *run) judge(host string, names []string, baseline []CheckResult) ([]Chec
 	if baseline == nil {
 		baseline = []CheckResult{} // nil would mean that the baseline is being taken
 	}
-	begin := r.cfg.Clock.Now()
+	begin := r.cfg.Clock.Steady()
 	js := make([]*judgement, len(names))
 	for i, n := range names {
 		c, _ := r.sched.Check(n)
 		js[i] = &judgement{check: c, due: begin, last: CheckResult{Check: n, Verdict: Unknown}}
 	}
 	for {
-		now := r.cfg.Clock.Now()
+		now := r.cfg.Clock.Steady()
 		var due []string
 		var next time.Time
 		for _, j := range js {
@@ -72,7 +72,7 @@ func (r *run) judge(host string, names []string, baseline []CheckResult) ([]Chec
 			failed := false
 			for _, res := range results {
 				j := js[slices.Index(names, res.Check)]
-				j.take(res, baseline, begin, r.cfg.Clock.Now())
+				j.take(res, baseline, begin, r.cfg.Clock.Steady())
 				failed = failed || j.failed()
 			}
 			if failed { // nothing that the others say can help
@@ -147,15 +147,16 @@ func (r *run) soak(w int) {
 		return
 	}
 	rec := r.waves[w]
-	now := r.cfg.Clock.Now()
+	now := r.cfg.Clock.Steady()
 	if r.tally.waves[w].ended < r.tally.waves[w].total {
 		return // a host goes back
 	}
-	if !rec.SoakUntil.IsZero() && !r.roundAt.Before(rec.SoakUntil) {
+	end := r.soakEnd(rec)
+	if !rec.SoakUntil.IsZero() && !r.roundAt.Before(end) {
 		r.gate(w)
 		return
 	}
-	if now.Before(r.nextSoak) && now.Before(rec.SoakUntil) {
+	if now.Before(r.nextSoak) && now.Before(end) {
 		return
 	}
 	var hosts []string
@@ -170,12 +171,30 @@ func (r *run) soak(w int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.background--
-		r.nextSoak = r.cfg.Clock.Now().Add(r.soakEvery(w))
+		r.nextSoak = r.cfg.Clock.Steady().Add(r.soakEvery(w))
 		if r.ctx.Err() == nil {
 			r.roundAt = now
 		}
 		r.e.poke()
 	})
+}
+
+// soakClock is the end of a soak on the steady clock.
+type soakClock struct {
+	wave  int
+	until time.Time // the end as recorded
+	end   time.Time // steady
+}
+
+// soakEnd is when the soak of a wave ends on the steady clock: the record has a time of the clock, which may be set meanwhile. What
+// is left is taken from that once, and is never more than the whole soak. Called with mu held.
+func (r *run) soakEnd(rec WaveRecord) time.Time {
+	if s := r.soaking; s.wave != rec.Index || !s.until.Equal(rec.SoakUntil) || s.end.IsZero() {
+		left := rec.SoakUntil.Sub(r.cfg.Clock.Now())
+		left = min(max(left, 0), r.sched.Levels[r.sched.Waves[rec.Index].Level].Soak)
+		r.soaking = soakClock{rec.Index, rec.SoakUntil, r.cfg.Clock.Steady().Add(left)}
+	}
+	return r.soaking.end
 }
 
 // soakHost checks one host once; what is not green is tried again as after the update before it counts.

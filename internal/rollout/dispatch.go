@@ -10,7 +10,7 @@ import (
 func (r *run) dispatch() bool {
 	var asked time.Time
 	for r.ctx.Err() == nil {
-		if now := r.cfg.Clock.Now(); asked.IsZero() || now.Sub(asked) >= r.cfg.Timing.CommandPoll {
+		if now := r.cfg.Clock.Steady(); asked.IsZero() || now.Sub(asked) >= r.cfg.Timing.CommandPoll {
 			asked = now
 			r.takeCommands()
 		}
@@ -199,7 +199,7 @@ func (r *run) gate(w int) {
 	now := r.cfg.Clock.Now()
 	if rec.State != WaveSoaking && soak > 0 && r.tally.waves[w].ok > 0 && !r.dryRun {
 		rec.State, rec.SoakUntil, rec.SoakLeft = WaveSoaking, now.Add(soak), 0
-		r.nextSoak, r.roundAt = now.Add(r.soakEvery(w)), time.Time{}
+		r.nextSoak, r.roundAt = r.cfg.Clock.Steady().Add(r.soakEvery(w)), time.Time{}
 	} else {
 		rec.State, rec.SoakUntil = WavePassed, time.Time{}
 		if t := r.tally.waves[w]; t.ok == 0 && t.skipped < t.total && level.proven == 0 && !r.dryRun {
@@ -296,10 +296,10 @@ func (r *run) pause(why Reason, user string) {
 
 // haltSoak takes what is left of a soak instead of its end. Called with mu held.
 func (r *run) haltSoak(c *Change) {
-	now := r.cfg.Clock.Now()
+	now := r.cfg.Clock.Steady()
 	for _, w := range r.waves {
 		if w.State == WaveSoaking && !w.SoakUntil.IsZero() {
-			w.SoakLeft, w.SoakUntil = max(w.SoakUntil.Sub(now), time.Nanosecond), time.Time{}
+			w.SoakLeft, w.SoakUntil = max(r.soakEnd(w).Sub(now), time.Nanosecond), time.Time{}
 			c.Waves = append(c.Waves, w)
 		}
 	}

@@ -297,9 +297,9 @@ func (h *hostRun) afterOthers() bool {
 // emergency has any: it comes to hosts that others work on, and has no time for a person to try them again.
 func (h *hostRun) patience() func() bool {
 	r := h.r
-	deadline := r.cfg.Clock.Now().Add(r.lockWait)
+	deadline := r.cfg.Clock.Steady().Add(r.lockWait)
 	return func() bool {
-		if r.sched.Emergency == nil || r.dryRun || !r.cfg.Clock.Now().Before(deadline) {
+		if r.sched.Emergency == nil || r.dryRun || !r.cfg.Clock.Steady().Before(deadline) {
 			return false
 		}
 		if r.sleep(r.jittered(r.cfg.Timing.PollMax)) != nil {

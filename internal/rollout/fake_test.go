@@ -100,6 +100,7 @@ const (
 	peerNothing  kind = "updated by a peer while it waits"
 	peerChanged  kind = "changed by a peer while it waits"
 	peerInTest   kind = "changed by a peer before its test"
+	peerMidTest  kind = "changed by a peer while rpm tests"
 	peerLate     kind = "changed after its last look"
 	peerRestless kind = "changed by a peer again and again"
 	peerHasIt    kind = "locked by a peer for some minutes after its transaction"
@@ -406,6 +407,10 @@ func (f *fakeWorker) Test(ctx context.Context) error {
 		f.h.peers++
 		return Moved("the installed packages changed between two looks")
 	}
+	if f.is(peerMidTest) && f.h.peers == 0 {
+		f.h.peers++
+		return Failed(ReasonTest, "rpm --test: package foo is already installed")
+	}
 	if f.is(testFails) {
 		return Failed(ReasonTest, "file conflict")
 	}
@@ -447,7 +452,7 @@ func (f *fakeWorker) Moved(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer unlock()
-	if f.h.owner != f.job.Rollout {
+	if f.h.owner != f.job.Rollout && f.w.journal.record(f.job.Host).State != StateTesting {
 		f.w.break_("%s: looked at once more without the lock", f.job.Host)
 	}
 	if f.is(peerRestless) && f.h.peers < 50 {

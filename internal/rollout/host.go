@@ -303,12 +303,12 @@ func (h *hostRun) report(done, total int64) {
 	r := h.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.cfg.Clock.Now()
+	now := r.cfg.Clock.Steady()
 	if done < total && now.Sub(h.progress) < 500*time.Millisecond {
 		return
 	}
 	h.progress = now
-	r.cfg.Observer.Observe(Event{At: now, Rollout: r.id, Kind: EventProgress, Wave: h.plan.Wave, Host: h.host, Done: done, Total: total})
+	r.cfg.Observer.Observe(Event{At: r.cfg.Clock.Now(), Rollout: r.id, Kind: EventProgress, Wave: h.plan.Wave, Host: h.host, Done: done, Total: total})
 }
 
 func (h *hostRun) test() bool {
@@ -322,6 +322,12 @@ func (h *hostRun) test() bool {
 	}
 	if kindOf(err) == KindMoved {
 		return h.moved(err.Error())
+	}
+	if kindOf(err) == KindFailed {
+		// Another rollout, or a person, may have changed the host under rpm's hands: then the set was not what failed.
+		if moved, bad := h.w.Moved(h.ctx()); bad == nil && moved {
+			return h.moved("changed while it was tested (" + err.Error() + ")")
+		}
 	}
 	if err != nil {
 		return h.failed(err, OnTestFailed, ReasonTest)
@@ -355,9 +361,9 @@ func (h *hostRun) ready() bool {
 // another engine, take one member too many.
 func (h *hostRun) lock() bool {
 	t := h.r.cfg.Timing
-	deadline := h.r.cfg.Clock.Now().Add(h.r.lockWait)
+	deadline := h.r.cfg.Clock.Steady().Add(h.r.lockWait)
 	for {
-		err := h.w.Lock(h.ctx(), max(deadline.Sub(h.r.cfg.Clock.Now()), 0))
+		err := h.w.Lock(h.ctx(), max(deadline.Sub(h.r.cfg.Clock.Steady()), 0))
 		if kindOf(err) == KindLocked {
 			return h.end(OnLockExpired, reasonOf(err, ReasonLocked))
 		}
@@ -377,7 +383,7 @@ func (h *hostRun) lock() bool {
 			return h.failed(err, OnRefused, ReasonLocked)
 		}
 		h.locked = false
-		if !h.r.cfg.Clock.Now().Before(deadline) {
+		if !h.r.cfg.Clock.Steady().Before(deadline) {
 			return h.end(OnRefused, Reason{ReasonClusterFloor, why})
 		}
 		if h.r.sleep(h.r.jittered(t.ClusterEvery)) != nil || h.haltedHere() {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // memJournal is a journal, the commands and the leases in memory, with the promises checked at every write.
@@ -29,10 +31,19 @@ type memJournal struct {
 	dieAt     int  // the write that fails; 0: none
 	dieAfter  bool // it is on disk when it fails
 	dead      bool
+	step      *atomic.Int64                 // how far the clock of the engine is off; nil: not at all
 	script    func(j *memJournal, ev Event) // reacts to what is written; called with mu held
 }
 
 var errDead = errors.New("disk full")
+
+// stepped is how far the engine's clock is off.
+func (j *memJournal) stepped() time.Duration {
+	if j.step == nil {
+		return 0
+	}
+	return time.Duration(j.step.Load())
+}
 
 func (j *memJournal) Create(_ context.Context, s Snapshot, again bool) error {
 	j.mu.Lock()

@@ -15,6 +15,7 @@ func TestChangedWhileItWaited(t *testing.T) {
 	}{
 		peerSame:     {StateOK, "", 1},
 		peerInTest:   {StateOK, "", 1},
+		peerMidTest:  {StateOK, "", 1},
 		peerNothing:  {StateNoop, "what the plan wants is there", 0},
 		peerChanged:  {StateHeld, "changed since the plan, by transaction peer of bob on ops2: bar 1 → 2", 0},
 		peerLate:     {StateHeld, "nothing was changed here: by transaction peer; rollout retry reads it again", 1},

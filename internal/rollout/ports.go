@@ -61,7 +61,7 @@ type Preparer interface {
 	// Test runs rpm's own test on the host. KindMoved: the host has other packages than Preflight read.
 	Test(ctx context.Context) error
 	// Moved tells whether the host has other packages than Preflight read over this connection, as cheaply as can be: true may also mean
-	// that it cannot tell. It is asked with the lock held. The host itself compares once more before its transaction (TxMoved).
+	// that it cannot tell. It is asked with the lock held, and after a test that failed. The host itself compares once more before its transaction (TxMoved).
 	Moved(ctx context.Context) (bool, error)
 	// Discard removes what Stage sent for this rollout.
 	Discard(ctx context.Context) error
@@ -316,7 +316,11 @@ type Observer interface {
 
 // Clock is time. SystemClock is the real one.
 type Clock interface {
+	// Now is when it is, on a clock that can be set: for records, windows and the end of a plan.
 	Now() time.Time
+	// Steady goes on evenly whatever the clock is set to: for how long something lasts. It is compared only with itself, in one
+	// process.
+	Steady() time.Time
 	// After delivers the time once, after d; a channel nobody reads any more costs nothing.
 	After(d time.Duration) <-chan time.Time
 }
@@ -325,7 +329,10 @@ type Clock interface {
 type SystemClock struct{}
 
 // Now is time.Now in UTC.
-func (SystemClock) Now() time.Time { return time.Now().UTC() }
+func (SystemClock) Now() time.Time { return time.Now().UTC() } // UTC drops the monotonic reading
+
+// Steady is time.Now with its monotonic reading, which comparisons between two of these go by.
+func (SystemClock) Steady() time.Time { return time.Now() }
 
 // After is time.After.
 func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -93,7 +93,7 @@ func (h *hostRun) awaitBoot(told bool) bool {
 	if limit <= 0 {
 		limit = defaultRebootTimeout
 	}
-	deadline := h.r.cfg.Clock.Now().Add(limit)
+	deadline := h.r.cfg.Clock.Steady().Add(limit)
 	var last error
 	for {
 		var boot string
@@ -120,7 +120,7 @@ func (h *hostRun) awaitBoot(told bool) bool {
 			return h.end(OnLost, Reason{ReasonReboot, "it could not be told to boot: " + err.Error()})
 		}
 		last = errors.Join(err)
-		if !h.r.cfg.Clock.Now().Before(deadline) {
+		if !h.r.cfg.Clock.Steady().Before(deadline) {
 			text := "it did not come back within " + limit.String() + " of its reboot"
 			if last != nil {
 				text += ": " + last.Error()

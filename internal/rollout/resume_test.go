@@ -18,7 +18,7 @@ func everyKind(t *testing.T) *rig {
 	r.host("canary", "canary", plain)
 	for i, k := range []kind{plain, upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked,
 		nothingDone, partial, red, redAlways, away, awayOnce, dropStart, dropStarted, noStart, erases, scriptlets,
-		peerSame, peerNothing, peerChanged, peerInTest, peerLate} {
+		peerSame, peerNothing, peerChanged, peerInTest, peerMidTest, peerLate} {
 		r.host("broad", fmt.Sprintf("h%02d", i), k)
 	}
 	for i := range 3 {

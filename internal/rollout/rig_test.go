@@ -118,6 +118,15 @@ func (r *rig) build() {
 	r.req = StartRequest{RolloutID: "r1", Plan: r.plan, Schedule: sched}
 }
 
+// later lets somebody want something of the rollout after a while.
+func (r *rig) later(d time.Duration, c Command) {
+	time.AfterFunc(d, func() {
+		r.j.mu.Lock()
+		defer r.j.mu.Unlock()
+		r.j.command(c)
+	})
+}
+
 func (r *rig) start() (Outcome, error) { return New(r.cfg).Start(context.Background(), r.req) }
 
 func (r *rig) resume() (Outcome, error) {

@@ -57,10 +57,11 @@ type run struct {
 	again      []string        // of the current wave: pending anew since the queue was made
 	places     map[string]int  // of the hosts of the current wave, once somebody asked
 	queueFor   int
-	nextSoak   time.Time
+	nextSoak   time.Time // steady, like the next two
 	roundAt    time.Time // when the last complete round of the current soak began
-	broken     error     // the journal, the lease or the table failed: nothing may happen any more
-	changes    int       // commits so far
+	soaking    soakClock
+	broken     error // the journal, the lease or the table failed: nothing may happen any more
+	changes    int   // commits so far
 
 	backQueue []string // hosts in rolling_back, to be put to work as there is room
 	backDue   bool     // since stopBack looked last, a host may have come to where a stop takes it back
@@ -132,10 +133,10 @@ func (r *run) goBackground(f func()) {
 
 // heartbeat renews the lease and ends the run when it is lost.
 func (r *run) heartbeat() {
-	good := r.cfg.Clock.Now()
+	good := r.cfg.Clock.Steady()
 	for r.sleep(LeaseTTL/3) == nil {
 		err := r.cfg.Leases.Renew(r.ctx, r.id, r.epoch)
-		now := r.cfg.Clock.Now()
+		now := r.cfg.Clock.Steady()
 		switch {
 		case err == nil:
 			good = now

@@ -124,7 +124,7 @@ func randomRig(t testing.TB, rng *rand.Rand) *rig {
 	all := []kind{upToDate, sameSet, changed, rebuilt, noKey, stageFails, testFails, retestFails, rpmLocked, lockedByPeer, peerHasIt, peerKeepsIt, peerErase, peerNoErase, peerStart,
 		nothingDone, partial, powerCut, powerCutHalf, red, redLate, redAlways, blind, away, awayOnce, dropStart, dropStarted, gone, forgets,
 		noStart, erases, scriptlets, cutOff, backRefused, backPartial, backCut, late, wantsBoot, noReturn, noSwitch, goneConfirm, eraseFails, occupied, occupiedLong,
-		peerSame, peerNothing, peerChanged, peerInTest, peerLate, peerRestless}
+		peerSame, peerNothing, peerChanged, peerInTest, peerMidTest, peerLate, peerRestless}
 	faulty := rng.Float64() * 0.4
 	size := 50
 	if rng.IntN(50) == 0 {

@@ -55,16 +55,10 @@ func FromSite(site *inventory.Site) (Settings, error) {
 		s.Hosts[h.Name] = hs
 	}
 	for name, h := range site.Hooks {
-		def, err := json.Marshal(struct {
-			Program []string `json:"program,omitempty"`
-			Command []string `json:"command,omitempty"`
-			Timeout string   `json:"timeout"`
-			Hosts   string   `json:"hosts,omitempty"`
-		}{h.Program, h.Command, h.Timeout.String(), h.Hosts.String()})
-		if err != nil {
+		var err error
+		if s.Hooks[name], err = HookOf(h); err != nil {
 			return Settings{}, fmt.Errorf("hook %s: %w", name, err)
 		}
-		s.Hooks[name] = HookSettings{When: h.When, Definition: def}
 	}
 	for name, c := range site.Clusters {
 		cs := ClusterSettings{MaxUnavailable: c.MaxUnavailable}
@@ -78,14 +72,21 @@ func FromSite(site *inventory.Site) (Settings, error) {
 
 // definition is what a check does, for the digest: a check that was changed voids an approval. Placeholders stay as written.
 func definition(c *inventory.HealthCheck) (json.RawMessage, error) {
-	return json.Marshal(struct {
-		HTTP    string   `json:"http,omitempty"`
-		TCP     string   `json:"tcp,omitempty"`
-		Command []string `json:"command,omitempty"`
+	return json.Marshal(checkDefinition{c.HTTP, c.TCP, c.Command, c.Program, c.Systemd, c.Status, c.Body, c.Timeout.String()})
+}
+
+// HookOf takes a hook of a site, but for the digest of its program.
+func HookOf(h *inventory.Hook) (HookSettings, error) {
+	def, err := json.Marshal(struct {
 		Program []string `json:"program,omitempty"`
-		Systemd []string `json:"systemd,omitempty"`
-		Status  int      `json:"status,omitempty"`
-		Body    string   `json:"body,omitempty"`
-		Timeout string   `json:"timeout,omitempty"`
-	}{c.HTTP, c.TCP, c.Command, c.Program, c.Systemd, c.Status, c.Body, c.Timeout.String()})
+		Command []string `json:"command,omitempty"`
+		Timeout string   `json:"timeout"`
+		Hosts   string   `json:"hosts,omitempty"`
+	}{h.Program, h.Command, h.Timeout.String(), h.Hosts.String()})
+	return HookSettings{When: h.When, Definition: def}, err
+}
+
+// Is tells whether a hook is defined as that of a schedule is; its program may be another.
+func (h HookSettings) Is(was HookPlan) bool {
+	return h.When == was.When && sameJSON(h.Definition, was.Definition)
 }

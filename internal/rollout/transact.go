@@ -37,7 +37,7 @@ func (h *hostRun) ask(f func(Worker) error) error {
 // ends, or the host has been silent for too long (errSilent).
 func (h *hostRun) persist(f func(Worker) error) error {
 	t := h.r.cfg.Timing
-	since, wait := h.r.cfg.Clock.Now(), t.ReconnectMin
+	since, wait := h.r.cfg.Clock.Steady(), t.ReconnectMin
 	for {
 		err := h.ask(f)
 		switch {
@@ -45,7 +45,7 @@ func (h *hostRun) persist(f func(Worker) error) error {
 			return errDetached
 		case err == nil || answered(err):
 			return err
-		case h.r.cfg.Clock.Now().Sub(since) >= t.LostAfter:
+		case h.r.cfg.Clock.Steady().Sub(since) >= t.LostAfter:
 			return errors.Join(errSilent, err)
 		}
 		if h.r.sleep(h.r.jittered(wait)) != nil {

@@ -217,21 +217,24 @@ func (h *hostRun) startInside(w Worker) error {
 // closedHosts are hosts set aside until the first of their windows opens, so that they are not looked at before.
 type closedHosts struct {
 	places []int     // in the wave
+	since  time.Time // when the last was set aside
 	until  time.Time // zero: none of them opens again
 }
 
 // setAside takes a host, at a place of the wave, out of the queue until a window opens. Called with mu held.
 func (r *run) setAside(host string, place int) {
 	c := &r.closed
-	c.places = append(c.places, place)
-	if from, _, ok := r.calendar.Next(host, r.cfg.Clock.Now()); ok && (c.until.IsZero() || from.Before(c.until)) {
+	c.places, c.since = append(c.places, place), r.cfg.Clock.Now()
+	if from, _, ok := r.calendar.Next(host, c.since); ok && (c.until.IsZero() || from.Before(c.until)) {
 		c.until = from
 	}
 }
 
-// recall puts hosts that were set aside into the queue again when one of their windows has opened. Called with mu held.
+// recall puts hosts that were set aside into the queue again when one of their windows has opened, or may have, because the clock was
+// set back. Called with mu held.
 func (r *run) recall() {
-	if c := r.closed; !c.until.IsZero() && !r.cfg.Clock.Now().Before(c.until) {
+	c, now := r.closed, r.cfg.Clock.Now()
+	if len(c.places) > 0 && (now.Before(c.since) || !c.until.IsZero() && !now.Before(c.until)) {
 		r.queue, r.closed = append(c.places, r.queue...), closedHosts{}
 	}
 }
@@ -278,7 +281,7 @@ func (r *run) awaitWindow(w int, later []string) {
 		return
 	}
 	if r.ro.State == RolloutWaiting && r.ro.Stop.Host == stop.Host && r.ro.Stop.Reason == stop.Reason {
-		r.waits = windowWait{r.changes, opens}
+		r.waits = windowWait{r.changes, r.cfg.Clock.Now(), opens}
 		return
 	}
 	ro := r.ro
@@ -291,6 +294,7 @@ func (r *run) awaitWindow(w int, later []string) {
 // through every second of a day.
 type windowWait struct {
 	changes int // run.changes when it was looked at
+	since   time.Time
 	until   time.Time
 }
 
@@ -324,7 +328,7 @@ func (r *run) windowOpens(w int) bool {
 	if r.ro.State != RolloutWaiting {
 		return true
 	}
-	if r.waits.changes == r.changes && r.cfg.Clock.Now().Before(r.waits.until) {
+	if now := r.cfg.Clock.Now(); r.waits.changes == r.changes && !now.Before(r.waits.since) && now.Before(r.waits.until) {
 		return false
 	}
 	if later, others := r.laterHosts(w); len(later) > 0 && others == 0 {

@@ -310,17 +310,10 @@ func TestWindowsAndOperators(t *testing.T) {
 		r.req.Wait = true
 		return r
 	}
-	later := func(r *rig, d time.Duration, c Command) {
-		time.AfterFunc(d, func() {
-			r.j.mu.Lock()
-			defer r.j.mu.Unlock()
-			r.j.command(c)
-		})
-	}
 	sim(t, "skip", func(t *testing.T) {
 		r := build(t)
-		later(r, 30*time.Minute, Command{Kind: CommandSkip, Host: "broad00"})
-		later(r, 3*time.Hour, Command{Kind: CommandSkip, Host: "broad01"})
+		r.later(30*time.Minute, Command{Kind: CommandSkip, Host: "broad00"})
+		r.later(3*time.Hour, Command{Kind: CommandSkip, Host: "broad01"})
 		r.mustStart(ExitDone)
 		r.is(map[string]State{"broad00": StateSkipped, "broad01": StateSkipped})
 		if d := time.Since(midnight()); d > 4*time.Hour {
@@ -338,8 +331,8 @@ func TestWindowsAndOperators(t *testing.T) {
 	})
 	sim(t, "pause and resume", func(t *testing.T) {
 		r := build(t)
-		later(r, 30*time.Minute, Command{Kind: CommandPause})
-		later(r, 90*time.Minute, Command{Kind: CommandResume})
+		r.later(30*time.Minute, Command{Kind: CommandPause})
+		r.later(90*time.Minute, Command{Kind: CommandResume})
 		r.mustStart(ExitDone)
 		if at := r.startedAt("broad00").Sub(midnight()); at < 90*time.Minute || at > 2*time.Hour {
 			t.Errorf("broad00 began %s after midnight", at)
@@ -350,7 +343,7 @@ func TestWindowsAndOperators(t *testing.T) {
 	})
 	sim(t, "abort", func(t *testing.T) {
 		r := build(t)
-		later(r, 30*time.Minute, Command{Kind: CommandAbort})
+		r.later(30*time.Minute, Command{Kind: CommandAbort})
 		r.mustStart(ExitFailed)
 		r.is(map[string]State{"broad00": StateSkipped, "broad01": StateSkipped})
 	})

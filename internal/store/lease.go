@@ -33,14 +33,15 @@ func BootID() string {
 
 // Live tells whether the owner may still be at work: a process of this boot must exist, any other must have renewed lately.
 func (l Lease) Live(now time.Time) bool {
-	if l.Released || now.Sub(l.RenewedAt) > rollout.LeaseTTL {
+	age := now.Sub(l.RenewedAt)
+	if l.Released || age > rollout.LeaseTTL {
 		return false
 	}
 	name, _ := os.Hostname()
 	if l.Owner.Host == name && l.Owner.BootID == BootID() && l.Owner.BootID != "" {
 		return alive(l.Owner.PID)
 	}
-	return true
+	return age >= -rollout.LeaseTTL // else the clock was set back since, and would have to catch up first
 }
 
 // alive tells whether a process is there and has not ended: one that its parent has not looked at yet is a zombie (proc(5): state Z

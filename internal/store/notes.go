@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cpacman/internal/rollout"
@@ -43,6 +44,21 @@ func (s *Store) PutWarning(ctx context.Context, id string, at time.Time, text st
 		return appendRow(ctx, tx, "rollout_events", id, rollout.Event{At: at, Rollout: id, Kind: rollout.EventWarning, Wave: -1,
 			Reason: rollout.Reason{Code: rollout.ReasonInternal, Text: text}})
 	})
+}
+
+// MaxWarnings is how many warnings of a rollout are told.
+const MaxWarnings = 50
+
+// Warnings gives the last warnings of a rollout, in order.
+func (s *Store) Warnings(ctx context.Context, id string) ([]rollout.Event, error) {
+	// The text is not read as JSON to find them: quotes inside of a value are written with a backslash.
+	out, err := rows[rollout.Event](ctx, s.db, `SELECT body FROM rollout_events WHERE rollout = ? AND instr(body, CAST('"kind":"warning"' AS BLOB)) > 0
+		ORDER BY seq DESC LIMIT ?`, id, MaxWarnings)
+	if err != nil {
+		return nil, fmt.Errorf("read the warnings of rollout %s: %w", id, err)
+	}
+	slices.Reverse(out)
+	return out, nil
 }
 
 // known refuses a rollout that was never recorded.

@@ -129,3 +129,28 @@ func TestLeaseOfAnEarlierBootSettles(t *testing.T) {
 		t.Errorf("another machine: %s", got)
 	}
 }
+
+// TestLeaseOfTheFuture: after a boot with a clock that lags, an engine of before is not taken for a living one until the clock is there.
+func TestLeaseOfTheFuture(t *testing.T) {
+	name, _ := os.Hostname()
+	now := time.Now()
+	for _, c := range []struct {
+		what  string
+		owner rollout.Owner
+		ahead time.Duration
+		live  bool
+	}{
+		{"an earlier boot, a little ahead", rollout.Owner{Host: name, BootID: "before", PID: os.Getpid()}, rollout.LeaseTTL / 2, true},
+		{"an earlier boot, a year ahead", rollout.Owner{Host: name, BootID: "before", PID: os.Getpid()}, 365 * 24 * time.Hour, false},
+		{"another machine, a year ahead", rollout.Owner{Host: "elsewhere", BootID: "other", PID: 1}, 365 * 24 * time.Hour, false},
+		{"a process of this boot, a year ahead", rollout.Owner{Host: name, BootID: BootID(), PID: os.Getpid()}, 365 * 24 * time.Hour, true},
+	} {
+		l := Lease{Epoch: 1, Owner: c.owner, RenewedAt: now.Add(c.ahead)}
+		if got := l.Live(now); got != c.live {
+			t.Errorf("%s: live %t", c.what, got)
+		}
+		if !c.live && !l.Settles(now).IsZero() {
+			t.Errorf("%s: settles at %s", c.what, l.Settles(now))
+		}
+	}
+}
