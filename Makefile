@@ -2,16 +2,18 @@
 # make demo    twelve real hosts on this machine, and the whole story on them
 # make test    every test but peer, bench and long; installs what it needs
 # make long    what make test leaves out for its time: SIGKILL at every point, and the simulation of 100,000 hosts
+# make vm      a new kernel is booted once, on real boot loaders: needs debootstrap, qemu and a mirror; see scripts/vm/README.md
 # make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
 # make lint    golangci-lint with the import table
 # make fuzz    each fuzz target for FUZZTIME (10s)
 
 GOLANGCI = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME ?= 10s
+VMDIR ?= /var/tmp/cpacman-vm
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED = 0
 
-.PHONY: build demo test long bench lint fuzz clean
+.PHONY: build demo test long vm bench lint fuzz clean
 
 build:
 	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/cpacman ./cmd/cpacman-lab
@@ -25,6 +27,9 @@ test:
 
 long:
 	CPACMAN_LONG=1 go test -count=1 -timeout 20m -v -run 'TestLabKills|TestSimulationOfAFleet' ./cmd/cpacman ./internal/rollout
+
+vm: build
+	scripts/vm/run $(VMDIR)
 
 bench:
 	scripts/bench/run

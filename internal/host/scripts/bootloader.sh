@@ -77,7 +77,8 @@ setenv() {
 	}
 }
 # sdvalue NAME: sets l to a variable of systemd-boot.
-sdvalue() { l=$(tail -c +5 "/sys/firmware/efi/efivars/$1-$sdvendor" 2>/dev/null | tr -d '\000'); }
+# The file system of the variables cannot seek, as tail does in a file that it opens itself.
+sdvalue() { l=$(cat "/sys/firmware/efi/efivars/$1-$sdvendor" 2>/dev/null | tail -c +5 | tr -d '\000'); }
 # setsd VERB NAME VALUE: bootctl's verb, and whether it did it. bootctl removes the variable for an empty value.
 setsd() {
 	bootctl "$1" "$3" </dev/null

@@ -44,7 +44,7 @@ boot_loader() {
     while :; do
         entry=$(grub-editenv "$boot/grub/grubenv" list | sed -n 's/^next_entry=//p')
         [ -n "$entry" ] || entry=$(grub-editenv "$boot/grub/grubenv" list | sed -n 's/^saved_entry=//p')
-        grub-editenv "$boot/grub/grubenv" unset next_entry
+        grub-editenv "$boot/grub/grubenv" set next_entry=
         kernel=$(sed -n 's,^linux .*/vmlinuz-,,p' "$boot/loader/entries/$entry.conf" 2>/dev/null | head -n 1)
         [ -n "$kernel" ] || return 1
         echo "$kernel" >>"$boot/booted"

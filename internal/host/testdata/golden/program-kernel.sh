@@ -277,7 +277,7 @@ why="$env cannot be written"
 return 1
 }
 }
-sdvalue() { l=$(tail -c +5 "/sys/firmware/efi/efivars/$1-$sdvendor" 2>/dev/null | tr -d '\000'); }
+sdvalue() { l=$(cat "/sys/firmware/efi/efivars/$1-$sdvendor" 2>/dev/null | tail -c +5 | tr -d '\000'); }
 setsd() {
 bootctl "$1" "$3" </dev/null
 sdvalue "$2"
