@@ -132,7 +132,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), views: new(sync.Map),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), settings: new(settingsCache), views: new(sync.Map),
 	}
 }
 

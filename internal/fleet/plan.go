@@ -53,8 +53,8 @@ type Planned struct {
 // candidate is one host on its way into a plan.
 type candidate struct {
 	host     *inventory.Host
-	facts    *host.Facts         // without packages; nil: none
-	settings inventory.Effective // in force for the host; set where it has a group
+	facts    *host.Facts          // without packages; nil: none
+	settings *inventory.Effective // in force for the host, and shared; set where it has a group
 	entry    planner.PlanHost
 	note     string // of its identity; it stays, whatever the solver says
 	group    *group // nil: not to be solved
@@ -238,59 +238,6 @@ func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
 	return f.Site.ReposFor(h, oneHost(facts))
 }
 
-// group puts hosts with the same key together, so that each key is solved once.
-func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	keys := make([]string, len(candidates))
-	mine := make([]*group, len(candidates)) // a group of each host's own
-	sideBySide(len(candidates), func(i int) {
-		if c := candidates[i]; c.entry.Status == planner.StatusPlanned {
-			if mine[i] = f.groupOf(c, req); mine[i] != nil {
-				keys[i] = c.facts.InstalledDigest + "\x00" + planner.Key(mine[i].input, ViewID(mine[i].view), mine[i].request)
-			}
-		}
-	})
-	byKey := map[string]*group{}
-	var order []*group
-	for i, c := range candidates {
-		if mine[i] == nil {
-			continue
-		}
-		g := byKey[keys[i]]
-		if g == nil {
-			g = mine[i]
-			byKey[keys[i]] = g
-			order = append(order, g)
-		}
-		g.members = append(g.members, c)
-		c.group = g
-	}
-	return order, f.lists(ctx, repos, order)
-}
-
-// groupOf is what a host would be solved with; nil where it cannot be, and its entry says why.
-func (f *Fleet) groupOf(c *candidate, req PlanRequest) *group {
-	view := f.View(c.host, c.facts)
-	if len(view) == 0 {
-		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
-		return nil
-	}
-	c.settings = f.Site.Effective(c.host)
-	input, err := f.plannerHost(c.host, &c.settings, c.facts)
-	if err != nil {
-		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
-		return nil
-	}
-	request, ok := requestFor(c, req)
-	if !ok {
-		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
-		if why := req.Void[c.host.Name]; why != "" {
-			c.entry.Detail = why
-		}
-		return nil
-	}
-	return &group{input: input, request: request, view: view}
-}
-
 // lists reads what the hosts of every group have installed, side by side.
 func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error {
 	installed := f.NewInstalled(repos)
@@ -311,17 +258,6 @@ func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error 
 	}
 	installed.Save()
 	return nil
-}
-
-// requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
-func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
-	r := req.Request
-	r.Weak = r.Weak || c.settings.Weak
-	if r.Type == planner.TypeRollback {
-		r.Target = req.Targets[c.host.Name]
-		return r, len(r.Target) > 0
-	}
-	return r, true
 }
 
 // solve answers every group, side by side.
