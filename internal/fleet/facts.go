@@ -190,7 +190,7 @@ func ErrorKind(err error) string {
 
 // StoredFacts returns what is stored of every host, without packages, by name.
 func (f *Fleet) StoredFacts(ctx context.Context) (map[string]*host.Facts, error) {
-	out := map[string]*host.Facts{}
+	out := make(map[string]*host.Facts, len(f.Site.Hosts))
 	err := f.Store.AllFacts(ctx, func(one *host.Facts) error {
 		out[one.Host] = one
 		return nil

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sync/errgroup"
 
 	"cpacman/internal/host"
 )
@@ -180,72 +180,22 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 // AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
 // Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
 func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
-	rows, err := s.db.QueryContext(ctx, "SELECT host, body FROM facts ORDER BY host")
+	var reader factsReader
+	err := s.eachRow(ctx, "SELECT host, body FROM facts ORDER BY host", func(row []driver.Value) error {
+		body, ok := row[1].([]byte)
+		if !ok {
+			return fmt.Errorf("of %v: %T", row[0], row[1])
+		}
+		f, err := reader.read(body)
+		if err != nil {
+			return fmt.Errorf("of %v: %w", row[0], err)
+		}
+		return fn(f)
+	})
 	if err != nil {
 		return fmt.Errorf("read facts: %w", err)
 	}
-	defer rows.Close()
-	// The database goes on while what it gave is decoded: both take about as long.
-	work, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []storedFacts, 4)
-	work.Go(func() error {
-		defer close(batches)
-		return batchFacts(ctx, rows, batches)
-	})
-	work.Go(func() error {
-		var reader factsReader
-		for batch := range batches {
-			for _, one := range batch {
-				f, err := reader.read(one.body)
-				if err != nil {
-					return fmt.Errorf("read facts of %s: %w", one.host, err)
-				}
-				if err := fn(f); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	return work.Wait()
-}
-
-// storedFacts is a row of AllFacts.
-type storedFacts struct {
-	host string
-	body []byte
-}
-
-// factsBatch is how many rows are handed over at once.
-const factsBatch = 128
-
-// batchFacts hands rows on until there are no more, or the context ends.
-func batchFacts(ctx context.Context, rows *sql.Rows, batches chan<- []storedFacts) error {
-	var batch []storedFacts
-	hand := func() error {
-		select {
-		case batches <- batch:
-			batch = nil
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	for rows.Next() {
-		var one storedFacts
-		if err := rows.Scan(&one.host, &one.body); err != nil {
-			return fmt.Errorf("read facts: %w", err)
-		}
-		if batch = append(batch, one); len(batch) == factsBatch {
-			if err := hand(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read facts: %w", err)
-	}
-	return hand()
+	return nil
 }
 
 // Installed returns the package list of a digest, without install times.

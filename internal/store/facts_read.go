@@ -25,7 +25,15 @@ type factsReader struct {
 	repos     shared[[]host.HostRepo]
 	lock      shared[*host.Lock]
 	collected shared[time.Time]
+
+	// The facts that were read before, and their JSON: the next are like them but for a few fields.
+	last     host.Facts
+	lastText []byte
+	parts    []factsPart
 }
+
+// factsPart is a field in the text of the last facts, with its key: what stands between commas.
+type factsPart struct{ from, value, to int }
 
 // Bounds of what is remembered to be shared: so many values of a field, in so many bytes each. What comes after is decoded for its host alone.
 const (
@@ -41,14 +49,16 @@ func (s *shared[T]) get(raw []byte, to *T) bool {
 		*to = v
 		return true
 	}
-	if json.Unmarshal(raw, to) != nil {
+	var v T // what to holds may be another host's
+	if json.Unmarshal(raw, &v) != nil {
 		return false
 	}
+	*to = v
 	if s.seen == nil {
 		s.seen = map[string]T{}
 	}
 	if len(s.seen) < maxSharedValues && len(raw) <= maxSharedBytes {
-		s.seen[string(raw)] = *to
+		s.seen[string(raw)] = v
 	}
 	return true
 }
@@ -56,9 +66,17 @@ func (s *shared[T]) get(raw []byte, to *T) bool {
 // read decodes the facts of a host.
 func (r *factsReader) read(body []byte) (*host.Facts, error) {
 	f := new(host.Facts)
+	if len(r.parts) > 0 {
+		if *f = r.last; r.likeLast(body, f) {
+			return f, nil
+		}
+		*f = host.Facts{}
+	}
 	if r.fields(body, f) {
+		r.last, r.lastText = *f, append(r.lastText[:0], body...)
 		return f, nil
 	}
+	r.parts = r.parts[:0]
 	f = new(host.Facts)
 	if err := json.Unmarshal(body, f); err != nil {
 		return nil, err
@@ -66,13 +84,48 @@ func (r *factsReader) read(body []byte) (*host.Facts, error) {
 	return f, nil
 }
 
+// likeLast reads facts that have the fields of the last, in their order, into a copy of those: what is written alike is there already. False: they are
+// others, and f means nothing.
+func (r *factsReader) likeLast(b []byte, f *host.Facts) bool {
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
+		return false
+	}
+	for i := range r.parts {
+		b = b[1:] // the brace, then commas
+		p := &r.parts[i]
+		same := r.lastText[p.from : p.to+1] // with what ends it: a longer number is another value
+		if i == len(r.parts)-1 {
+			same = same[:len(same)-1]
+		}
+		if len(b) > len(same) && string(b[:len(same)]) == string(same) {
+			b = b[p.to-p.from:]
+			continue
+		}
+		key := r.lastText[p.from:p.value]
+		if len(b) <= len(key) || string(b[:len(key)]) != string(key) {
+			return false
+		}
+		b = b[len(key):]
+		n := valueLength(b)
+		if n == 0 || n >= len(b) || r.field(key[1:len(key)-2], b[:n], f) < 0 {
+			return false
+		}
+		if b = b[n:]; b[0] != ',' && i < len(r.parts)-1 {
+			return false
+		}
+	}
+	return len(b) == 1 && b[0] == '}'
+}
+
 // fields reads the object that encoding/json writes: no spaces, every key at most once. False: it is not such a one.
 func (r *factsReader) fields(b []byte, f *host.Facts) bool {
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
-	seen := uint64(0)
+	seen, whole := uint64(0), len(b)
+	r.parts = r.parts[:0]
 	for b = b[1:]; ; b = b[1:] {
+		from := whole - len(b)
 		if len(b) == 0 || b[0] != '"' {
 			return false
 		}
@@ -91,6 +144,8 @@ func (r *factsReader) fields(b []byte, f *host.Facts) bool {
 			return false
 		}
 		seen |= 1 << place
+		value := whole - len(b)
+		r.parts = append(r.parts, factsPart{from, value, value + n})
 		if b = b[n:]; b[0] != ',' {
 			return len(b) == 1
 		}
