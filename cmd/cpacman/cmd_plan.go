@@ -17,6 +17,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/fleet"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -134,13 +135,21 @@ func (s *session) plan() error {
 	if err != nil {
 		return err
 	}
+	live := !s.c.Bool("stored")
+	if !live {
+		var first *inventory.Host
+		if !s.c.Bool("keys-only") { // which reads no repository
+			first = s.firstOf(s.c.Args().Slice())
+		}
+		req.Ahead = s.fleet.ReadAhead(s.ctx, s.repos, first)
+		defer req.Ahead.Wait()
+	}
 	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
 		return err
 	}
 	if err := s.askedKeys(&req); err != nil {
 		return err
 	}
-	live := !s.c.Bool("stored")
 	if live {
 		if _, err := s.collect(req.Hosts, len(req.Keys.Retire) > 0); err != nil {
 			return err

@@ -34,6 +34,8 @@ type PlanRequest struct {
 	Facts map[string]*host.Facts
 	// Amends are the plans of a rollout whose hosts are planned again for what they have now; nil: a plan of its own.
 	Amends *Plans
+	// Ahead is what was read already; nil: nothing.
+	Ahead *Ahead
 	// Keys is what is asked for about signing keys.
 	Keys planner.RequestedKeys
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
@@ -104,10 +106,14 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 // Faults are told by whoever needs them. The caller waits for the end.
 func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *sync.WaitGroup {
 	views := map[string][]inventory.Repo{}
+	seen := map[place[inventory.Repo]]bool{}
+	now := f.now()
 	for _, h := range req.Hosts {
-		if facts := req.Facts[h.Name]; facts != nil && f.now().Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
-			view := f.View(h, facts)
-			views[ViewID(view)] = view
+		if facts := req.Facts[h.Name]; facts != nil && now.Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
+			if view := f.View(h, facts); !seen[placeOf(view)] {
+				seen[placeOf(view)] = true
+				views[ViewID(view)] = view
+			}
 		}
 	}
 	work := new(sync.WaitGroup)
@@ -130,18 +136,12 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			return nil, err
 		}
 	}
-	var contacts map[string]store.Contact
-	var ids *Identities
-	work, both := errgroup.WithContext(ctx)
-	work.Go(func() (err error) {
-		contacts, err = f.Store.FailedContacts(both) // the others tell nothing here
-		return err
-	})
-	work.Go(func() (err error) {
-		ids, err = f.oddIdentities(both)
-		return err
-	})
-	if err := work.Wait(); err != nil {
+	ahead := req.Ahead
+	if ahead == nil {
+		ahead = f.readAhead(ctx)
+	}
+	contacts, ids, err := ahead.known()
+	if err != nil {
 		return nil, err
 	}
 	out := make([]*candidate, 0, len(req.Hosts))

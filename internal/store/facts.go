@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"cpacman/internal/host"
 )
@@ -177,11 +178,47 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 	return &f, nil
 }
 
-// AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
+// manyFacts is how many hosts make it worth the while to read them from two places at once.
+const manyFacts = 1000
+
+// AllFacts returns the newest facts of every stored host, in the order of names, without their packages: those come from
 // Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
-func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
+func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
+	var middle string
+	var all int
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM facts").Scan(&all)
+	if err == nil && all >= manyFacts {
+		err = s.db.QueryRowContext(ctx, "SELECT host FROM facts ORDER BY host LIMIT 1 OFFSET ?", all/2).Scan(&middle)
+	}
+	if errors.Is(err, sql.ErrNoRows) { // fewer by now
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	var before, behind []*host.Facts
+	work, ctx := errgroup.WithContext(ctx)
+	if middle != "" {
+		work.Go(func() (err error) {
+			before, err = s.someFacts(ctx, "host < ?", middle, all/2)
+			return err
+		})
+	}
+	work.Go(func() (err error) {
+		behind, err = s.someFacts(ctx, "host >= ?", middle, all-all/2)
+		return err
+	})
+	if err := work.Wait(); err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	return append(before, behind...), nil
+}
+
+// someFacts reads the facts of the hosts for which a condition on one name holds; there are about n.
+func (s *Store) someFacts(ctx context.Context, which, name string, n int) ([]*host.Facts, error) {
 	var reader factsReader
-	err := s.eachRow(ctx, "SELECT host, body FROM facts ORDER BY host", func(row []driver.Value) error {
+	out := make([]*host.Facts, 0, n)
+	err := s.eachRow(ctx, "SELECT host, body FROM facts WHERE "+which+" ORDER BY host", func(row []driver.Value) error {
 		body, ok := row[1].([]byte)
 		if !ok {
 			return fmt.Errorf("of %v: %T", row[0], row[1])
@@ -190,12 +227,10 @@ func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error 
 		if err != nil {
 			return fmt.Errorf("of %v: %w", row[0], err)
 		}
-		return fn(f)
-	})
-	if err != nil {
-		return fmt.Errorf("read facts: %w", err)
-	}
-	return nil
+		out = append(out, f)
+		return nil
+	}, name)
+	return out, err
 }
 
 // Installed returns the package list of a digest, without install times.
