@@ -178,12 +178,18 @@ type delivery struct {
 	writing  sync.WaitGroup
 }
 
+// worthSync is how many bytes of a plan are worth a way to the disk of their own.
+const worthSync = 1 << 20
+
 // begin does what can be done without the id.
 func (d *delivery) begin(p *planner.Plan, beginning []byte) {
 	if out := d.c.String("out"); out != "" {
 		d.writing.Go(func() {
 			d.file = newGrowing(out)
 			d.file.upTo(beginning)
+			if len(beginning) > worthSync {
+				d.file.sync()
+			}
 		})
 	}
 	d.makeTable(p)

@@ -116,6 +116,13 @@ func (g *growing) upTo(b []byte) {
 	}
 }
 
+// sync brings what was written to the disk, so that there is less to wait for at the end.
+func (g *growing) sync() {
+	if g.err == nil {
+		g.err = g.file.Sync()
+	}
+}
+
 // finish writes the rest, and gives the file its name with its bytes on disk.
 func (g *growing) finish(b []byte, mode os.FileMode) error {
 	g.upTo(b)

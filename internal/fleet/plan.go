@@ -144,10 +144,13 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*candidate, 0, len(req.Hosts))
-	for _, h := range req.Hosts {
-		c := &candidate{host: h, facts: facts[h.Name]}
-		c.entry = planner.PlanHost{Host: h.Name, Class: h.Class, Level: h.Level}
+	list := make([]candidate, len(req.Hosts))
+	out := make([]*candidate, len(req.Hosts))
+	for i, h := range req.Hosts {
+		c := &list[i]
+		out[i] = c
+		c.host, c.facts = h, facts[h.Name]
+		c.entry.Host, c.entry.Class, c.entry.Level = h.Name, h.Class, h.Level
 		if c.facts != nil {
 			c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
 		}
@@ -156,7 +159,6 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 		if c.entry.Status == planner.StatusPlanned {
 			c.note, c.entry.Detail = c.entry.Detail, ""
 		}
-		out = append(out, c)
 	}
 	return out, nil
 }
@@ -305,8 +307,9 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		}
 		rollback, back := f.wayBack(g)
 		impact := touched.impact(g)
+		bytes := g.bytes()
 		for _, c := range g.members {
-			describe(c, g, rollback, impact)
+			describe(c, g, rollback, impact, bytes)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -360,8 +363,18 @@ func allHeld(members []*candidate) bool {
 	return true
 }
 
-// describe fills the entry of one host from its group's answer.
-func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
+// bytes is the size of all files that the answer needs.
+func (g *group) bytes() (n int64) {
+	if g.result != nil {
+		for i := range g.result.Packages {
+			n += g.result.Packages[i].Size
+		}
+	}
+	return n
+}
+
+// describe fills the entry of one host from its group's answer, which bytes belongs to.
+func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact, bytes int64) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -392,10 +405,7 @@ func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *pla
 		e.Status = planner.StatusNothing
 		return
 	}
-	for _, u := range g.result.Packages {
-		e.Bytes += u.Size
-	}
-	e.Impact = *impact
+	e.Bytes, e.Impact = bytes, *impact
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {
