@@ -136,11 +136,11 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			return nil, err
 		}
 	}
-	ahead := req.Ahead
-	if ahead == nil {
-		ahead = f.readAhead(ctx)
+	known := func() (map[string]store.Contact, *Identities, error) { return f.beside(ctx) }
+	if req.Ahead != nil {
+		known = req.Ahead.known
 	}
-	contacts, ids, err := ahead.known()
+	contacts, ids, err := known()
 	if err != nil {
 		return nil, err
 	}

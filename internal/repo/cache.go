@@ -126,10 +126,14 @@ func (c *cache) read(name string) ([]byte, error) {
 	}
 	b := make([]byte, st.Size())
 	adviseLarge(b)
-	if _, err := io.ReadFull(f, b); err != nil {
+	head, body := b[:cacheHead], b[cacheHead:]
+	if _, err := io.ReadFull(f, head); err != nil {
 		return nil, err
 	}
-	head, body := b[:cacheHead], b[cacheHead:]
+	sum, err := readSummed(f, int64(cacheHead), body)
+	if err != nil {
+		return nil, err
+	}
 	if string(head[:len(cacheMagic)]) != cacheMagic {
 		return nil, errCache
 	}
@@ -137,7 +141,7 @@ func (c *cache) read(name string) ([]byte, error) {
 	if v := binary.LittleEndian.Uint32(head); v != cacheFormat {
 		return nil, fmt.Errorf("format %d, not %d", v, cacheFormat)
 	}
-	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)) || binary.LittleEndian.Uint32(head[12:]) != castagnoli(body) {
+	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)) || binary.LittleEndian.Uint32(head[12:]) != sum {
 		return nil, errCache
 	}
 	if now := c.now(); now.Sub(st.ModTime()) > cacheTouch {

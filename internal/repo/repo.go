@@ -28,6 +28,8 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxOpen bounds, in bytes, what one metadata file may open to; 0 means 2 GiB.
 	MaxOpen int64
+	// Advisories tells that they will be asked for: the index of them is read beside that of the packages.
+	Advisories bool
 	// Full makes Check read every package and compare its digest, instead of its size alone.
 	Full bool
 	// Now is the clock for ages in the cache and times in the log; nil means time.Now. No answer depends on it.
@@ -62,6 +64,7 @@ type Repo struct {
 	mu         sync.Mutex // guards what is read when asked for
 	files      *fileIndex
 	advisories *advisoryData
+	early      chan *advisoryData // what cachedAdvisories gives; nil: not asked yet, or taken
 	modules    *moduleData
 }
 
@@ -86,6 +89,9 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Repo, error) {
 		err = r.openDirectory(ctx, k)
 	}
 	if err != nil {
+		if r.early != nil {
+			<-r.early
+		}
 		return nil, err
 	}
 	for _, p := range r.problems {
@@ -175,6 +181,10 @@ func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
 		return err
 	}
 	r.md, r.digest = md, md.Digest
+	if r.opt.Advisories && r.HasAdvisories() {
+		r.early = make(chan *advisoryData, 1)
+		go func() { r.early <- r.cachedAdvisories() }()
+	}
 	e, err := md.primary(r.id)
 	if err != nil {
 		return err
