@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -42,8 +43,15 @@ func putFacts(ctx context.Context, tx *sql.Tx, f *host.Facts, body []byte) error
 	if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
-		f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, installTimes(f.Packages)); err != nil {
+	err := putParts(ctx, tx, f.Host, body, func(common sql.NullInt64, own []byte) error {
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
+			f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, common, own)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO install_times VALUES (?,?)", f.Host, installTimes(f.Packages)); err != nil {
 		return err
 	}
 	if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
@@ -59,13 +67,19 @@ func (s *Store) PutUnchanged(ctx context.Context, f *host.Facts) error {
 		return fmt.Errorf("store facts of %s: %w", f.Host, err)
 	}
 	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE facts SET collected_at = ?, machine_id = ?, body = ? WHERE host = ? AND installed_digest = ?",
-			stamp(f.CollectedAt), f.MachineID, body, f.Host, f.InstalledDigest)
+		err := putParts(ctx, tx, f.Host, body, func(common sql.NullInt64, own []byte) error {
+			res, err := tx.ExecContext(ctx, "UPDATE facts SET collected_at = ?, machine_id = ?, common = ?, body = ? WHERE host = ? AND installed_digest = ?",
+				stamp(f.CollectedAt), f.MachineID, common, own, f.Host, f.InstalledDigest)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				return errors.Join(ErrNotFound, err)
+			}
+			return nil
+		})
 		if err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(ErrNotFound, err)
 		}
 		if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
 			return err
@@ -139,9 +153,9 @@ func (s *Store) contacts(ctx context.Context, query string) (map[string]Contact,
 
 // Facts returns the newest facts of a host with its packages, or ErrNotFound.
 func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
-	var body, times, list []byte
-	err := s.db.QueryRowContext(ctx, `SELECT f.body, f.install_times, i.packages FROM facts f
-		JOIN installed i ON i.digest = f.installed_digest WHERE f.host = ?`, name).Scan(&body, &times, &list)
+	var common, body, times, list []byte
+	err := s.db.QueryRowContext(ctx, `SELECT c.body, f.body, t.times, i.packages FROM facts f LEFT JOIN facts_common c ON c.id = f.common
+		JOIN install_times t ON t.host = f.host JOIN installed i ON i.digest = f.installed_digest WHERE f.host = ?`, name).Scan(&common, &body, &times, &list)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
 	}
@@ -149,7 +163,7 @@ func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	var f host.Facts
-	if err := json.Unmarshal(body, &f); err != nil {
+	if err := joinParts(common, body, &f); err != nil {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	if f.Packages, err = unpackPackages(list); err != nil {
@@ -163,8 +177,8 @@ func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
 
 // ShortFacts returns the newest facts of a host without its packages, or ErrNotFound.
 func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error) {
-	var body []byte
-	err := s.db.QueryRowContext(ctx, "SELECT body FROM facts WHERE host = ?", name).Scan(&body)
+	var common, body []byte
+	err := s.db.QueryRowContext(ctx, "SELECT c.body, f.body FROM facts f LEFT JOIN facts_common c ON c.id = f.common WHERE f.host = ?", name).Scan(&common, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
 	}
@@ -172,7 +186,7 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	var f host.Facts
-	if err := json.Unmarshal(body, &f); err != nil {
+	if err := joinParts(common, body, &f); err != nil {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	return &f, nil
@@ -216,20 +230,29 @@ func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
 
 // someFacts reads the facts of the hosts for which a condition on one name holds; there are about n.
 func (s *Store) someFacts(ctx context.Context, which, name string, n int) ([]*host.Facts, error) {
-	var reader factsReader
+	reader := factsReader{common: map[int64][]byte{}}
 	out := make([]*host.Facts, 0, n)
-	err := s.eachRow(ctx, "SELECT host, body FROM facts WHERE "+which+" ORDER BY host", func(row []driver.Value) error {
-		body, ok := row[1].([]byte)
-		if !ok {
-			return fmt.Errorf("of %v: %T", row[0], row[1])
-		}
-		f, err := reader.read(body)
+	err := s.inSnapshot(ctx, func(rows eachRow) error {
+		err := rows("SELECT id, body FROM facts_common", func(row []driver.Value) error {
+			id, _ := row[0].(int64)
+			body, _ := row[1].([]byte)
+			reader.common[id] = bytes.Clone(body)
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("of %v: %w", row[0], err)
+			return err
 		}
-		out = append(out, f)
-		return nil
-	}, name)
+		return rows("SELECT common, body, host FROM facts WHERE "+which+" ORDER BY host", func(row []driver.Value) error {
+			common, _ := row[0].(int64) // NULL is 0, which is none
+			body, _ := row[1].([]byte)
+			f, err := reader.readParts(common, body)
+			if err != nil {
+				return fmt.Errorf("of %v: %w", row[2], err)
+			}
+			out = append(out, f)
+			return nil
+		}, name)
+	})
 	return out, err
 }
 

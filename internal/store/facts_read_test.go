@@ -133,7 +133,7 @@ func TestFactsFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := reflect.TypeFor[host.Facts]().NumField(); n != 25 || !r.fields(body, new(host.Facts)) {
+	if n := reflect.TypeFor[host.Facts]().NumField(); n != 25 || !r.fields(new(factsBase), body, new(host.Facts)) {
 		t.Errorf("facts have %d fields; facts_read.go knows 25", n)
 	}
 }
