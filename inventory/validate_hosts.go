@@ -24,7 +24,7 @@ func (ld *loading) checkInventory() {
 			ld.at(&c.Source)("max_unavailable", `the smallest is "1"`, "cluster %q: with max_unavailable of 0 none of its hosts could ever be updated", clip(name))
 		}
 	}
-	s.Hosts = ld.hosts
+	s.Hosts = append(make([]*Host, 0, len(ld.hosts)), ld.hosts...)
 	slices.SortFunc(s.Hosts, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
 	for _, h := range s.Hosts {
 		ld.checkHost(h)
