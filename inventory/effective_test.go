@@ -165,3 +165,36 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// TestSettings holds what hosts share to what each of them gets.
+func TestSettings(t *testing.T) {
+	s := mustLoad(t, siteFiles(t))
+	opts := cmp.AllowUnexported(Effective{}, SSH{}, Source{}, keyLine{})
+	for range 2 {
+		for _, h := range s.Hosts {
+			if diff := cmp.Diff(s.Effective(h), *s.Settings(h), opts); diff != "" {
+				t.Errorf("%s: %s", h.Name, diff)
+			}
+		}
+	}
+	var text strings.Builder
+	text.WriteString("[group.near]\nexclude = [\"a*\"]\n[group.far]\nexclude = [\"b*\"]\ngroups = [\"near\"]\n")
+	for i, own := range []string{"", "", "groups = [\"near\"]", "groups = [\"near\"]", "groups = [\"far\", \"near\"]", "groups = [\"near\", \"far\"]", "groups = [\"far\"]",
+		"exclude = [\"c*\"]", "exclude = [\"d*\"]"} {
+		fmt.Fprintf(&text, "[host.h%d]\nclass = \"production\"\nlevel = \"broad\"\n%s\n", i, own)
+	}
+	files := siteFiles(t)
+	files["inventory/shared.toml"] = text.String()
+	s = mustLoad(t, files)
+	if a, b := s.Host("h0"), s.Host("h1"); s.Settings(a) != s.Settings(b) {
+		t.Error("two hosts that write nothing share nothing")
+	}
+	if a, b := s.Host("h2"), s.Host("h3"); s.Settings(a) != s.Settings(b) {
+		t.Error("two hosts of a group share nothing")
+	}
+	for _, h := range s.Hosts {
+		if diff := cmp.Diff(s.Effective(h), *s.Settings(h), opts); diff != "" {
+			t.Errorf("%s: %s", h.Name, diff)
+		}
+	}
+}

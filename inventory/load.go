@@ -72,6 +72,8 @@ type inventoryFile struct {
 	Cluster  map[string]*Cluster  `toml:"cluster"`
 	Location map[string]*Location `toml:"location"`
 	Policy   []Policy             `toml:"policy"`
+
+	hosts []*Host // those that were read at sight; they are not in Host
 }
 
 // loading is one run of Load.
@@ -85,7 +87,8 @@ type loading struct {
 	files    int
 	seen     map[fileID]bool
 	texts    []*textFile
-	broken   bool // a file could not be read, so that references mean nothing
+	hosts    []*Host // of site.byName, as they were read
+	broken   bool    // a file could not be read, so that references mean nothing
 }
 
 // textFile is a file below inventory/ on its way.
@@ -132,7 +135,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), views: new(sync.Map),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), settings: new(settingsCache), views: new(sync.Map),
 	}
 }
 
@@ -213,6 +216,11 @@ func (ld *loading) inventory() {
 		})
 	}
 	_ = group.Wait() // none of them returns an error
+	hosts := 0
+	for _, t := range ld.texts {
+		hosts += len(t.content.hosts) + len(t.content.Host)
+	}
+	ld.hosts, ld.site.byName = make([]*Host, 0, hosts), make(map[string]*Host, hosts)
 	for _, t := range ld.texts {
 		ld.found(t.problems, t.broken)
 		ld.merge(&t.content)
@@ -313,7 +321,16 @@ func (ld *loading) inventoryFile(f *os.File, path string) {
 
 // merge adds what an inventory file defines.
 func (ld *loading) merge(inv *inventoryFile) {
-	merge(ld, "host", ld.site.byName, inv.Host, func(h *Host) *Source { return &h.Source })
+	for _, h := range inv.hosts {
+		if mergeOne(ld, "host", ld.site.byName, h.Name, h, hostSource) {
+			ld.hosts = append(ld.hosts, h)
+		}
+	}
+	for name, h := range inv.Host {
+		if mergeOne(ld, "host", ld.site.byName, name, h, hostSource) {
+			ld.hosts = append(ld.hosts, h)
+		}
+	}
 	merge(ld, "group", ld.site.Groups, inv.Group, func(g *Group) *Source { return &g.Source })
 	merge(ld, "cluster", ld.site.Clusters, inv.Cluster, func(c *Cluster) *Source { return &c.Source })
 	merge(ld, "location", ld.site.Locations, inv.Location, func(l *Location) *Source { return &l.Source })
@@ -322,24 +339,32 @@ func (ld *loading) merge(inv *inventoryFile) {
 	}
 }
 
-// merge adds named tables of one file to those of the site. A name that is there
-// already is an error at the later of the two places.
+func hostSource(h *Host) *Source { return &h.Source }
+
+// merge adds named tables of one file to those of the site.
 func merge[T any](ld *loading, kind string, all, more map[string]*T, src func(*T) *Source) {
 	for name, v := range more {
-		at := src(v)
-		if first := all[name]; first != nil {
-			ld.fault(at.File, at.Line, "keep one of them", "%s %q is defined twice, first at %s", kind, clip(name), src(first).At())
-			continue
-		}
-		all[name] = v
-		limit := maxName
-		if kind == "host" {
-			limit = maxHostName
-		}
-		if err := checkName(name, limit); err != nil {
-			ld.fault(at.File, at.Line, "", "%s %s", kind, err)
-		}
+		mergeOne(ld, kind, all, name, v, src)
 	}
+}
+
+// mergeOne adds a named table. A name that is there already is an error at the
+// later of the two places.
+func mergeOne[T any](ld *loading, kind string, all map[string]*T, name string, v *T, src func(*T) *Source) bool {
+	at := src(v)
+	if first := all[name]; first != nil {
+		ld.fault(at.File, at.Line, "keep one of them", "%s %q is defined twice, first at %s", kind, clip(name), src(first).At())
+		return false
+	}
+	all[name] = v
+	limit := maxName
+	if kind == "host" {
+		limit = maxHostName
+	}
+	if err := checkName(name, limit); err != nil {
+		ld.fault(at.File, at.Line, "", "%s %s", kind, err)
+	}
+	return true
 }
 
 // read reads an open file and closes it.
@@ -366,25 +391,28 @@ func (ld *loading) read(f *os.File, isDir bool, path string) (text string, ok bo
 // decodeText decodes the text of a file into the struct that file points to. A
 // broken text is one that is not TOML at all.
 func decodeText(s *schema, path, text string, file any) (problems Problems, broken bool) {
-	values, pos, problem := parseTOML(path, text)
-	if problem != nil {
-		return Problems{*problem}, true
+	var hosts *plainHosts
+	inventory, ok := file.(*inventoryFile)
+	if ok {
+		hosts = newPlainHosts(path, text)
+	}
+	values, pos, ok := parsePlain(text, hosts)
+	if ok && hosts != nil {
+		inventory.hosts = hosts.take()
+	}
+	if !ok {
+		var problem *Problem
+		if values, pos, problem = parseAll(path, text); problem != nil {
+			return Problems{*problem}, true
+		}
 	}
 	d := &decoder{file: path, schema: s}
 	d.table(values, pos, "", reflect.ValueOf(file).Elem())
 	return d.problems, false
 }
 
-// parseTOML gives the values of a text and their positions, or what is wrong
-// with it.
-func parseTOML(path, text string) (values map[string]any, pos *position, problem *Problem) {
-	if values, pos, ok := parsePlain(text); ok {
-		return values, pos, nil
-	}
-	return parseAll(path, text)
-}
-
-// parseAll is parseTOML of any text.
+// parseAll gives the values of any text and their positions, or what is wrong with
+// it.
 func parseAll(path, text string) (values map[string]any, pos *position, problem *Problem) {
 	fault := func(line int, format string, args ...any) *Problem {
 		return &Problem{File: path, Line: line, Severity: SeverityError, Message: fmt.Sprintf(format, args...)}

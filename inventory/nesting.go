@@ -25,6 +25,9 @@ func bare(name string) (string, bool) {
 
 // referGroups checks the names of a list of groups, of which some may be negated.
 func (ld *loading) referGroups(src *Source, groups *known, list []string) {
+	if len(list) == 0 {
+		return
+	}
 	names := make([]string, 0, len(list))
 	negated := make(map[string]bool, len(list))
 	for _, entry := range list {

@@ -17,11 +17,14 @@ type plainParser struct {
 	top    *position
 
 	spare []position // made many at once
+
+	hosts *plainHosts // nil: hosts are tables like others
 }
 
-// parsePlain gives the values of a text and their positions; false for what is not plain.
-func parsePlain(text string) (map[string]any, *position, bool) {
-	p := &plainParser{text: text, root: map[string]any{}, top: &position{line: 1}}
+// parsePlain gives the values of a text and their positions; false for what is not plain. Hosts that are quite plain go to hosts instead, unless it
+// is nil.
+func parsePlain(text string, hosts *plainHosts) (map[string]any, *position, bool) {
+	p := &plainParser{text: text, root: map[string]any{}, top: &position{line: 1}, hosts: hosts}
 	p.values, p.pos = p.root, p.top
 	for p.line = 1; p.text != ""; p.line++ {
 		line, rest, found := strings.Cut(p.text, "\n")
@@ -33,6 +36,7 @@ func parsePlain(text string) (map[string]any, *position, bool) {
 			break
 		}
 	}
+	p.closeHost()
 	return p.root, p.top, true
 }
 
@@ -55,6 +59,12 @@ func (p *plainParser) readLine(line string) bool {
 	if !ok {
 		return false
 	}
+	if p.hosts != nil && p.hosts.open != nil {
+		if taken, ok := p.hostKey(key, strings.TrimLeft(rest, " \t")); taken || !ok {
+			return ok
+		}
+		p.openPlainly(p.hosts.open)
+	}
 	if _, twice := p.values[key]; twice {
 		return false
 	}
@@ -70,6 +80,11 @@ func (p *plainParser) readLine(line string) bool {
 
 // open opens the table of a head. A table that was opened before, or a name that has a value, is left to those who know what to say.
 func (p *plainParser) open(path string) bool {
+	if p.hosts != nil {
+		if taken, ok := p.openHost(path); taken || !ok {
+			return ok
+		}
+	}
 	values, pos := p.root, p.top
 	for range maxKeyParts {
 		n := plainKey(path)
@@ -107,7 +122,8 @@ func (p *plainParser) value(s string, at *position) (value any, rest string, ok 
 	}
 	switch c := s[0]; {
 	case c == '"':
-		return plainText(s)
+		text, rest, ok := plainText(s)
+		return text, rest, ok
 	case c == '[':
 		return p.list(s[1:], at)
 	case c >= '0' && c <= '9' || c == '-':
@@ -121,7 +137,21 @@ func (p *plainParser) value(s string, at *position) (value any, rest string, ok 
 }
 
 func (p *plainParser) list(s string, at *position) (value any, rest string, ok bool) {
-	out := []any{}
+	texts, rest, ok := plainTexts(s)
+	if !ok {
+		return nil, "", false
+	}
+	out := make([]any, len(texts))
+	for i, text := range texts {
+		out[i] = text
+		at.items = append(at.items, p.position(p.line, false))
+	}
+	return out, rest, true
+}
+
+// plainTexts reads a list of strings behind its bracket.
+func plainTexts(s string) (list []string, rest string, ok bool) {
+	out := []string{}
 	for s = strings.TrimLeft(s, " \t"); ; s = strings.TrimLeft(s[1:], " \t") {
 		if s != "" && s[0] == ']' {
 			return out, s[1:], true
@@ -131,7 +161,6 @@ func (p *plainParser) list(s string, at *position) (value any, rest string, ok b
 			return nil, "", false
 		}
 		out = append(out, text)
-		at.items = append(at.items, p.position(p.line, false))
 		s = strings.TrimLeft(rest, " \t")
 		if s == "" || s[0] != ',' {
 			if s == "" || s[0] != ']' {
@@ -143,19 +172,19 @@ func (p *plainParser) list(s string, at *position) (value any, rest string, ok b
 }
 
 // plainText reads a string in double quotes without escapes. One in three quotes ends where no end may be.
-func plainText(s string) (value any, rest string, ok bool) {
+func plainText(s string) (value, rest string, ok bool) {
 	if s == "" || s[0] != '"' {
-		return nil, "", false
+		return "", "", false
 	}
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
 			return s[1:i], s[i+1:], true
 		case c < ' ' || c >= 0x7f || c == '\\':
-			return nil, "", false
+			return "", "", false
 		}
 	}
-	return nil, "", false
+	return "", "", false
 }
 
 // plainNumber reads a whole number; others, dates among them, have no end where it ends.

@@ -157,7 +157,10 @@ func TestPositionDepth(t *testing.T) {
 		strings.Repeat("a.", 1_000_000) + "b = 1",
 		"[" + strings.Repeat("a.", 100) + "b]",
 	} {
-		_, _, problem := parseTOML("x.toml", text)
+		if _, _, plain := parsePlain(text, newPlainHosts("x.toml", text)); plain {
+			t.Errorf("%.20q… is taken for plain", text)
+		}
+		_, _, problem := parseAll("x.toml", text)
 		if problem == nil || problem.Line != 1 || !strings.Contains(problem.Message, "more than") {
 			t.Errorf("%.20q…: %v", text, problem)
 		}

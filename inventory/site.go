@@ -39,7 +39,8 @@ type Site struct {
 
 	policies []*Policy    // sorted by name
 	resolved *policyCache // by the policies that apply together
-	views    *sync.Map    // by class: *classView
+	settings *settingsCache
+	views    *sync.Map // by class: *classView
 }
 
 // SSH is how hosts are reached. Paths are absolute.

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -23,11 +24,8 @@ func (ld *loading) checkInventory() {
 			ld.at(&c.Source)("max_unavailable", `the smallest is "1"`, "cluster %q: with max_unavailable of 0 none of its hosts could ever be updated", clip(name))
 		}
 	}
-	s.Hosts = make([]*Host, 0, len(s.byName))
-	for _, h := range s.byName {
-		s.Hosts = append(s.Hosts, h)
-	}
-	sort.Slice(s.Hosts, func(i, j int) bool { return s.Hosts[i].Name < s.Hosts[j].Name })
+	s.Hosts = append(make([]*Host, 0, len(ld.hosts)), ld.hosts...)
+	slices.SortFunc(s.Hosts, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
 	for _, h := range s.Hosts {
 		ld.checkHost(h)
 	}
@@ -159,23 +157,28 @@ type disagreement struct{ key, text string }
 // of one host that write a setting differently when the host does not decide.
 func (ld *loading) mergeMeta() {
 	s := ld.site
-	// Hosts share few combinations of groups; each is compared once.
-	seen := make(map[string][]disagreement)
+	// Hosts share few combinations of groups, and their list; each is compared once.
+	type combination struct {
+		groups    []member
+		conflicts []disagreement
+	}
+	seen := make(map[*string]*combination)
 	for _, h := range s.Hosts {
-		groups := newResolver(s, h, false).members
-		combination := fmt.Sprint(h.Groups, h.distance)
-		conflicts, done := seen[combination]
-		if !done {
-			conflicts = disagreements(groups)
-			seen[combination] = conflicts
-		}
-		for _, c := range conflicts {
-			if !h.decides(c.key) {
-				ld.at(&h.Source)("groups", "write it on the host, or leave one of the groups", "host %q: %s", h.Name, c.text)
+		if len(h.Groups) > 0 {
+			c := seen[&h.Groups[0]]
+			if c == nil {
+				c = &combination{groups: newResolver(s, h, false).members}
+				c.conflicts = disagreements(c.groups)
+				seen[&h.Groups[0]] = c
 			}
-		}
-		for _, g := range groups {
-			h.inherit(g.group.Meta)
+			for _, conflict := range c.conflicts {
+				if !h.decides(conflict.key) {
+					ld.at(&h.Source)("groups", "write it on the host, or leave one of the groups", "host %q: %s", h.Name, conflict.text)
+				}
+			}
+			for _, g := range c.groups {
+				h.inherit(g.group.Meta)
+			}
 		}
 		for key := range h.Meta {
 			s.meta[key] = true

@@ -18,8 +18,22 @@ func Check(u *Universe, h Host, r Request, set Set) []Fault {
 
 // check returns the faults that the host has before, and what Check returns.
 func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
-	c := &checker{u: u, h: h, r: r, set: set, start: sortedInstalled(h), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
-	before = c.state(c.start)
+	return beginCheck(u, h, r)(set)
+}
+
+// beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once.
+func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added []Fault) {
+	c := &checker{u: u, h: h, r: r, start: sortedInstalled(h), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	state := make(chan []Fault, 1)
+	go func() { state <- c.state(c.start) }()
+	return func(set *Set) (before, added []Fault) {
+		before = <-state
+		c.set = set
+		return c.check(before)
+	}
+}
+
+func (c *checker) check(before []Fault) (_, added []Fault) {
 	if !c.resolve() {
 		return before, c.faults
 	}

@@ -28,21 +28,26 @@ var ErrPlan = errors.New("not a usable plan")
 // Seal brings the plan into its one written form (lists sorted, times in UTC and whole, no nil lists), sets format, expiry and id.
 // Any change afterwards makes Encode refuse it; seal again.
 func (p *Plan) Seal() error {
-	_, err := p.seal()
+	_, err := p.seal(nil)
 	return err
 }
 
-// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so.
-func (p *Plan) SealText() ([]byte, error) {
-	text, err := p.seal()
+// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. While it is summed,
+// meanwhile is called, unless it is nil or the plan is not valid: the plan has all but its id then, and beginning is that of the text, up to the id,
+// behind which little comes.
+func (p *Plan) SealText(meanwhile func(beginning []byte)) ([]byte, error) {
+	if meanwhile == nil {
+		meanwhile = func([]byte) {}
+	}
+	text, err := p.seal(meanwhile)
 	if err != nil {
 		return nil, err
 	}
-	return withID(text, p.ID), nil
+	return slices.Insert(text, placeOfID(text), []byte(p.ID)...), nil
 }
 
-// seal returns the text without the id.
-func (p *Plan) seal() ([]byte, error) {
+// seal returns the text without the id. meanwhile is as in SealText.
+func (p *Plan) seal(meanwhile func(beginning []byte)) ([]byte, error) {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -58,6 +63,9 @@ func (p *Plan) seal() ([]byte, error) {
 	sum := newSumming()
 	text, err := c.canonical(sum)
 	invalid := p.validate() // while the rest of the text is summed
+	if err == nil && invalid == nil && meanwhile != nil {
+		meanwhile(text[:placeOfID(text)])
+	}
 	id := sum.sum()
 	if err != nil {
 		return nil, fmt.Errorf("digest of the plan: %w", err)

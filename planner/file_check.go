@@ -57,13 +57,17 @@ func (p *Plan) validate() error {
 	if err := p.checkServices(); err != nil {
 		return bad("%v", err)
 	}
-	hosts := make(map[string]bool, len(p.Hosts))
+	// Sorted by name, as Seal leaves them, two of one name are neighbours.
+	var hosts map[string]bool
+	if !slices.IsSortedFunc(p.Hosts, func(a, b PlanHost) int { return strings.Compare(a.Host, b.Host) }) {
+		hosts = make(map[string]bool, len(p.Hosts))
+	}
 	for i := range p.Hosts {
 		h := &p.Hosts[i]
 		switch {
 		case h.Host == "" || strings.ContainsFunc(h.Host, notPlain):
 			return bad("bad host name %q", h.Host)
-		case hosts[h.Host]:
+		case hosts[h.Host] || hosts == nil && i > 0 && p.Hosts[i-1].Host == h.Host:
 			return bad("host %q stands in it twice", h.Host)
 		case h.Set != "" && !sets[h.Set]:
 			return bad("host %q refers to the unknown set %q", h.Host, h.Set)
@@ -78,7 +82,9 @@ func (p *Plan) validate() error {
 		if err := h.Keys.validate(keys); err != nil {
 			return bad("host %q: %v", h.Host, err)
 		}
-		hosts[h.Host] = true
+		if hosts != nil {
+			hosts[h.Host] = true
+		}
 	}
 	return nil
 }

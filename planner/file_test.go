@@ -366,3 +366,28 @@ func TestCheckUnit(t *testing.T) {
 		t.Error("names are not completed")
 	}
 }
+
+// TestSealMeanwhile: what is written of a plan before its id is known is the beginning of what Encode writes, and a plan that is not valid has none.
+func TestSealMeanwhile(t *testing.T) {
+	p := examplePlan(t)
+	var early string
+	text, err := p.SealText(func(beginning []byte) { early = string(beginning) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := p.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(text) || early == "" || !strings.HasPrefix(b.String(), early+p.ID+"\"") {
+		t.Errorf("%q is not how it begins", early)
+	}
+	p.Hosts = append(p.Hosts, p.Hosts[0])
+	if _, err := p.SealText(func([]byte) { t.Error("called of a plan that is not valid") }); err == nil {
+		t.Error("a host twice")
+	}
+	p.Hosts[0], p.Hosts[len(p.Hosts)-1] = PlanHost{Host: "zz"}, PlanHost{Host: "zz"}
+	if err := p.validate(); err == nil {
+		t.Error("a host twice, not sorted")
+	}
+}

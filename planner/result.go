@@ -41,6 +41,7 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 	if err := checkRules(h.Policies); err != nil {
 		return nil, err
 	}
+	check := beginCheck(u, h, r)
 	s, err := u.attempt(h, r, "")
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 			return nil, err
 		}
 	}
-	before, added := check(u, h, r, &s.result.Set)
+	before, added := check(&s.result.Set)
 	if len(added) > 0 {
 		return nil, &FaultError{added}
 	}

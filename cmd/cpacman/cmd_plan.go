@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/fleet"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -133,13 +135,22 @@ func (s *session) plan() error {
 	if err != nil {
 		return err
 	}
+	live := !s.c.Bool("stored")
+	if !live {
+		s.repos.ShortLived()
+		var first *inventory.Host
+		if !s.c.Bool("keys-only") { // which reads no repository
+			first = s.firstOf(s.c.Args().Slice())
+		}
+		req.Ahead = s.fleet.ReadAhead(s.ctx, s.repos, first)
+		defer req.Ahead.Wait()
+	}
 	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
 		return err
 	}
 	if err := s.askedKeys(&req); err != nil {
 		return err
 	}
-	live := !s.c.Bool("stored")
 	if live {
 		if _, err := s.collect(req.Hosts, len(req.Keys.Retire) > 0); err != nil {
 			return err
@@ -148,16 +159,71 @@ func (s *session) plan() error {
 		s.facts = nil
 	}
 	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
+	d := &delivery{session: s}
+	defer d.end()
+	req.Meanwhile = d.begin
 	planned, err := s.fleet.Plan(s.ctx, s.repos, req)
 	if err != nil {
 		return keyPlanError(err)
 	}
-	return s.deliverPlan(planned)
+	return d.deliver(planned)
+}
+
+// delivery writes a plan file and its summary. For a large fleet both take a while, and need not wait for the id of the plan.
+type delivery struct {
+	*session
+	table    []byte
+	tableErr error // of a table that was made
+	made     bool
+	file     *growing // nil: none, or not begun
+	writing  sync.WaitGroup
+}
+
+// worthSync is how many bytes of a plan are worth a way to the disk of their own.
+const worthSync = 1 << 20
+
+// begin does what can be done without the id.
+func (d *delivery) begin(p *planner.Plan, beginning []byte) {
+	if out := d.c.String("out"); out != "" {
+		d.writing.Go(func() {
+			d.file = newGrowing(out)
+			d.file.upTo(beginning)
+			if len(beginning) > worthSync {
+				d.file.sync()
+			}
+		})
+	}
+	d.makeTable(p)
+}
+
+func (d *delivery) makeTable(p *planner.Plan) {
+	if d.made || d.c.String("output") == "json" {
+		return
+	}
+	var b bytes.Buffer
+	t := planTable(p)
+	t.value = p
+	d.tableErr = d.write(&b, d.c, t)
+	d.table, d.made = b.Bytes(), true
+}
+
+// end removes what was begun and not finished.
+func (d *delivery) end() {
+	d.writing.Wait()
+	if d.file != nil {
+		d.file.abandon()
+	}
 }
 
 // deliverPlan writes the plan file, its summary, and what to do next.
 func (s *session) deliverPlan(planned *fleet.Planned) error {
-	p, out, format := planned.Plan, s.c.String("out"), s.c.String("output")
+	d := &delivery{session: s}
+	defer d.end()
+	return d.deliver(planned)
+}
+
+func (d *delivery) deliver(planned *fleet.Planned) error {
+	s, p, out, format := d.session, planned.Plan, d.c.String("out"), d.c.String("output")
 	file := planned.File
 	if file == nil {
 		var b bytes.Buffer
@@ -166,28 +232,22 @@ func (s *session) deliverPlan(planned *fleet.Planned) error {
 		}
 		file = b.Bytes()
 	}
-	written := make(chan error, 1) // a large file is on its way to the disk while the table is made
-	go func() {
-		if out == "" {
-			written <- nil
-			return
-		}
-		written <- writeFile(out, file, 0o600)
-	}()
-	var table bytes.Buffer
+	d.makeTable(p)
+	d.writing.Wait()
 	var err error
-	if format != "json" {
-		d := planTable(p)
-		d.value = p
-		err = s.write(&table, s.c, d)
+	if out != "" {
+		if d.file == nil {
+			d.file = newGrowing(out)
+		}
+		err = d.file.finish(file, 0o600)
 	}
-	if err := errors.Join(<-written, err); err != nil {
+	if err := errors.Join(err, d.tableErr); err != nil {
 		return err
 	}
 	if format == "json" && out == "" {
 		_, err = s.stdout.Write(file)
 	} else {
-		_, err = s.stdout.Write(table.Bytes())
+		_, err = s.stdout.Write(d.table)
 	}
 	if err != nil {
 		return err
@@ -253,11 +313,23 @@ func vendorChanges(p *planner.Plan) int {
 // planTable is a plan with one line for each host.
 func planTable(p *planner.Plan) data {
 	d := data{columns: []string{"host", "class", "level", "status", "install", "upgrade", "downgrade", "remove", "held", "blocked", "download", "reboot", "detail"}}
-	for _, h := range p.Hosts {
-		set, _ := p.Set(h.Set)
-		row := []string{h.Host, h.Class, h.Level, string(h.Status)}
+	counts := map[string][]string{} // of sets: hosts share them
+	none := slices.Repeat([]string{"0"}, 6)
+	for i := range p.Sets {
+		set := &p.Sets[i]
 		for _, n := range []int{len(set.Install), len(set.Upgrade), len(set.Downgrade), len(set.Remove), len(set.Held), len(set.Blocked)} {
-			row = append(row, strconv.Itoa(n))
+			counts[set.ID] = append(counts[set.ID], strconv.Itoa(n))
+		}
+	}
+	sizes := map[int64]string{}
+	cells := make([]string, 0, len(d.columns)*len(p.Hosts))
+	d.rows = make([][]string, 0, len(p.Hosts))
+	for i := range p.Hosts {
+		h := &p.Hosts[i]
+		size, known := sizes[h.Bytes]
+		if !known {
+			size = humanBytes(h.Bytes)
+			sizes[h.Bytes] = size
 		}
 		reboot, detail := "no", h.Detail
 		if h.Impact.Reboot {
@@ -269,7 +341,13 @@ func planTable(p *planner.Plan) data {
 		if words := h.Keys.Summary(); words != "" {
 			detail = strings.TrimSuffix(words+"; "+detail, "; ")
 		}
-		d.rows = append(d.rows, append(row, humanBytes(h.Bytes), reboot, detail))
+		from, count := len(cells), counts[h.Set]
+		if count == nil {
+			count = none
+		}
+		cells = append(append(cells, h.Host, h.Class, h.Level, string(h.Status)), count...)
+		cells = append(cells, size, reboot, detail)
+		d.rows = append(d.rows, cells[from:len(cells):len(cells)])
 	}
 	return d
 }

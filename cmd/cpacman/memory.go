@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 )
@@ -25,13 +26,19 @@ func boundMemory(atOnce int) (end func()) {
 	return func() { debug.SetMemoryLimit(before) }
 }
 
+// firstGarbage is planGarbage until something was looked for: the smaller plans end before.
+const firstGarbage = 800
+
 // planGarbage is how much the heap may grow, in percent, before what is not needed any more is looked for while a plan is made from stored
 // facts: such a process lives for a second, and twice Go's own value takes a quarter off its time. Memory it costs where there was little.
 const planGarbage = 200
 
 // shortLived lets the heap grow faster, unless GOGC in the environment says how fast.
 func shortLived() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(planGarbage)
+	if os.Getenv("GOGC") != "" {
+		return
 	}
+	debug.SetGCPercent(firstGarbage)
+	// The cleanup of what nobody holds is run after the first collection.
+	runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
 }

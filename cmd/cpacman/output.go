@@ -87,27 +87,73 @@ func (e *env) deliver(file string, b []byte) error {
 
 // writeFile replaces a file by one rename, with its bytes on disk before.
 func writeFile(path string, b []byte, mode os.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	g := newGrowing(path)
+	defer g.abandon()
+	return g.finish(b, mode)
+}
+
+// growing is a file whose end is not known yet while it is written. Finished it replaces another by one rename; abandoned it leaves nothing. It is for
+// one goroutine at a time.
+type growing struct {
+	path    string
+	file    *os.File // nil: abandoned or finished
+	written int
+	err     error // the first, which ends it
+}
+
+func newGrowing(path string) *growing {
+	g := &growing{path: path}
+	g.file, g.err = os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	return g
+}
+
+// upTo writes what is new of a text that begins with what was written before.
+func (g *growing) upTo(b []byte) {
+	if g.err == nil {
+		var n int
+		n, g.err = g.file.Write(b[g.written:])
+		g.written += n
 	}
-	defer os.Remove(tmp.Name()) //nolint:errcheck // gone after the rename
-	if _, err = tmp.Write(b); err == nil {
-		err = tmp.Chmod(mode)
+}
+
+// sync brings what was written to the disk, so that there is less to wait for at the end.
+func (g *growing) sync() {
+	if g.err == nil {
+		g.err = g.file.Sync()
 	}
-	if err == nil {
-		err = tmp.Sync()
+}
+
+// finish writes the rest, and gives the file its name with its bytes on disk.
+func (g *growing) finish(b []byte, mode os.FileMode) error {
+	g.upTo(b)
+	if g.err == nil {
+		g.err = g.file.Chmod(mode)
 	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
+	if g.err == nil {
+		g.err = g.file.Sync()
 	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+	if g.err == nil {
+		name := g.file.Name()
+		if g.err = g.file.Close(); g.err == nil {
+			g.err = os.Rename(name, g.path)
+		}
+		if g.err == nil {
+			g.file = nil
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	if g.err != nil {
+		return fmt.Errorf("write %s: %w", g.path, g.err)
 	}
 	return nil
+}
+
+// abandon removes the file unless it was finished.
+func (g *growing) abandon() {
+	if g.file != nil {
+		g.file.Close() // perhaps again
+		os.Remove(g.file.Name())
+		g.file = nil
+	}
 }
 
 func (d data) table(w io.Writer) error {
@@ -137,20 +183,19 @@ func (d data) columned(w io.Writer) error {
 		}
 	}
 	size := 0
-	for i, cell := range cells {
-		widths[i%n] = max(widths[i%n], utf8.RuneCountInString(cell)+gap)
-		size += len(cell) + gap
+	for at := 0; at < len(cells); at += n {
+		for i, cell := range cells[at : at+n] {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell)+gap)
+			size += len(cell) + gap
+		}
 	}
+	spaces := bytes.Repeat([]byte(" "), slices.Max(widths))
 	out := make([]byte, 0, 2*size)
-	for i, cell := range cells {
-		out = append(out, cell...)
-		if i%n == n-1 {
-			out = append(out, '\n')
-			continue
+	for at := 0; at < len(cells); at += n {
+		for i, cell := range cells[at : at+n-1] {
+			out = append(append(out, cell...), spaces[:widths[i]-utf8.RuneCountInString(cell)]...)
 		}
-		for range widths[i%n] - utf8.RuneCountInString(cell) {
-			out = append(out, ' ')
-		}
+		out = append(append(out, cells[at+n-1]...), '\n')
 	}
 	_, err := w.Write(out)
 	return err

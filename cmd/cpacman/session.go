@@ -168,6 +168,17 @@ func (s *session) selected(args []string, spelled bool) ([]*inventory.Host, stri
 	return hosts, text, nil
 }
 
+// firstOf is a host that a selector means, where that is seen without facts; else nil.
+func (s *session) firstOf(args []string) *inventory.Host {
+	switch {
+	case len(s.site.Hosts) == 0 || len(args) > 1:
+		return nil
+	case len(args) == 0 || args[0] == "all":
+		return s.site.Hosts[0]
+	}
+	return s.site.Host(args[0])
+}
+
 // severalHosts is the hint for hosts that were listed as if they were arguments of their own.
 func severalHosts(args []string, err error) string {
 	if len(args) < 2 || !errors.Is(err, inventory.ErrSelectorSyntax) {

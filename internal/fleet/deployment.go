@@ -264,13 +264,12 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	if n := len(list.Missing); n > 0 {
 		return r, fmt.Errorf("the host changed since the plan, and dependencies of %d of its packages are not known", n)
 	}
-	settings := d.fleet.Site.Effective(h)
-	input, err := d.fleet.plannerHost(h, &settings, f)
+	input, err := d.fleet.plannerHost(h, f)
 	if err != nil {
 		return r, err
 	}
 	input.Installed = list.Packages
-	request, _ := requestFor(&candidate{host: h, settings: settings}, PlanRequest{Request: planner.Request{Filter: plan.Requested.Filter, Type: plan.Type, Weak: plan.Requested.Weak}})
+	request, _ := requestFor(&candidate{host: h, settings: d.fleet.Site.Settings(h)}, PlanRequest{Request: planner.Request{Filter: plan.Requested.Filter, Type: plan.Type, Weak: plan.Requested.Weak}})
 	result, err := u.Solve(input, request)
 	if err != nil {
 		return r, err

@@ -83,8 +83,7 @@ func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*In
 	if err != nil {
 		return nil, err
 	}
-	settings := f.Site.Effective(h)
-	if in.Host, err = f.plannerHost(h, &settings, facts); err != nil {
+	if in.Host, err = f.plannerHost(h, facts); err != nil {
 		return nil, &CannotPlan{h.Name, planner.StatusPolicy, err.Error()}
 	}
 	in.Host.Installed = in.List.Packages
@@ -102,7 +101,7 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 		return planner.Explanation{}, err
 	}
 	inputs.installed.Save()
-	r, ok := requestFor(&candidate{host: h, settings: f.Site.Effective(h)}, req)
+	r, ok := requestFor(&candidate{host: h, settings: f.Site.Settings(h)}, req)
 	if !ok {
 		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, "what the host had before is not recorded"}
 	}

@@ -190,13 +190,13 @@ func ErrorKind(err error) string {
 
 // StoredFacts returns what is stored of every host, without packages, by name.
 func (f *Fleet) StoredFacts(ctx context.Context) (map[string]*host.Facts, error) {
-	out := map[string]*host.Facts{}
-	err := f.Store.AllFacts(ctx, func(one *host.Facts) error {
-		out[one.Host] = one
-		return nil
-	})
+	all, err := f.Store.AllFacts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read stored facts: %w", err)
+	}
+	out := make(map[string]*host.Facts, len(all))
+	for _, one := range all {
+		out[one.Host] = one
 	}
 	return out, nil
 }

@@ -46,7 +46,9 @@ func (f *Fleet) identities(ctx context.Context, list []store.Identity) (ids *Ide
 		ids.byHost[i.Host] = append(ids.byHost[i.Host], i)
 		ids.byMachine[i.MachineID] = append(ids.byMachine[i.MachineID], i)
 	}
-	ids.last, err = f.Store.LastMachines(ctx)
+	if len(list) > 0 {
+		ids.last, err = f.Store.LastMachines(ctx)
+	}
 	return ids, err
 }
 

@@ -97,16 +97,25 @@ func (f *Fleet) touchSome(ctx context.Context, repos *Repos, ids []touchID, name
 		}
 	}
 	slices.Sort(digests)
-	headers, err := f.Store.Headers(ctx, slices.Compact(digests))
-	if err != nil {
+	var headers map[string][]byte
+	stored := make(chan error, 1) // from the database while the files are read
+	go func() {
+		var err error
+		headers, err = f.Store.Headers(ctx, slices.Compact(digests))
+		stored <- err
+	}()
+	found, lost, errs := make([]touch, len(ids)), make([]bool, len(ids)), make([]error, len(ids))
+	all := make([]*rpm.Header, len(ids))
+	sideBySide(len(ids), func(i int) { all[i], lost[i], errs[i] = newHeader(ctx, repos, ids[i]) })
+	if err := <-stored; err != nil {
 		return err
 	}
-	found, lost, errs := make([]touch, len(ids)), make([]bool, len(ids)), make([]error, len(ids))
 	sideBySide(len(ids), func(i int) {
-		var coming, going *rpm.Header
-		if coming, lost[i], errs[i] = newHeader(ctx, repos, ids[i]); errs[i] != nil {
+		if errs[i] != nil {
 			return
 		}
+		var going *rpm.Header
+		coming := all[i]
 		if blob := headers[ids[i].going]; blob != nil {
 			if h, err := rpm.ParseHeader(blob); err == nil {
 				going = h

@@ -34,10 +34,14 @@ type PlanRequest struct {
 	Facts map[string]*host.Facts
 	// Amends are the plans of a rollout whose hosts are planned again for what they have now; nil: a plan of its own.
 	Amends *Plans
+	// Ahead is what was read already; nil: nothing.
+	Ahead *Ahead
 	// Keys is what is asked for about signing keys.
 	Keys planner.RequestedKeys
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
+	// Meanwhile, unless it is nil, is called while the plan is summed: it has all but its id then. beginning is that of its file, nearly all of it.
+	Meanwhile func(p *planner.Plan, beginning []byte)
 }
 
 // Planned is a plan with what the command line tells beside it.
@@ -53,8 +57,8 @@ type Planned struct {
 // candidate is one host on its way into a plan.
 type candidate struct {
 	host     *inventory.Host
-	facts    *host.Facts         // without packages; nil: none
-	settings inventory.Effective // in force for the host; set where it has a group
+	facts    *host.Facts          // without packages; nil: none
+	settings *inventory.Effective // in force for the host, and shared; set where it has a group
 	entry    planner.PlanHost
 	note     string // of its identity; it stays, whatever the solver says
 	group    *group // nil: not to be solved
@@ -102,10 +106,14 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 // Faults are told by whoever needs them. The caller waits for the end.
 func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *sync.WaitGroup {
 	views := map[string][]inventory.Repo{}
+	seen := map[place[inventory.Repo]]bool{}
+	now := f.now()
 	for _, h := range req.Hosts {
-		if facts := req.Facts[h.Name]; facts != nil && f.now().Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
-			view := f.View(h, facts)
-			views[ViewID(view)] = view
+		if facts := req.Facts[h.Name]; facts != nil && now.Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
+			if view := f.View(h, facts); !seen[placeOf(view)] {
+				seen[placeOf(view)] = true
+				views[ViewID(view)] = view
+			}
 		}
 	}
 	work := new(sync.WaitGroup)
@@ -128,24 +136,21 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 			return nil, err
 		}
 	}
-	var contacts map[string]store.Contact
-	var ids *Identities
-	work, both := errgroup.WithContext(ctx)
-	work.Go(func() (err error) {
-		contacts, err = f.Store.FailedContacts(both) // the others tell nothing here
-		return err
-	})
-	work.Go(func() (err error) {
-		ids, err = f.oddIdentities(both)
-		return err
-	})
-	if err := work.Wait(); err != nil {
+	known := func() (map[string]store.Contact, *Identities, error) { return f.beside(ctx) }
+	if req.Ahead != nil {
+		known = req.Ahead.known
+	}
+	contacts, ids, err := known()
+	if err != nil {
 		return nil, err
 	}
-	out := make([]*candidate, 0, len(req.Hosts))
-	for _, h := range req.Hosts {
-		c := &candidate{host: h, facts: facts[h.Name]}
-		c.entry = planner.PlanHost{Host: h.Name, Class: h.Class, Level: h.Level}
+	list := make([]candidate, len(req.Hosts))
+	out := make([]*candidate, len(req.Hosts))
+	for i, h := range req.Hosts {
+		c := &list[i]
+		out[i] = c
+		c.host, c.facts = h, facts[h.Name]
+		c.entry.Host, c.entry.Class, c.entry.Level = h.Name, h.Class, h.Level
 		if c.facts != nil {
 			c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
 		}
@@ -154,7 +159,6 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 		if c.entry.Status == planner.StatusPlanned {
 			c.note, c.entry.Detail = c.entry.Detail, ""
 		}
-		out = append(out, c)
 	}
 	return out, nil
 }
@@ -246,59 +250,6 @@ func (f *Fleet) View(h *inventory.Host, facts *host.Facts) []inventory.Repo {
 	return f.Site.ReposFor(h, oneHost(facts))
 }
 
-// group puts hosts with the same key together, so that each key is solved once.
-func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	keys := make([]string, len(candidates))
-	mine := make([]*group, len(candidates)) // a group of each host's own
-	sideBySide(len(candidates), func(i int) {
-		if c := candidates[i]; c.entry.Status == planner.StatusPlanned {
-			if mine[i] = f.groupOf(c, req); mine[i] != nil {
-				keys[i] = c.facts.InstalledDigest + "\x00" + planner.Key(mine[i].input, ViewID(mine[i].view), mine[i].request)
-			}
-		}
-	})
-	byKey := map[string]*group{}
-	var order []*group
-	for i, c := range candidates {
-		if mine[i] == nil {
-			continue
-		}
-		g := byKey[keys[i]]
-		if g == nil {
-			g = mine[i]
-			byKey[keys[i]] = g
-			order = append(order, g)
-		}
-		g.members = append(g.members, c)
-		c.group = g
-	}
-	return order, f.lists(ctx, repos, order)
-}
-
-// groupOf is what a host would be solved with; nil where it cannot be, and its entry says why.
-func (f *Fleet) groupOf(c *candidate, req PlanRequest) *group {
-	view := f.View(c.host, c.facts)
-	if len(view) == 0 {
-		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
-		return nil
-	}
-	c.settings = f.Site.Effective(c.host)
-	input, err := f.plannerHost(c.host, &c.settings, c.facts)
-	if err != nil {
-		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
-		return nil
-	}
-	request, ok := requestFor(c, req)
-	if !ok {
-		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
-		if why := req.Void[c.host.Name]; why != "" {
-			c.entry.Detail = why
-		}
-		return nil
-	}
-	return &group{input: input, request: request, view: view}
-}
-
 // lists reads what the hosts of every group have installed, side by side.
 func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error {
 	installed := f.NewInstalled(repos)
@@ -319,17 +270,6 @@ func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error 
 	}
 	installed.Save()
 	return nil
-}
-
-// requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
-func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
-	r := req.Request
-	r.Weak = r.Weak || c.settings.Weak
-	if r.Type == planner.TypeRollback {
-		r.Target = req.Targets[c.host.Name]
-		return r, len(r.Target) > 0
-	}
-	return r, true
 }
 
 // solve answers every group, side by side.
@@ -375,8 +315,9 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 		}
 		rollback, back := f.wayBack(g)
 		impact := touched.impact(g)
+		bytes := g.bytes()
 		for _, c := range g.members {
-			describe(c, g, rollback, impact)
+			describe(c, g, rollback, impact, bytes)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -432,8 +373,18 @@ func allHeld(members []*candidate) bool {
 	return true
 }
 
-// describe fills the entry of one host from its group's answer.
-func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact) {
+// bytes is the size of all files that the answer needs.
+func (g *group) bytes() (n int64) {
+	if g.result != nil {
+		for i := range g.result.Packages {
+			n += g.result.Packages[i].Size
+		}
+	}
+	return n
+}
+
+// describe fills the entry of one host from its group's answer, which bytes belongs to.
+func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact, bytes int64) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -464,10 +415,7 @@ func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *pla
 		e.Status = planner.StatusNothing
 		return
 	}
-	for _, u := range g.result.Packages {
-		e.Bytes += u.Size
-	}
-	e.Impact = *impact
+	e.Bytes, e.Impact = bytes, *impact
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {

@@ -9,29 +9,83 @@ import (
 	"cpacman/planner"
 )
 
-// plannerHost is a host in the planner's words, without its packages; s is what is in force for it. The error is *inventory.PolicyConflict: two policies of equal
-// priority disagree, and nobody may guess which is meant (INV-4).
-func (f *Fleet) plannerHost(h *inventory.Host, s *inventory.Effective, facts *host.Facts) (planner.Host, error) {
-	out := planner.Host{Arch: facts.Arch, RunningKernel: facts.Kernel, RPMVersion: facts.RPMVersion,
+// given is all that the planner gets to know of a host, beside its packages. What belongs to no host alone may be shared.
+type given struct {
+	arch, kernel, rpmVersion string
+	os                       host.OS
+	modules                  []host.Module
+	holds                    []host.Hold
+	settings                 *inventory.Effective
+	rules                    []inventory.Rule
+}
+
+// givenID is a given with lists and settings known by where they are: hosts of one are given the same, of two perhaps.
+type givenID struct {
+	arch, kernel, rpmVersion string
+	os                       host.OS
+	modules                  place[host.Module]
+	holds                    place[host.Hold]
+	settings                 *inventory.Effective
+	rules                    place[inventory.Rule]
+}
+
+// place is where a list is.
+type place[T any] struct {
+	first *T
+	n     int
+}
+
+func placeOf[T any](list []T) place[T] {
+	if len(list) == 0 {
+		return place[T]{}
+	}
+	return place[T]{&list[0], len(list)}
+}
+
+func (g *given) id() givenID {
+	return givenID{g.arch, g.kernel, g.rpmVersion, g.os, placeOf(g.modules), placeOf(g.holds), g.settings, placeOf(g.rules)}
+}
+
+// given collects what a host is planned with. The error is *inventory.PolicyConflict: two policies of equal priority disagree, and nobody may
+// guess which is meant (INV-4).
+func (f *Fleet) given(h *inventory.Host, facts *host.Facts) (given, error) {
+	g := given{arch: facts.Arch, kernel: facts.Kernel, rpmVersion: facts.RPMVersion, os: facts.OS, modules: facts.Modules, holds: facts.Holds,
+		settings: f.Site.Settings(h)}
+	resolved, conflicts := f.Site.Policies(h, oneHost(facts), f.now())
+	if len(conflicts) > 0 {
+		return g, conflicts[0]
+	}
+	g.rules = resolved.Rules
+	return g, nil
+}
+
+// plannerHost is a host in the planner's words, without its packages. The error is that of given.
+func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) (planner.Host, error) {
+	g, err := f.given(h, facts)
+	if err != nil {
+		return planner.Host{}, err
+	}
+	return g.host(), nil
+}
+
+func (g *given) host() planner.Host {
+	s := g.settings
+	out := planner.Host{Arch: g.arch, RunningKernel: g.kernel, RPMVersion: g.rpmVersion,
 		Exclude: s.Exclude, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, SameVendors: s.SameVendor,
 		ForbidVendorChange: s.VendorChange == inventory.VendorChangeForbid ||
-			s.VendorChange == inventory.VendorChangeDefault && forbidsVendorChange(facts.OS)}
-	for _, m := range facts.Modules {
+			s.VendorChange == inventory.VendorChangeDefault && forbidsVendorChange(g.os)}
+	for _, m := range g.modules {
 		if m.State == "enabled" {
 			out.Modules = append(out.Modules, m.Name+":"+m.Stream)
 		}
 	}
 	sort.Strings(out.Modules)
-	addHolds(&out, facts.Holds)
-	resolved, conflicts := f.Site.Policies(h, oneHost(facts), f.now())
-	if len(conflicts) > 0 {
-		return out, conflicts[0]
-	}
-	for _, r := range resolved.Rules {
+	addHolds(&out, g.holds)
+	for _, r := range g.rules {
 		out.Policies = append(out.Policies, planner.Rule{Action: string(r.Action), Pattern: r.Pattern, Value: r.Value, Arches: r.ArchList(),
 			Priority: r.Priority, Policy: r.Policy, Owner: r.Owner, Reason: r.Reason})
 	}
-	return out, nil
+	return out
 }
 
 // forbidsVendorChange tells the families whose own package manager keeps the vendor of a package (zypper(8), "vendor change"; PLAN-15).

@@ -232,7 +232,11 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 	if req.Expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
 	}
-	text, err := p.SealText()
+	var meanwhile func([]byte)
+	if req.Meanwhile != nil {
+		meanwhile = func(beginning []byte) { req.Meanwhile(p, beginning) }
+	}
+	text, err := p.SealText(meanwhile)
 	out.Plan, out.File = p, text
 	return out, err
 }

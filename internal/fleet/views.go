@@ -56,6 +56,9 @@ func (f *Fleet) NewRepos() *Repos {
 	}
 }
 
+// ShortLived tells that the process ends soon: repo.Options.Mapped. It is called before anything is opened.
+func (r *Repos) ShortLived() { r.opt.Mapped = true }
+
 // Relocate reads repositories from other directories than the site says, by id: an earlier state of a repository is another directory
 // (PLAN-12). It is called before anything is opened.
 func (r *Repos) Relocate(at map[string]string) error {
@@ -73,6 +76,11 @@ func (r *Repos) Moved(id string) string { return r.moved[id] }
 
 // Open opens one repository of the site.
 func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
+	return r.openWith(ctx, id, false)
+}
+
+// openWith opens a repository; with advisories they are read at once, where it is not open yet.
+func (r *Repos) openWith(ctx context.Context, id string, advisories bool) (*repo.Repo, error) {
 	cfg := r.site.Repo(id)
 	if cfg == nil {
 		return nil, fmt.Errorf("repository %s is not in the site", id)
@@ -89,7 +97,9 @@ func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
 		if at := r.moved[id]; at != "" {
 			path = at
 		}
-		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: path}, r.opt)
+		opt := r.opt
+		opt.Advisories = advisories
+		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: path}, opt)
 		if o.err != nil {
 			o.err = fmt.Errorf("open repository %s: %w", id, o.err)
 		}
@@ -99,12 +109,16 @@ func (r *Repos) Open(ctx context.Context, id string) (*repo.Repo, error) {
 
 // OpenAll opens the named repositories side by side and returns them in the given order, or the first error.
 func (r *Repos) OpenAll(ctx context.Context, ids []string) ([]*repo.Repo, error) {
+	return r.openAll(ctx, ids, false)
+}
+
+func (r *Repos) openAll(ctx context.Context, ids []string, advisories bool) ([]*repo.Repo, error) {
 	out := make([]*repo.Repo, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, id := range ids {
 		group.Go(func() (err error) {
-			out[i], err = r.Open(ctx, id)
+			out[i], err = r.openWith(ctx, id, advisories)
 			return err
 		})
 	}
@@ -228,7 +242,7 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	for i := range view {
 		ids[i] = view[i].ID
 	}
-	repos, err := r.OpenAll(ctx, ids)
+	repos, err := r.openAll(ctx, ids, true)
 	if err != nil {
 		return v, err
 	}

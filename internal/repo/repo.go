@@ -28,6 +28,11 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxOpen bounds, in bytes, what one metadata file may open to; 0 means 2 GiB.
 	MaxOpen int64
+	// Mapped lets large cache files be mapped rather than read, where the system can: bringing the bytes here costs more than all else that opening an
+	// unchanged repository needs. It is for processes that end soon: where a disk fails under a file that is mapped, the process ends.
+	Mapped bool
+	// Advisories tells that they will be asked for: the index of them is read beside that of the packages.
+	Advisories bool
 	// Full makes Check read every package and compare its digest, instead of its size alone.
 	Full bool
 	// Now is the clock for ages in the cache and times in the log; nil means time.Now. No answer depends on it.
@@ -62,6 +67,7 @@ type Repo struct {
 	mu         sync.Mutex // guards what is read when asked for
 	files      *fileIndex
 	advisories *advisoryData
+	early      chan *advisoryData // what cachedAdvisories gives; nil: not asked yet, or taken
 	modules    *moduleData
 }
 
@@ -86,6 +92,9 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Repo, error) {
 		err = r.openDirectory(ctx, k)
 	}
 	if err != nil {
+		if r.early != nil {
+			<-r.early
+		}
 		return nil, err
 	}
 	for _, p := range r.problems {
@@ -118,6 +127,9 @@ func prepare(cfg Config, opt Options) (*Repo, *disk, error) {
 	}
 	r := &Repo{id: cfg.ID, path: path, opt: opt, log: opt.Logger,
 		cache: &cache{dir: opt.CacheDir, log: opt.Logger, now: opt.Now}}
+	if opt.Mapped {
+		r.cache.mapFrom = leastMapped
+	}
 	k, err := r.disk()
 	return r, k, err
 }
@@ -175,6 +187,10 @@ func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
 		return err
 	}
 	r.md, r.digest = md, md.Digest
+	if r.opt.Advisories && r.HasAdvisories() {
+		r.early = make(chan *advisoryData, 1)
+		go func() { r.early <- r.cachedAdvisories() }()
+	}
 	e, err := md.primary(r.id)
 	if err != nil {
 		return err

@@ -68,6 +68,19 @@ func (r *Repo) HasAdvisories() bool {
 	return ok
 }
 
+// cachedAdvisories takes them from the cache; nil: they are not there.
+func (r *Repo) cachedAdvisories() *advisoryData {
+	d, ok := r.cache.load(kindAdvisories, r.digest)
+	if !ok {
+		return nil
+	}
+	if data := d.advisories(r.id); d.err == nil {
+		return data
+	}
+	r.cache.bad(kindAdvisories, r.digest)
+	return nil
+}
+
 // Advisories reads the advisories, once, in the order of the metadata. Two notices with one id become one. Without updateinfo the
 // list is empty, and HasAdvisories says why.
 func (r *Repo) Advisories() ([]Advisory, error) {
@@ -90,12 +103,16 @@ func (r *Repo) Advisories() ([]Advisory, error) {
 			return nil, err
 		}
 	}
-	if d, ok := r.cache.load(kindAdvisories, r.digest); ok {
-		if data := d.advisories(r.id); d.err == nil {
-			r.advisories = data
-			return data.list, nil
-		}
-		r.cache.bad(kindAdvisories, r.digest)
+	var cached *advisoryData
+	if r.early != nil {
+		cached = <-r.early
+		r.early = nil
+	} else {
+		cached = r.cachedAdvisories()
+	}
+	if cached != nil {
+		r.advisories = cached
+		return cached.list, nil
 	}
 	data, err := r.readAdvisories(context.Background(), k, entries)
 	if err == nil {

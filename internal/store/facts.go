@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -41,8 +43,15 @@ func putFacts(ctx context.Context, tx *sql.Tx, f *host.Facts, body []byte) error
 	if err := putInstalled(ctx, tx, f.InstalledDigest, f.Packages); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
-		f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, body, installTimes(f.Packages)); err != nil {
+	err := putParts(ctx, tx, f.Host, body, func(common sql.NullInt64, own []byte) error {
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO facts VALUES (?,?,?,?,?,?)",
+			f.Host, stamp(f.CollectedAt), f.MachineID, f.InstalledDigest, common, own)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO install_times VALUES (?,?)", f.Host, installTimes(f.Packages)); err != nil {
 		return err
 	}
 	if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
@@ -58,13 +67,19 @@ func (s *Store) PutUnchanged(ctx context.Context, f *host.Facts) error {
 		return fmt.Errorf("store facts of %s: %w", f.Host, err)
 	}
 	return s.write(ctx, "store facts of "+f.Host, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE facts SET collected_at = ?, machine_id = ?, body = ? WHERE host = ? AND installed_digest = ?",
-			stamp(f.CollectedAt), f.MachineID, body, f.Host, f.InstalledDigest)
+		err := putParts(ctx, tx, f.Host, body, func(common sql.NullInt64, own []byte) error {
+			res, err := tx.ExecContext(ctx, "UPDATE facts SET collected_at = ?, machine_id = ?, common = ?, body = ? WHERE host = ? AND installed_digest = ?",
+				stamp(f.CollectedAt), f.MachineID, common, own, f.Host, f.InstalledDigest)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil || n != 1 {
+				return errors.Join(ErrNotFound, err)
+			}
+			return nil
+		})
 		if err != nil {
 			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(ErrNotFound, err)
 		}
 		if err := putIdentity(ctx, tx, f.Host, f.MachineID, f.CollectedAt); err != nil {
 			return err
@@ -138,9 +153,9 @@ func (s *Store) contacts(ctx context.Context, query string) (map[string]Contact,
 
 // Facts returns the newest facts of a host with its packages, or ErrNotFound.
 func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
-	var body, times, list []byte
-	err := s.db.QueryRowContext(ctx, `SELECT f.body, f.install_times, i.packages FROM facts f
-		JOIN installed i ON i.digest = f.installed_digest WHERE f.host = ?`, name).Scan(&body, &times, &list)
+	var common, body, times, list []byte
+	err := s.db.QueryRowContext(ctx, `SELECT c.body, f.body, t.times, i.packages FROM facts f LEFT JOIN facts_common c ON c.id = f.common
+		JOIN install_times t ON t.host = f.host JOIN installed i ON i.digest = f.installed_digest WHERE f.host = ?`, name).Scan(&common, &body, &times, &list)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
 	}
@@ -148,7 +163,7 @@ func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	var f host.Facts
-	if err := json.Unmarshal(body, &f); err != nil {
+	if err := joinParts(common, body, &f); err != nil {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	if f.Packages, err = unpackPackages(list); err != nil {
@@ -162,8 +177,8 @@ func (s *Store) Facts(ctx context.Context, name string) (*host.Facts, error) {
 
 // ShortFacts returns the newest facts of a host without its packages, or ErrNotFound.
 func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error) {
-	var body []byte
-	err := s.db.QueryRowContext(ctx, "SELECT body FROM facts WHERE host = ?", name).Scan(&body)
+	var common, body []byte
+	err := s.db.QueryRowContext(ctx, "SELECT c.body, f.body FROM facts f LEFT JOIN facts_common c ON c.id = f.common WHERE f.host = ?", name).Scan(&common, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("facts of %s: %w", name, ErrNotFound)
 	}
@@ -171,81 +186,74 @@ func (s *Store) ShortFacts(ctx context.Context, name string) (*host.Facts, error
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	var f host.Facts
-	if err := json.Unmarshal(body, &f); err != nil {
+	if err := joinParts(common, body, &f); err != nil {
 		return nil, fmt.Errorf("read facts of %s: %w", name, err)
 	}
 	return &f, nil
 }
 
-// AllFacts calls fn for every stored host, in the order of names, with facts that lack their packages: those come from
+// manyFacts is how many hosts make it worth the while to read them from two places at once.
+const manyFacts = 1000
+
+// AllFacts returns the newest facts of every stored host, in the order of names, without their packages: those come from
 // Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
-func (s *Store) AllFacts(ctx context.Context, fn func(*host.Facts) error) error {
-	rows, err := s.db.QueryContext(ctx, "SELECT host, body FROM facts ORDER BY host")
+func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
+	var middle string
+	var all int
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM facts").Scan(&all)
+	if err == nil && all >= manyFacts {
+		err = s.db.QueryRowContext(ctx, "SELECT host FROM facts ORDER BY host LIMIT 1 OFFSET ?", all/2).Scan(&middle)
+	}
+	if errors.Is(err, sql.ErrNoRows) { // fewer by now
+		err = nil
+	}
 	if err != nil {
-		return fmt.Errorf("read facts: %w", err)
+		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	defer rows.Close()
-	// The database goes on while what it gave is decoded: both take about as long.
+	var before, behind []*host.Facts
 	work, ctx := errgroup.WithContext(ctx)
-	batches := make(chan []storedFacts, 4)
-	work.Go(func() error {
-		defer close(batches)
-		return batchFacts(ctx, rows, batches)
+	if middle != "" {
+		work.Go(func() (err error) {
+			before, err = s.someFacts(ctx, "host < ?", middle, all/2)
+			return err
+		})
+	}
+	work.Go(func() (err error) {
+		behind, err = s.someFacts(ctx, "host >= ?", middle, all-all/2)
+		return err
 	})
-	work.Go(func() error {
-		var reader factsReader
-		for batch := range batches {
-			for _, one := range batch {
-				f, err := reader.read(one.body)
-				if err != nil {
-					return fmt.Errorf("read facts of %s: %w", one.host, err)
-				}
-				if err := fn(f); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	return work.Wait()
+	if err := work.Wait(); err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	return append(before, behind...), nil
 }
 
-// storedFacts is a row of AllFacts.
-type storedFacts struct {
-	host string
-	body []byte
-}
-
-// factsBatch is how many rows are handed over at once.
-const factsBatch = 128
-
-// batchFacts hands rows on until there are no more, or the context ends.
-func batchFacts(ctx context.Context, rows *sql.Rows, batches chan<- []storedFacts) error {
-	var batch []storedFacts
-	hand := func() error {
-		select {
-		case batches <- batch:
-			batch = nil
+// someFacts reads the facts of the hosts for which a condition on one name holds; there are about n.
+func (s *Store) someFacts(ctx context.Context, which, name string, n int) ([]*host.Facts, error) {
+	reader := factsReader{common: map[int64][]byte{}}
+	out := make([]*host.Facts, 0, n)
+	err := s.inSnapshot(ctx, func(rows eachRow) error {
+		err := rows("SELECT id, body FROM facts_common", func(row []driver.Value) error {
+			id, _ := row[0].(int64)
+			body, _ := row[1].([]byte)
+			reader.common[id] = bytes.Clone(body)
 			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		})
+		if err != nil {
+			return err
 		}
-	}
-	for rows.Next() {
-		var one storedFacts
-		if err := rows.Scan(&one.host, &one.body); err != nil {
-			return fmt.Errorf("read facts: %w", err)
-		}
-		if batch = append(batch, one); len(batch) == factsBatch {
-			if err := hand(); err != nil {
-				return err
+		return rows("SELECT common, body, host FROM facts WHERE "+which+" ORDER BY host", func(row []driver.Value) error {
+			common, _ := row[0].(int64) // NULL is 0, which is none
+			body, _ := row[1].([]byte)
+			f, err := reader.readParts(common, body)
+			if err != nil {
+				return fmt.Errorf("of %v: %w", row[2], err)
 			}
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read facts: %w", err)
-	}
-	return hand()
+			out = append(out, f)
+			return nil
+		}, name)
+	})
+	return out, err
 }
 
 // Installed returns the package list of a digest, without install times.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -25,7 +26,22 @@ type factsReader struct {
 	repos     shared[[]host.HostRepo]
 	lock      shared[*host.Lock]
 	collected shared[time.Time]
+
+	common map[int64][]byte // what hosts share, by number: splitFacts
+	bases  map[int64]*factsBase
 }
+
+// factsBase is what the facts of hosts with one common part are read from.
+type factsBase struct {
+	common host.Facts
+	// The facts that were read before, and their own JSON: the next are like them but for a few fields.
+	last     host.Facts
+	lastText []byte
+	parts    []factsPart
+}
+
+// factsPart is a field in the text of the last facts, with its key: what stands between commas.
+type factsPart struct{ from, value, to int }
 
 // Bounds of what is remembered to be shared: so many values of a field, in so many bytes each. What comes after is decoded for its host alone.
 const (
@@ -41,47 +57,121 @@ func (s *shared[T]) get(raw []byte, to *T) bool {
 		*to = v
 		return true
 	}
-	if json.Unmarshal(raw, to) != nil {
+	var v T // what to holds may be another host's
+	if json.Unmarshal(raw, &v) != nil {
 		return false
 	}
+	*to = v
 	if s.seen == nil {
 		s.seen = map[string]T{}
 	}
 	if len(s.seen) < maxSharedValues && len(raw) <= maxSharedBytes {
-		s.seen[string(raw)] = *to
+		s.seen[string(raw)] = v
 	}
 	return true
 }
 
-// read decodes the facts of a host.
-func (r *factsReader) read(body []byte) (*host.Facts, error) {
+// read decodes the facts of a host that are in one piece.
+func (r *factsReader) read(body []byte) (*host.Facts, error) { return r.readParts(0, body) }
+
+// readParts decodes the facts of a host from their common part, by its number, and their own; 0: there is no common part.
+func (r *factsReader) readParts(id int64, own []byte) (*host.Facts, error) {
+	common := r.common[id]
+	if id != 0 && len(common) == 0 {
+		return nil, fmt.Errorf("what they have in common with those of other hosts, number %d, is not there", id)
+	}
+	base, err := r.base(id, common)
+	if err != nil {
+		return nil, err
+	}
 	f := new(host.Facts)
-	if r.fields(body, f) {
+	if len(base.parts) > 0 {
+		if *f = base.last; r.likeLast(base, own, f) {
+			return f, nil
+		}
+	}
+	if *f = base.common; r.fields(base, own, f) {
+		base.last, base.lastText = *f, append(base.lastText[:0], own...)
 		return f, nil
 	}
+	base.parts = base.parts[:0]
 	f = new(host.Facts)
-	if err := json.Unmarshal(body, f); err != nil {
+	if err := joinParts(common, own, f); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// fields reads the object that encoding/json writes: no spaces, every key at most once. False: it is not such a one.
-func (r *factsReader) fields(b []byte, f *host.Facts) bool {
+// base gives what is known of a common part.
+func (r *factsReader) base(id int64, common []byte) (*factsBase, error) {
+	if base := r.bases[id]; base != nil {
+		return base, nil
+	}
+	base := new(factsBase)
+	if len(common) > 0 && !r.fields(base, common, &base.common) {
+		base.common = host.Facts{}
+		if err := json.Unmarshal(common, &base.common); err != nil {
+			return nil, err
+		}
+	}
+	base.parts = base.parts[:0]
+	if r.bases == nil {
+		r.bases = map[int64]*factsBase{}
+	}
+	if len(r.bases) < maxSharedValues {
+		r.bases[id] = base
+	}
+	return base, nil
+}
+
+// likeLast reads facts that have the fields of the last, in their order, into a copy of those: what is written alike is there already. False: they are
+// others, and f means nothing.
+func (r *factsReader) likeLast(base *factsBase, b []byte, f *host.Facts) bool {
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
-	seen := uint64(0)
+	for i := range base.parts {
+		b = b[1:] // the brace, then commas
+		p := &base.parts[i]
+		same := base.lastText[p.from : p.to+1] // with what ends it: a longer number is another value
+		if i == len(base.parts)-1 {
+			same = same[:len(same)-1]
+		}
+		if len(b) > len(same) && string(b[:len(same)]) == string(same) {
+			b = b[p.to-p.from:]
+			continue
+		}
+		key := base.lastText[p.from:p.value]
+		if len(b) <= len(key) || string(b[:len(key)]) != string(key) {
+			return false
+		}
+		b = b[len(key):]
+		n := valueLength(b)
+		if n == 0 || n >= len(b) || r.field(key[1:len(key)-2], b[:n], f) < 0 {
+			return false
+		}
+		if b = b[n:]; b[0] != ',' && i < len(base.parts)-1 {
+			return false
+		}
+	}
+	return len(b) == 1 && b[0] == '}'
+}
+
+// fields reads the object that encoding/json writes: no spaces, every key at most once. False: it is not such a one.
+func (r *factsReader) fields(base *factsBase, b []byte, f *host.Facts) bool {
+	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
+		return false
+	}
+	seen, whole := uint64(0), len(b)
+	base.parts = base.parts[:0]
 	for b = b[1:]; ; b = b[1:] {
-		if len(b) == 0 || b[0] != '"' {
+		from := whole - len(b)
+		length := keyLength(b)
+		if length == 0 {
 			return false
 		}
-		end := bytes.IndexByte(b[1:], '"')
-		if end < 0 || end+2 >= len(b) || b[end+2] != ':' {
-			return false
-		}
-		key := b[1 : end+1]
-		b = b[end+3:]
+		key := b[1 : length-2]
+		b = b[length:]
 		n := valueLength(b)
 		if n == 0 || n >= len(b) {
 			return false
@@ -91,6 +181,8 @@ func (r *factsReader) fields(b []byte, f *host.Facts) bool {
 			return false
 		}
 		seen |= 1 << place
+		value := whole - len(b)
+		base.parts = append(base.parts, factsPart{from, value, value + n})
 		if b = b[n:]; b[0] != ',' {
 			return len(b) == 1
 		}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -22,6 +24,9 @@ func TestFactsAreReadAsJSONReads(t *testing.T) {
 		for range rapid.IntRange(1, 4).Draw(t, "hosts") {
 			bodies = append(bodies, drawBody(t, text, texts))
 		}
+		if rapid.Bool().Draw(t, "like the first") {
+			bodies = append(bodies, alike(t, bodies[0]), alike(t, bodies[0]))
+		}
 		for range 2 { // the second time all is known
 			for _, body := range bodies {
 				var want host.Facts
@@ -39,6 +44,47 @@ func TestFactsAreReadAsJSONReads(t *testing.T) {
 			}
 		}
 	})
+}
+
+// alike is a body with some values of another, as those of hosts of one kind are, or with a few bytes that are not.
+func alike(t *rapid.T, body []byte) []byte {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return body
+	}
+	for _, key := range []string{"host", "boot_time", "disk", "keys", "notes", "arch"} {
+		if old, there := fields[key]; there && rapid.Bool().Draw(t, "other "+key) {
+			now := rapid.SampledFrom([]string{`"other"`, "7", "70", "null", "[]", `["one"]`, `[{"mount":"/x"}]`, `[{"id":"k"}]`, string(old) + "0", string(old) + ","}).Draw(t, "value")
+			body = bytes.Replace(body, []byte(`"`+key+`":`+string(old)), []byte(`"`+key+`":`+now), 1)
+		}
+	}
+	return body
+}
+
+// TestFactsOfHostsAreTheirOwn: what is read of one host changes nothing of those before.
+func TestFactsOfHostsAreTheirOwn(t *testing.T) {
+	var r factsReader
+	var got []*host.Facts
+	var want []host.Facts
+	for i := range 20 {
+		f := host.Facts{Host: fmt.Sprint("h", i), BootTime: int64(i % 3), OS: host.OS{ID: fmt.Sprint("os", i%2)}, Keys: []host.Key{{ID: fmt.Sprint("k", i%4)}},
+			Disk: []host.Disk{{Mount: "/", FreeBytes: int64(i)}}, Reboot: &host.Reboot{Needed: i%2 == 0, Reasons: []string{fmt.Sprint("r", i%5)}},
+			Lock: &host.Lock{PID: i % 2}, Database: host.Database{Fingerprint: fmt.Sprint("p", i)}}
+		body, err := json.Marshal(&f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := r.read(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, want = append(got, one), append(want, f)
+	}
+	for i := range got {
+		if d := cmp.Diff(&want[i], got[i]); d != "" {
+			t.Errorf("host %d: %s", i, d)
+		}
+	}
 }
 
 // drawBody draws the JSON of facts, and sometimes damages it.
@@ -87,7 +133,7 @@ func TestFactsFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := reflect.TypeFor[host.Facts]().NumField(); n != 25 || !r.fields(body, new(host.Facts)) {
+	if n := reflect.TypeFor[host.Facts]().NumField(); n != 25 || !r.fields(new(factsBase), body, new(host.Facts)) {
 		t.Errorf("facts have %d fields; facts_read.go knows 25", n)
 	}
 }

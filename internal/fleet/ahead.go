@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+
+	"cpacman/internal/store"
+	"cpacman/inventory"
+)
+
+// Ahead is what a plan from stored facts needs beside them.
+type Ahead struct {
+	work     sync.WaitGroup
+	contacts map[string]store.Contact // of hosts whose last attempt failed; the others tell nothing
+	ids      *Identities
+	err      error
+	view     sync.WaitGroup
+}
+
+// ReadAhead begins to read what a plan needs beside facts, which take as long in a large fleet. first is a host that will be in it, or nil: the
+// repositories that it may have are read too. Faults are told by whoever needs what was read. The caller waits for the end.
+func (f *Fleet) ReadAhead(ctx context.Context, repos *Repos, first *inventory.Host) *Ahead {
+	a := &Ahead{}
+	// One after the other: a connection to the database costs as much as most of what is read over it.
+	a.work.Go(func() {
+		if first != nil {
+			f.readView(ctx, repos, first, &a.view)
+		}
+		a.contacts, a.ids, a.err = f.beside(ctx)
+	})
+	return a
+}
+
+// readView begins to read the repositories of a host.
+func (f *Fleet) readView(ctx context.Context, repos *Repos, h *inventory.Host, work *sync.WaitGroup) {
+	facts, err := f.Store.ShortFacts(ctx, h.Name)
+	if err != nil || f.now().Sub(facts.CollectedAt) > f.Site.Facts.MaxAge {
+		return
+	}
+	if view := f.View(h, facts); len(view) > 0 {
+		work.Go(func() { _, _ = repos.Universe(ctx, view) })
+	}
+}
+
+// beside reads what is known of hosts beside their facts.
+func (f *Fleet) beside(ctx context.Context) (map[string]store.Contact, *Identities, error) {
+	contacts, err := f.Store.FailedContacts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, err := f.oddIdentities(ctx)
+	return contacts, ids, err
+}
+
+// known waits for what is known beside facts.
+func (a *Ahead) known() (map[string]store.Contact, *Identities, error) {
+	a.work.Wait()
+	return a.contacts, a.ids, a.err
+}
+
+// Wait waits until nothing is read any more.
+func (a *Ahead) Wait() {
+	a.work.Wait()
+	a.view.Wait()
+}

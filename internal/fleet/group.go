@@ -1,0 +1,117 @@
+package fleet
+
+import (
+	"context"
+	"runtime"
+
+	"cpacman/internal/rpm"
+	"cpacman/inventory"
+	"cpacman/planner"
+)
+
+// group puts hosts with the same key together, so that each key is solved once.
+func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
+	shares := runtime.GOMAXPROCS(0)
+	mine := make([]*keyed, len(candidates))
+	sideBySide(shares, func(n int) {
+		k := keyer{fleet: f, req: &req, known: map[keyID]*keyed{}, views: map[place[inventory.Repo]]string{}}
+		for i := n * len(candidates) / shares; i < (n+1)*len(candidates)/shares; i++ {
+			if candidates[i].entry.Status == planner.StatusPlanned {
+				mine[i] = k.key(candidates[i])
+			}
+		}
+	})
+	byKey := map[string]*group{}
+	byID := map[*keyed]*group{} // the same, for what is known already
+	var order []*group
+	for i, c := range candidates {
+		if mine[i] == nil {
+			continue
+		}
+		g := byID[mine[i]]
+		if g == nil {
+			if g = byKey[mine[i].key]; g == nil {
+				g = &mine[i].group
+				byKey[mine[i].key] = g
+				order = append(order, g)
+			}
+			byID[mine[i]] = g
+		}
+		g.members = append(g.members, c)
+		c.group = g
+	}
+	return order, f.lists(ctx, repos, order)
+}
+
+// keyed is what hosts would be solved with, and its digest.
+type keyed struct {
+	group group
+	key   string
+}
+
+// keyer says what hosts would be solved with. What is new it digests; of most hosts of a large fleet another one had all of it. It is for one
+// goroutine.
+type keyer struct {
+	fleet *Fleet
+	req   *PlanRequest
+	known map[keyID]*keyed
+	views map[place[inventory.Repo]]string // ViewID, made once
+}
+
+// keyID is what a keyed is made of.
+type keyID struct {
+	installed string // digest
+	given     givenID
+	view      string
+	weak      bool
+	target    place[rpm.NEVRA]
+}
+
+// key gives what a host would be solved with; nil where it cannot be, and its entry says why.
+func (k *keyer) key(c *candidate) *keyed {
+	f := k.fleet
+	view := f.View(c.host, c.facts)
+	if len(view) == 0 {
+		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
+		return nil
+	}
+	given, err := f.given(c.host, c.facts)
+	c.settings = given.settings
+	if err != nil {
+		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()
+		return nil
+	}
+	request, ok := requestFor(c, *k.req)
+	if !ok {
+		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
+		if why := k.req.Void[c.host.Name]; why != "" {
+			c.entry.Detail = why
+		}
+		return nil
+	}
+	viewID := k.views[placeOf(view)]
+	if viewID == "" {
+		viewID = ViewID(view)
+		k.views[placeOf(view)] = viewID
+	}
+	// Of the request the rest is the same for all hosts.
+	id := keyID{c.facts.InstalledDigest, given.id(), viewID, request.Weak, placeOf(request.Target)}
+	known := k.known[id]
+	if known == nil {
+		known = &keyed{group: group{input: given.host(), request: request, view: view}}
+		known.key = c.facts.InstalledDigest + "\x00" + planner.Key(known.group.input, viewID, request)
+		k.known[id] = known
+	}
+	return known
+}
+
+// requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
+func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
+	r := req.Request
+	r.Weak = r.Weak || c.settings.Weak
+	if r.Type == planner.TypeRollback {
+		r.Target = req.Targets[c.host.Name]
+		return r, len(r.Target) > 0
+	}
+	return r, true
+}

@@ -1,0 +1,34 @@
+package inventory
+
+import (
+	"strconv"
+	"sync"
+)
+
+// settingsCache keeps Effective, by what it is made of.
+type settingsCache struct{ sync.Map }
+
+// settingsID is all that the effective settings of a host are made of that writes none of its own.
+type settingsID struct{ class, level, location, groups string }
+
+// Settings is Effective, made once for all hosts that get the same from elsewhere: nothing in it may be changed.
+func (s *Site) Settings(h *Host) *Effective {
+	if s.settings == nil || h.SSH != nil || h.IsSet("health") || h.IsSet("exclude") || h.IsSet("window") {
+		e := s.Effective(h)
+		return &e
+	}
+	id := settingsID{class: h.Class, level: h.Level, location: h.Location}
+	if len(h.Groups) > 0 {
+		var groups []byte
+		for i, name := range h.Groups {
+			groups = append(strconv.AppendInt(append(append(groups, name...), ' '), int64(h.distanceOf(i)), 10), ' ')
+		}
+		id.groups = string(groups)
+	}
+	if known, ok := s.settings.Load(id); ok {
+		return known.(*Effective)
+	}
+	e := s.Effective(h)
+	known, _ := s.settings.LoadOrStore(id, &e)
+	return known.(*Effective)
+}
