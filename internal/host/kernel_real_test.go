@@ -222,6 +222,17 @@ func (k *trial) look() {
 	_ = k.host.exec(context.Background(), "/bin/sh", "/var/lib/cpacman/ledger/r1_h1_1-back/watch.sh", "-", "/var/lib/cpacman", "r1_h1_1-back").Run()
 }
 
+// goneBack has the switch look until the way back has ended; cron may look too.
+func (k *trial) goneBack() {
+	k.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		k.look()
+		if st, err := k.s.Poll(context.Background(), k.back.ID, PollOptions{}); err != nil || st.Final() {
+			return
+		}
+	}
+}
+
 // confirm wants a decision.
 func (k *trial) confirm(want Decision, why string) {
 	k.t.Helper()
@@ -312,9 +323,7 @@ func TestBootOnceDead(t *testing.T) {
 				}
 			} else { // the control host is gone
 				k.host.sh("echo 1 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
-				k.look()
-				time.Sleep(1500 * time.Millisecond)
-				k.look()
+				k.goneBack()
 			}
 			await(t, k.s, k.back.ID, Done)
 			k.ended(t)
@@ -338,12 +347,7 @@ func TestBootOnceCut(t *testing.T) {
 			k.host.sh("w=/var/lib/cpacman/ledger/r1_h1_1-back; " + c.cut)
 			k.boots(c.runs)
 			k.host.sh("echo 1 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
-			for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-				k.look()
-				if st, err := k.s.Poll(context.Background(), k.back.ID, PollOptions{}); err != nil || st.Final() || time.Now().After(end) {
-					break
-				}
-			}
+			k.goneBack()
 			k.ended(t)
 			k.confirm(GoesBack, "")
 		})
@@ -457,12 +461,7 @@ func TestBootOncePowerLost(t *testing.T) {
 			k.host.sh("echo 2-1.noarch >/opt/dead")
 			k.boots("1") // once more
 			k.host.sh("echo 1 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
-			for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-				k.look()
-				if st, err := k.s.Poll(context.Background(), k.back.ID, PollOptions{}); err != nil || st.Final() || time.Now().After(end) {
-					break
-				}
-			}
+			k.goneBack()
 			k.ended(t)
 			k.confirm(GoesBack, "")
 		})
