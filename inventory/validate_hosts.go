@@ -107,6 +107,9 @@ func (ld *loading) refer(src *Source, key string, to *known, names ...string) {
 
 // hint is the nearest name, or how there could be any.
 func (k *known) hint(name string) string {
+	if name == "" && k.kind == "window" {
+		return "write [] for none: at any time"
+	}
 	if len(k.names) == 0 {
 		return fmt.Sprintf("no %s is defined", k.kind)
 	}

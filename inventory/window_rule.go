@@ -104,6 +104,9 @@ func parseRule(text string) (opt rrule.ROption, hint string, err error) {
 	if len(text) > maxRule {
 		return opt, "", fmt.Errorf("a rule is longer than %d bytes", maxRule)
 	}
+	if upper := strings.ToUpper(text); strings.HasPrefix(upper, "RRULE:") {
+		return opt, fmt.Sprintf("leave it out: %q", clip(text[len("RRULE:"):])), fmt.Errorf("a rule begins with the word RRULE")
+	}
 	p := ruleParser{set: map[string]bool{}}
 	for _, part := range strings.Split(strings.ToUpper(text), ";") {
 		name, value, ok := strings.Cut(part, "=")

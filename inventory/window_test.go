@@ -125,6 +125,7 @@ func TestWindowErrors(t *testing.T) {
 		{"FREQ=DALY", "did you mean \"DAILY\"?"},
 		{"FREQ=DAILY;COUNT=3", "no first day to COUNT from (UNTIL=20271231 ends it)"},
 		{"FREQ=DAILY;DTSTART=20260101T000000Z", "no DTSTART"},
+		{"RRULE:FREQ=DAILY", "begins with the word RRULE (leave it out: \"FREQ=DAILY\")"},
 		{"FREQ=DAILY;BYHOUR=3", "the time of day is another key"},
 		{"FREQ=DAILY;BYEASTER=1", "unknown part \"BYEASTER\""},
 		{"FREQ=DAILY;BYDY=MO", "did you mean \"BYDAY\"?"},
