@@ -215,13 +215,7 @@ func (d *delivery) end() {
 	}
 }
 
-// deliverPlan writes the plan file, its summary, and what to do next.
-func (s *session) deliverPlan(planned *fleet.Planned) error {
-	d := &delivery{session: s}
-	defer d.end()
-	return d.deliver(planned)
-}
-
+// deliver writes the plan file, its summary, and what to do next.
 func (d *delivery) deliver(planned *fleet.Planned) error {
 	s, p, out, format := d.session, planned.Plan, d.c.String("out"), d.c.String("output")
 	file := planned.File

@@ -184,7 +184,6 @@ type world struct {
 	maxArmed int             // switches at once; 0: not looked at
 	booting  int             // the most hosts that booted at once
 	bootOnly bool            // the rollout boots hosts and installs nothing
-	units    bool            // the rollout stops services and installs nothing
 }
 
 func newWorld(kinds map[string]kind) *world {
