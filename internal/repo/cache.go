@@ -23,7 +23,6 @@ const (
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30
-	leastMapped  = 256 << 10 // bytes; below, reading costs less
 )
 
 // What is cached, each in a file of its own: the first part of the file's name.
@@ -50,8 +49,6 @@ type cache struct {
 	dir string // "": no cache
 	log *slog.Logger
 	now func() time.Time
-
-	mapFrom int64 // files of so many bytes and more are mapped; 0: none
 }
 
 // load reads a cache file; ok is false when there is none that can be trusted.
@@ -127,11 +124,16 @@ func (c *cache) read(name string) ([]byte, error) {
 	if st.Size() < int64(cacheHead) || st.Size() > maxCacheFile {
 		return nil, errCache
 	}
-	b, sum, err := c.content(f, st.Size())
+	b := make([]byte, st.Size())
+	adviseLarge(b)
+	head, body := b[:cacheHead], b[cacheHead:]
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil, err
+	}
+	sum, err := readSummed(f, int64(cacheHead), body)
 	if err != nil {
 		return nil, err
 	}
-	head, body := b[:cacheHead], b[cacheHead:]
 	if string(head[:len(cacheMagic)]) != cacheMagic {
 		return nil, errCache
 	}
@@ -146,22 +148,6 @@ func (c *cache) read(name string) ([]byte, error) {
 		_ = os.Chtimes(name, now, now) // only prune looks at it
 	}
 	return body, nil
-}
-
-// content gives the bytes of a file, and the CRC-32C of those behind the head.
-func (c *cache) content(f *os.File, size int64) ([]byte, uint32, error) {
-	if c.mapFrom > 0 && size >= c.mapFrom {
-		if b := mapFile(f, size); b != nil {
-			return b, summed(b[cacheHead:]), nil
-		}
-	}
-	b := make([]byte, size)
-	adviseLarge(b)
-	if _, err := io.ReadFull(f, b[:cacheHead]); err != nil {
-		return nil, 0, err
-	}
-	sum, err := readSummed(f, int64(cacheHead), b[cacheHead:])
-	return b, sum, err
 }
 
 // ownFile refuses what somebody else owns or may write.

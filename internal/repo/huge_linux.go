@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"os"
 	"syscall"
 	"unsafe"
 )
@@ -20,14 +19,4 @@ func adviseLarge(b []byte) {
 	if n := (len(b) - skip) &^ (largePage - 1); n > 0 {
 		_ = syscall.Madvise(b[skip:skip+n], syscall.MADV_HUGEPAGE)
 	}
-}
-
-// mapFile gives the bytes of a file without copying them, for as long as the process lives; nil where that cannot be. Files of the cache are never
-// written in their place.
-func mapFile(f *os.File, size int64) []byte {
-	b, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_PRIVATE|syscall.MAP_POPULATE)
-	if err != nil {
-		return nil
-	}
-	return b
 }
