@@ -118,6 +118,25 @@ type cleaned struct {
 	err    error
 }
 
+// idleRollouts are the rollouts of this site that no engine works on, newest first: nothing of theirs is on its way to a host.
+func (s *session) idleRollouts() ([]string, error) {
+	all, err := s.store.Rollouts(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	var idle []string
+	for _, r := range all {
+		lease, err := s.store.Lease(s.ctx, r.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !lease.Live(s.now()) {
+			idle = append(idle, r.ID)
+		}
+	}
+	return idle, nil
+}
+
 func (s *session) clean() error {
 	hosts, _, err := s.selected(s.c.Args().Slice(), true)
 	if err != nil {
@@ -137,6 +156,9 @@ func (s *session) clean() error {
 		return err
 	}
 	if err := s.confirm(s.c, fmt.Sprintf("clean %d hosts?", len(hosts))); err != nil {
+		return err
+	}
+	if opt.Over, err = s.idleRollouts(); err != nil {
 		return err
 	}
 	results := make([]cleaned, len(hosts))

@@ -21,8 +21,11 @@ const (
 
 // CleanOptions of Clean.
 type CleanOptions struct {
-	What      CleanWhat
-	Files     []string      // digests, for CleanFiles
+	What  CleanWhat
+	Files []string // digests, for CleanFiles
+	// Over are owners that send nothing any more, newest first: their uploads go, however short a time ago they were heard of. Not with
+	// CleanFiles; no more than one call takes, the others are left to their age.
+	Over      []string
 	LedgerAge time.Duration // CleanAll removes entries at least this old; an id that was removed can be used again
 }
 
@@ -48,6 +51,13 @@ func (s *Session) Clean(ctx context.Context, opt CleanOptions) (CleanReport, err
 		}
 	}
 	files := opt.Files
+	if opt.What != CleanFiles {
+		files = nil
+		for _, id := range opt.Over {
+			files = append(files, senderName(id))
+		}
+		files = files[:min(len(files), digestsPerCall)]
+	}
 	for first := true; first || len(files) > 0; first = false {
 		n := min(len(files), digestsPerCall)
 		a, err := s.call(ctx, "clean", []string{"lock", "fresh", "uploads", "clean"},

@@ -72,8 +72,11 @@ func checkDir(dir string) error {
 }
 
 // sender names the directory of the owner's uploads: by its ID where that can be a name.
-func (s *Session) sender() string {
-	switch name := hostID(s.opt.Owner.ID); {
+func (s *Session) sender() string { return senderName(s.opt.Owner.ID) }
+
+// senderName is the directory's name of an owner.
+func senderName(id string) string {
+	switch name := hostID(id); {
 	case name == "":
 		return "nobody"
 	case len(name) <= 200 && words(name, "._-@") && name[0] != '.' && name[0] != '-':

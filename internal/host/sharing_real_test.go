@@ -194,3 +194,28 @@ func digestsOf(files []File) (out []string) {
 	}
 	return out
 }
+
+// Who is through takes empty directories away, also those that another one is about to use.
+func TestSpoolGoesInBetween(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	l := newLab(t)
+	l.host.sh(`mv /usr/bin/ln /usr/bin/ln.real; cat >/usr/bin/ln <<'END'; chmod 755 /usr/bin/ln
+#!/bin/sh
+[ -e /opt/went ] || rmdir /var/lib/cpacman/spool && touch /opt/went
+exec /usr/bin/ln.real "$@"
+END`)
+	s := l.rival("slow", nil)
+	if st, err := s.Stage(ctx, []File{build(t, l.key, pkg{nevra: "app-2-1.noarch"})}, nil); err != nil || len(st.Sent) != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	l.host.sh("test -e /opt/went")
+
+	// Uploads of a rollout that is known to be over go, though it was heard of a moment ago.
+	if r, err := l.s.Clean(ctx, CleanOptions{What: CleanAll, Over: []string{"other"}}); err != nil || len(r.Kept) != 1 {
+		t.Errorf("clean: %+v, %v", r, err)
+	}
+	if r, err := l.s.Clean(ctx, CleanOptions{What: CleanAll, Over: []string{"other", "slow"}}); err != nil || len(r.Kept) != 0 || !r.Gone {
+		t.Errorf("clean: %+v, %v", r, err)
+	}
+}

@@ -128,7 +128,9 @@ func (l *Lab) Corrupt(ctx context.Context, host, glob string) ([]string, error) 
 		dir, pattern = filepath.Dir(glob), filepath.Base(glob)
 	}
 	const text = `[ -d "$1" ] || { echo "no directory $1"; exit 1; }
-find "$1" -type f -name "$2" -size +0 -print | while IFS= read -r file; do
+# a file with several names is changed once: twice would put it right again
+find "$1" -type f -name "$2" -size +0 -printf '%i %p\n' | sort -u -k 1,1 | while IFS= read -r file; do
+    file=${file#* }
     size=$(stat -c %s "$file")
     # the complement of a byte is never that byte
     old=$(od -An -tu1 -j $((size / 2)) -N 1 "$file" | tr -d ' ')

@@ -119,27 +119,28 @@ type fakeTx struct {
 
 // fakeHost is what the world knows of a host.
 type fakeHost struct {
-	kind    kind
-	opens   int
-	starts  int
-	updated bool
-	erased  int
-	tx      map[string]*fakeTx
-	owner   string // of the lock
-	fixed   bool   // behaves as plain from now on
-	waits   string // what its transactions wait for
-	sw      *fakeSwitch
-	back    *fakeTx // its way back
-	backs   int
-	boots   int
-	told    int       // the attempt that told it to boot
-	renewed int       // restarts of its services
-	owes    bool      // it says itself that it owes a reboot, in a rollout of reboots
-	stopped bool      // its services, in a rollout of services
-	stops   int       // how often they were
-	asked   time.Time // the first preflight
-	bootEnd time.Time // when its reboot ends
-	peers   int       // how often another rollout has changed it
+	kind     kind
+	opens    int
+	starts   int
+	updated  bool
+	erased   int
+	erasedBy string // by which transaction
+	tx       map[string]*fakeTx
+	owner    string // of the lock
+	fixed    bool   // behaves as plain from now on
+	waits    string // what its transactions wait for
+	sw       *fakeSwitch
+	back     *fakeTx // its way back
+	backs    int
+	boots    int
+	told     int       // the attempt that told it to boot
+	renewed  int       // restarts of its services
+	owes     bool      // it says itself that it owes a reboot, in a rollout of reboots
+	stopped  bool      // its services, in a rollout of services
+	stops    int       // how often they were
+	asked    time.Time // the first preflight
+	bootEnd  time.Time // when its reboot ends
+	peers    int       // how often another rollout has changed it
 }
 
 // fakeSwitch is a dead man's switch on a fake host.
@@ -610,7 +611,10 @@ func (f *fakeWorker) Erase(ctx context.Context) error {
 	case f.is(eraseFails):
 		return Failed(ReasonTransaction, "rpm -e failed")
 	}
-	f.h.erased++
+	if f.h.erasedBy != f.job.TxID { // the host's ledger: a step that has run is not run again
+		f.h.erased++
+		f.h.erasedBy = f.job.TxID
+	}
 	return nil
 }
 

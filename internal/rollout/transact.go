@@ -57,11 +57,11 @@ func (h *hostRun) persist(f func(Worker) error) error {
 
 // underLock calls f, which takes the host's lock, until it gets it, or the wait for the lock is over: KindLocked. Who has it is told.
 func (h *hostRun) underLock(f func(Worker) error) error {
-	deadline := h.r.cfg.Clock.Now().Add(h.r.lockWait)
+	deadline := h.r.cfg.Clock.Steady().Add(h.r.lockWait)
 	told := ""
 	for {
 		err := h.persist(f)
-		if kindOf(err) != KindLocked || !h.r.cfg.Clock.Now().Before(deadline) {
+		if kindOf(err) != KindLocked || !h.r.cfg.Clock.Steady().Before(deadline) {
 			return err
 		}
 		if text := "waits for the host's lock: " + err.Error(); text != told {

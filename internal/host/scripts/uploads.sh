@@ -32,9 +32,16 @@ claim() {
 	rm -rf "$f"
 	return 1
 }
-# share DIGEST: what the owner has proven is in the spool for whoever comes next.
+# share DIGEST: what the owner has proven is in the spool for whoever comes next. Somebody else who is through takes the directory away when
+# it is empty, so it is made again.
 share() {
-	ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
-	# Two names of one file stay two when one is renamed to the other.
-	rm -f "$dir/spool/.new.$$"
+	for again in 1 2 3 4 5; do
+		place "$dir/spool"
+		ln "$own/$1.rpm" "$dir/spool/.new.$$" 2>/dev/null && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" && {
+			# Two names of one file stay two when one is renamed to the other.
+			rm -f "$dir/spool/.new.$$"
+			return 0
+		}
+	done
+	return 1
 }

@@ -246,8 +246,14 @@ rm -rf "$f"
 return 1
 }
 share() {
-ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+for again in 1 2 3 4 5; do
+place "$dir/spool"
+ln "$own/$1.rpm" "$dir/spool/.new.$$" 2>/dev/null && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" && {
 rm -f "$dir/spool/.new.$$"
+return 0
+}
+done
+return 1
 }
 uploads "$1"
 drop=$2

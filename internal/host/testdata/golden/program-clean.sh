@@ -308,8 +308,14 @@ rm -rf "$f"
 return 1
 }
 share() {
-ln "$own/$1.rpm" "$dir/spool/.new.$$" && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" || return 1
+for again in 1 2 3 4 5; do
+place "$dir/spool"
+ln "$own/$1.rpm" "$dir/spool/.new.$$" 2>/dev/null && mv -f "$dir/spool/.new.$$" "$dir/spool/$1.rpm" && {
 rm -f "$dir/spool/.new.$$"
+return 0
+}
+done
+return 1
 }
 what=$1 age=$2 own=$dir/in/$3
 shift 3
@@ -338,7 +344,13 @@ mutex
 running
 [ -z "$r" ] || fail busy "$r"
 ! undecided || fail busy "the dead man's switch of $r has not decided yet"
+over=" $* "
 for e in "$dir"/in/* "$dir"/in/.[!.]*; do
+case $over in *" ${e##*/} "*)
+away "$e"
+continue
+;;
+esac
 if [ "$e" != "$own" ] && [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
 first "$e/.owner"
 say kept "$l"
