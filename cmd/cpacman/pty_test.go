@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,12 +49,18 @@ func (d *desk) onTerminal(args ...string) *pty {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	d.must(cmd.Start())
 	t := &pty{master: master, p: &process{d: d, args: args, cmd: cmd, done: make(chan struct{})}}
+	read := make(chan struct{})
 	go func() {
 		t.p.err = cmd.Wait()
+		select { // its last words may not have been read yet
+		case <-read:
+		case <-time.After(5 * time.Second):
+		}
 		cancel()
 		close(t.p.done)
 	}()
 	go func() {
+		defer close(read)
 		b := make([]byte, 4096)
 		for {
 			n, err := master.Read(b)
