@@ -43,7 +43,7 @@ type desk struct {
 }
 
 // testLimit bounds every single command of a scenario.
-const testLimit = 4 * time.Minute
+const testLimit = 8 * time.Minute
 
 func newDesk(t *testing.T, l *lab.Lab, o deskOptions) *desk {
 	t.Helper()
