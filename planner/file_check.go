@@ -19,7 +19,7 @@ func (p *Plan) validate() error {
 	default:
 		return bad("unknown type %q", p.Type)
 	}
-	if f := p.Requested.Force; f != "" && p.Type != TypeReboot && p.Type != TypeServices || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
+	if f := p.Requested.Force; f != "" && !p.Type.PackageFree() || len(f) > maxRebootText || strings.ContainsFunc(f, unicode.IsControl) {
 		return bad("a plan of type %s that is forced because of %q", p.Type, f)
 	}
 	if !p.ExpiresAt.After(p.CreatedAt) {

@@ -48,6 +48,9 @@ const (
 	TypeServices  PlanType = "services" // changes no package: services are stopped, or are again as they were (ROLL-11)
 )
 
+// PackageFree tells that a plan of this type changes no package, so that nothing is staged, tested or installed.
+func (t PlanType) PackageFree() bool { return t == TypeReboot || t == TypeServices }
+
 // Requested is what the operator asked for, in the words of the command line.
 type Requested struct {
 	Filter   Filter        `json:"filter"`

@@ -128,7 +128,7 @@ func (s *session) rehearse(p *planner.Plan, sch rollout.Schedule, earlier []stor
 		Strict: sch.Strict, Connections: s.site.Limits.Connections, Locations: []locationBytes{}, Clusters: notNil(sch.Clusters),
 		Excluded: notNil(sch.Excluded), Warnings: notNil(slices.Clone(sch.Warnings)), History: historyOf(earlier),
 	}
-	if packageFree(p) {
+	if p.Type.PackageFree() {
 		r.History = nil // of transactions
 	}
 	if p.Type == planner.TypeReboot {

@@ -61,15 +61,20 @@ func (e *env) rolloutReboot(c *cli.Context) error {
 	if planned == 0 {
 		return missing
 	}
-	if out := c.String("out"); out != "" {
+	return s.writeOrLaunch(p, fmt.Sprintf("Boot %d %s?", planned, plural(planned, "host", "hosts")), missing)
+}
+
+// writeOrLaunch writes a plan without packages to --out, or starts it once the question is answered. missing is what it returns when that
+// went well.
+func (s *session) writeOrLaunch(p *planner.Plan, question string, missing error) error {
+	if out := s.c.String("out"); out != "" {
 		if err := writePlan(p, out); err != nil {
 			return err
 		}
 		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
 		return missing
 	}
-	question := fmt.Sprintf("Boot %d %s?", planned, plural(planned, "host", "hosts"))
-	if c.Bool("dry-run") {
+	if s.c.Bool("dry-run") {
 		question = ""
 	}
 	if err := s.launch(p, false, question); err != nil {

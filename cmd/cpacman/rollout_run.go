@@ -64,15 +64,10 @@ func (e *env) runPlan(c *cli.Context, staging bool) error {
 	if err != nil {
 		return err
 	}
-	if staging && packageFree(p) {
+	if staging && p.Type.PackageFree() {
 		return inputError{err: fmt.Errorf("plan %.12s is of type %s and changes no package: there is nothing to stage", p.ID, p.Type)}
 	}
 	return s.launch(p, staging, "")
-}
-
-// packageFree tells that a plan changes no package.
-func packageFree(p *planner.Plan) bool {
-	return p.Type == planner.TypeReboot || p.Type == planner.TypeServices
 }
 
 // launch starts a plan, or with staging goes as far as that: what was reviewed is what runs. ask is a question that is asked once the waves are printed; "" asks nothing.
@@ -227,7 +222,7 @@ func (s *session) provision(p *planner.Plan) (*fleet.Provisioned, error) {
 	for _, w := range files.Warnings {
 		s.say("warning: %s", w)
 	}
-	if packageFree(p) {
+	if p.Type.PackageFree() {
 		return files, nil
 	}
 	s.say("proven: %d %s, %s: digests and signatures are right", len(p.Packages), plural(len(p.Packages), "package", "packages"), humanBytes(files.Bytes))

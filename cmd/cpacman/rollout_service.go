@@ -79,22 +79,9 @@ func (e *env) rolloutService(c *cli.Context, action planner.ServiceAction) error
 	if planned == 0 {
 		return missing
 	}
-	if out := c.String("out"); out != "" {
-		if err := writePlan(p, out); err != nil {
-			return err
-		}
-		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
-		return missing
-	}
 	question := fmt.Sprintf("%s %s on %d %s?", map[planner.ServiceAction]string{planner.ServiceStop: "Stop", planner.ServiceStart: "Start"}[action],
 		strings.Join(p.Services.Units, ", "), planned, plural(planned, "host", "hosts"))
-	if c.Bool("dry-run") {
-		question = ""
-	}
-	if err := s.launch(p, false, question); err != nil {
-		return err
-	}
-	return missing
+	return s.writeOrLaunch(p, question, missing)
 }
 
 // checkServiceFlags refuses what cannot be meant.

@@ -35,11 +35,6 @@ type Deployment struct {
 	snapshots  error    // why hosts cannot be planned again from the plan's own repositories; nil: they can
 }
 
-// packageFree tells that the plan changes no package.
-func (d *Deployment) packageFree() bool {
-	return d.plan.Type == planner.TypeReboot || d.plan.Type == planner.TypeServices
-}
-
 // The engine's ports that a Deployment serves.
 var (
 	_ rollout.Fleet        = (*Deployment)(nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cpacman/internal/rollout"
 	"cpacman/planner"
@@ -27,13 +28,20 @@ func (f *Fleet) PlanReboots(ctx context.Context, req RebootRequest) (*Planned, e
 	if err != nil {
 		return nil, err
 	}
+	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeReboot, Requested: planner.Requested{Selector: req.Selector, Force: clean(req.Force)}}
+	for _, c := range candidates {
+		owesReboot(c, due[c.host.Name], req.Force)
+	}
+	return packageFreePlan(p, candidates, req.Expiry)
+}
+
+// packageFreePlan completes and seals a plan that changes no package: every host that is planned has the empty set.
+func packageFreePlan(p *planner.Plan, candidates []*candidate, expiry time.Duration) (*Planned, error) {
 	var empty planner.Set
 	if err := empty.Seal(); err != nil {
 		return nil, err
 	}
-	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeReboot, Requested: planner.Requested{Selector: req.Selector, Force: clean(req.Force)}}
 	for _, c := range candidates {
-		owesReboot(c, due[c.host.Name], req.Force)
 		if c.entry.Status == planner.StatusPlanned {
 			c.entry.Set = empty.ID
 			p.Sets = []planner.Set{empty}
@@ -46,8 +54,8 @@ func (f *Fleet) PlanReboots(ctx context.Context, req RebootRequest) (*Planned, e
 		}
 		p.Hosts = append(p.Hosts, c.entry)
 	}
-	if req.Expiry > 0 {
-		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
+	if expiry > 0 {
+		p.ExpiresAt = p.CreatedAt.Add(expiry)
 	}
 	return &Planned{Plan: p}, p.Seal()
 }

@@ -25,10 +25,6 @@ func (f *Fleet) PlanServices(ctx context.Context, req ServicesRequest) (*Planned
 	if err != nil {
 		return nil, err
 	}
-	var empty planner.Set
-	if err := empty.Seal(); err != nil {
-		return nil, err
-	}
 	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeServices, Services: &req.Services,
 		Requested: planner.Requested{Selector: req.Selector, Force: clean(req.Why)}}
 	slices.Sort(req.Services.Units)
@@ -36,22 +32,10 @@ func (f *Fleet) PlanServices(ctx context.Context, req ServicesRequest) (*Planned
 	what := string(req.Services.Action) + " " + strings.Join(req.Services.Units, ", ")
 	for _, c := range candidates {
 		if c.entry.Status == planner.StatusPlanned {
-			c.entry.Set = empty.ID
 			c.entry.Detail = what
-			p.Sets = []planner.Set{empty}
 		}
-		if c.note != "" {
-			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
-		}
-		if c.entry.CollectedAt.After(p.CreatedAt) {
-			p.CreatedAt = c.entry.CollectedAt
-		}
-		p.Hosts = append(p.Hosts, c.entry)
 	}
-	if req.Expiry > 0 {
-		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
-	}
-	return &Planned{Plan: p}, p.Seal()
+	return packageFreePlan(p, candidates, req.Expiry)
 }
 
 // Services implements rollout.Servicer.

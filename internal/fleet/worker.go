@@ -76,7 +76,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
 	}
 	entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name)
-	if p.Facts.InstalledDigest != entry.InstalledDigest && !w.d.packageFree() {
+	if p.Facts.InstalledDigest != entry.InstalledDigest && !w.d.plan.Type.PackageFree() {
 		// The recheck will want the dependencies of what is new on the host.
 		if _, err := w.d.shares.take(ctx, w.conn, p.Facts); err != nil {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
@@ -155,7 +155,7 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 		}
 		return out
 	}
-	if w.d.packageFree() {
+	if w.d.plan.Type.PackageFree() {
 		return out
 	}
 	if p.FreeVarTmp >= 0 && p.FreeVarTmp < varTmpNeed {

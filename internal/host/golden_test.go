@@ -188,9 +188,9 @@ func (s *script) text(t *testing.T) string {
 		// With what quoting adds (its own, sudo's, the login shell's) transport refuses more than 128 KiB.
 		line := ""
 		for _, a := range c.Argv {
-			line += " " + quoted(a)
+			line += " " + transport.Quote(a)
 		}
-		if n := len(quoted(quoted(line))); n > 96<<10 {
+		if n := len(transport.Quote(transport.Quote(line))); n > 96<<10 {
 			t.Errorf("command of %d bytes", n)
 		}
 		fmt.Fprintf(&b, "sudo=%v program=%s", c.Sudo, digestOf([]byte(c.Argv[2]))[:12])
@@ -251,6 +251,3 @@ func TestShellDialect(t *testing.T) {
 		}
 	}
 }
-
-// quoted is text as one word of a shell.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -125,15 +125,19 @@ left() {
 		$rpm -q "$asked" </dev/null >/dev/null 2>&1 && l="$l $p"
 	done
 }
+# came FILE: the package of this file is installed.
+came() {
+	l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$1" 2>/dev/null </dev/null)
+	ask "$l"
+	[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1
+}
 # whole: (a) did all that it was to do. rpm 6 gives the number of all packages as its status where one %post failed, older ones give 0:
 # what counts is what is installed.
 whole() {
 	[ "$o_u" != 0 ] && [ "$step_rc" != 0 ] || return 0
 	[ -n "$o_count" ] || return 1
 	for f in "$w"/u/*.rpm; do
-		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-		ask "$l"
-		[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1 || return 1
+		came "$f" || return 1
 	done
 	set -- $o_x
 	installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
@@ -143,9 +147,7 @@ there() {
 	n=0
 	for f in "$w/$1"/*.rpm; do
 		[ -f "$f" ] || continue
-		l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-		ask "$l"
-		if [ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1; then
+		if came "$f"; then
 			rm -f "$f"
 		else
 			n=$(($n + 1))

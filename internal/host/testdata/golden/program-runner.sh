@@ -566,13 +566,16 @@ ask "$p"
 $rpm -q "$asked" </dev/null >/dev/null 2>&1 && l="$l $p"
 done
 }
+came() {
+l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$1" 2>/dev/null </dev/null)
+ask "$l"
+[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1
+}
 whole() {
 [ "$o_u" != 0 ] && [ "$step_rc" != 0 ] || return 0
 [ -n "$o_count" ] || return 1
 for f in "$w"/u/*.rpm; do
-l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-ask "$l"
-[ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1 || return 1
+came "$f" || return 1
 done
 set -- $o_x
 installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
@@ -581,9 +584,7 @@ there() {
 n=0
 for f in "$w/$1"/*.rpm; do
 [ -f "$f" ] || continue
-l=$($rpm -qp --nosignature --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}' "$f" 2>/dev/null </dev/null)
-ask "$l"
-if [ -n "$l" ] && $rpm -q "$asked" </dev/null >/dev/null 2>&1; then
+if came "$f"; then
 rm -f "$f"
 else
 n=$(($n + 1))
