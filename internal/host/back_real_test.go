@@ -160,16 +160,65 @@ func TestSwitchFires(t *testing.T) {
 			if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: 2 * time.Second}); err != nil {
 				t.Fatal(err)
 			}
-			if st := await(t, l.s, back.ID, Done); st.Mode != "back" {
+			if st := await(t, l.s, back.ID, Done); st.Phase != Done || st.Mode != "back" {
 				t.Errorf("%+v", st)
 			}
 			l.asBefore(pre)
+			if t.Failed() {
+				l.ledger()
+			}
 			if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != GoesBack {
 				t.Errorf("confirm: %s, %v", d, err)
 			}
 			l.gone("/etc/cron.d/")
 		})
 	}
+}
+
+// A way back that begins while it is asked for is not one that was cut: state and processes are looked at one after the other.
+func TestPollOfWhatBegins(t *testing.T) {
+	t.Parallel()
+	l, tx, back, _ := journey(t, shells["dash"])
+	l.cron()
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+	// The same states over and over, by a process that stays: armed, and begun by this process.
+	l.host.sh(`cd /var/lib/cpacman/ledger/r1_h1_1-back && cat >/opt/begins <<'END'
+cp state armed
+set -- $(sed 's/.*) //' /proc/$$/stat)
+shift 19
+sed -e 's/^phase .*/phase testing/' -e "s/^pid .*/pid $$/" armed >testing
+echo "start $1" >>testing
+touch ready
+while [ -e ready ]; do
+	for f in armed testing; do
+		ln -f $f new && mv -f new state
+	done
+done
+END
+setsid sh /opt/begins </dev/null >/dev/null 2>&1 &`)
+	l.host.wait("/var/lib/cpacman/ledger/r1_h1_1-back/ready")
+	seen := map[Phase]int{}
+	for range 100 {
+		st, err := l.s.Poll(ctx, back.ID, PollOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[st.Phase]++
+	}
+	l.host.sh("rm /var/lib/cpacman/ledger/r1_h1_1-back/ready")
+	if seen[Armed] == 0 || seen[Testing] == 0 || len(seen) > 2 {
+		t.Errorf("seen: %v", seen)
+	}
+}
+
+// ledger prints what the host has written down of every transaction.
+func (l *lab) ledger() {
+	l.t.Helper()
+	l.t.Log(l.host.sh("cd /var/lib/cpacman/ledger && ls -l --full-time . */ && cd / && for f in /var/lib/cpacman/ledger/*/*; do case $f in *.sh) continue ;; esac; [ -f $f ] && echo \"== $f\" && cat $f; done; true"))
 }
 
 // gone waits until no file of a switch is left in a directory.

@@ -63,10 +63,12 @@ running() {
 }
 # version ENTRY NUMBER: refuses what a cpacman of another runner protocol wrote; to misread it could start a transaction twice.
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
-# entry DIR: sets s_phase, s_pid, s_start, s_boot, s_time from its state.
+# entry DIR: sets s_phase, s_pid, s_start, s_boot, s_time from its state, and s_text to all of it.
 entry() {
-	s_phase= s_pid=0 s_start= s_boot= s_time=0
+	s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
 	while read -r k v; do
+		s_text="$s_text$k $v
+"
 		case $k in
 		protocol) version "$1" "$v" ;;
 		phase) s_phase=$v ;;
@@ -77,9 +79,18 @@ entry() {
 		esac
 	done <"$1/state"
 }
-# active DIR: its transaction is accepted or under way and nothing says that it was cut. Sets alive to why.
+# active DIR: its transaction is accepted or under way and nothing says that it was cut. Sets alive to why. What it sets is of one state.
 active() {
 	entry "$1"
+	until living; do
+		# It may have moved on while its processes were looked for, or begun: then that is looked at.
+		l=$s_text
+		entry "$1"
+		[ "$s_text" != "$l" ] || return 1
+	done
+}
+# living: the state that was read is one of a runner that is there, or of its rpm.
+living() {
 	alive=no
 	case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 	[ "$s_boot" = "$now_boot" ] || return 1

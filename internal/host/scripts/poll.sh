@@ -8,7 +8,7 @@ say now "$(date +%s)"
 say boot "$now_boot"
 active "$w"
 say alive "$alive"
-while read -r l; do say s "$l"; done <"$w/state"
+printf '%s' "$s_text" | sed "s/^/$N s /"
 [ ! -f "$w/rc" ] || while read -r l; do say rc "$l"; done <"$w/rc"
 # What became of the new kernel, where it is booted once.
 [ ! -f "$w/switch" ] || { first "$w/switch" && first "$dir/ledger/$l/once" && say once "$l"; }

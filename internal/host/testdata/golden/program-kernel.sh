@@ -161,8 +161,10 @@ done
 }
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
-s_phase= s_pid=0 s_start= s_boot= s_time=0
+s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
 while read -r k v; do
+s_text="$s_text$k $v
+"
 case $k in
 protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
@@ -175,6 +177,13 @@ done <"$1/state"
 }
 active() {
 entry "$1"
+until living; do
+l=$s_text
+entry "$1"
+[ "$s_text" != "$l" ] || return 1
+done
+}
+living() {
 alive=no
 case $s_phase in accepted | testing | waiting_lock | running) ;; *) return 1 ;; esac
 [ "$s_boot" = "$now_boot" ] || return 1
