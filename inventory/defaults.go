@@ -23,7 +23,7 @@ func (o *SSHOverride) setDefaults() {}
 func (l *Limits) setDefaults() {
 	l.Connections, l.Starts, l.Transfers, l.Transactions = 64, 30, 16, 64
 	l.Reboots = 16
-	l.LockWait = 10 * time.Minute
+	l.LockWait, l.Staged = 10*time.Minute, 30*24*time.Hour
 }
 
 func (f *FactsSettings) setDefaults() { f.MaxAge = 24 * time.Hour }

@@ -98,6 +98,7 @@ func mainSections() []section {
 			{Key: "reboots", Type: "integer", Unit: "hosts", Default: "16", Doc: "hosts that boot at once; a host whose dead man's switch is running does not wait for its turn"},
 			{Key: "bandwidth", Type: "rate", Unit: "kB/s, MB/s, GB/s, KiB/s, MiB/s, GiB/s", Default: `"0"`, Doc: "of all transfers together; 0 is no limit"},
 			{Key: "lock_wait", Type: "duration", Unit: "s, m, h, d", Default: `"10m"`, Doc: "how long a host waits for its rpm lock"},
+			{Key: "staged", Type: "duration", Unit: "s, m, h, d", Default: `"30d"`, Doc: "how long packages stay on a host after their last use, those to go back with among them; older ones go when something is staged there again; \"0s\" is until `clean`"},
 		}},
 		{"facts", whereMain, []KeyDoc{
 			{Key: "max_age", Type: "duration", Unit: "s, m, h, d", Default: `"24h"`, Doc: "older facts are stale"},

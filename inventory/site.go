@@ -80,6 +80,7 @@ type Limits struct {
 	Reboots      int           `toml:"reboots"`      // hosts that boot at once
 	Bandwidth    Rate          `toml:"bandwidth"`    // of all transfers together
 	LockWait     time.Duration `toml:"lock_wait"`    // for the rpm lock of a host
+	Staged       time.Duration `toml:"staged"`       // how long packages stay on a host that nothing there counts on; 0 is until clean
 }
 
 // FactsSettings say how facts are treated.

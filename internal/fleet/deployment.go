@@ -363,5 +363,5 @@ func (d *Deployment) Unavailable(ctx context.Context, name string) (string, erro
 
 // session is the work on a connected host, with root's rights. What is sent over it belongs to the owner.
 func (f *Fleet) session(conn *transport.Conn, h *inventory.Host, owner host.Owner) *host.Session {
-	return host.NewSession(conn, host.SessionOptions{Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Now: f.now, Owner: owner})
+	return host.NewSession(conn, host.SessionOptions{Host: h.Name, Sudo: f.Target(h).Sudo != transport.SudoNever, Now: f.now, Owner: owner, Keep: f.Site.Limits.Staged})
 }

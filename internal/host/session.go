@@ -23,6 +23,9 @@ type SessionOptions struct {
 	// Owner is whom uploads belong to; what one has sent, or counts on, nobody else removes. The same ID goes on with what it sent before.
 	// The zero value is an owner like any other.
 	Owner Owner
+	// Keep is how long a package stays in the host's spool after the last transaction or upload that counted on it: Stage removes older ones
+	// (PUSH-8). 0: until Clean.
+	Keep time.Duration
 
 	Random io.Reader        // of the marks; nil: crypto/rand
 	Now    func() time.Time // nil: time.Now

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -218,4 +219,45 @@ END`)
 	if r, err := l.s.Clean(ctx, CleanOptions{What: CleanAll, Over: []string{"other", "slow"}}); err != nil || len(r.Kept) != 0 || !r.Gone {
 		t.Errorf("clean: %+v, %v", r, err)
 	}
+}
+
+// Packages that nothing counts on go after a while, when something is staged; what a way back holds stays (PUSH-8).
+func TestStagedForAWhile(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	l := newLab(t)
+	app, lib, old := build(t, l.key, pkg{nevra: "app-2-1.noarch"}), build(t, l.key, pkg{nevra: "lib-2-1.noarch"}), build(t, l.key, pkg{nevra: "old-2-1.noarch"})
+	left := func() string { return l.host.sh("cd /var/lib/cpacman/spool && ls") }
+	stage := func(keep time.Duration, want string, files ...File) {
+		t.Helper()
+		s := NewSession(l.host, SessionOptions{Host: "h1", Owner: Owner{ID: "later"}, Keep: keep})
+		if _, err := s.Stage(ctx, files, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); got != want {
+			t.Errorf("after %s the spool has\n%swant\n%s", keep, got, want)
+		}
+	}
+	list := func(files ...File) string {
+		var names []string
+		for _, f := range files {
+			names = append(names, f.SHA256+".rpm\n")
+		}
+		slices.Sort(names)
+		return strings.Join(names, "")
+	}
+	if _, err := l.s.Stage(ctx, []File{app, lib, old}, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.host.sh("cd /var/lib/cpacman && mkdir -p ledger/r1_h1_1-back/p && ln spool/" + old.SHA256 + ".rpm ledger/r1_h1_1-back/p/")
+	time.Sleep(2 * time.Second)
+	stage(time.Second, list(app, lib, old)) // who has sent them has not said that it is through
+	l.host.sh("rm -r /var/lib/cpacman/in")
+	time.Sleep(2 * time.Second)
+	stage(0, list(app, lib, old))
+	stage(time.Hour, list(app, lib, old))
+	stage(time.Second, list(lib, old), lib)
+	l.host.sh("rm -r /var/lib/cpacman/in /var/lib/cpacman/ledger/*")
+	time.Sleep(2 * time.Second)
+	stage(time.Second, "")
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
+	"time"
 
 	"cpacman/transport"
 )
@@ -71,7 +73,11 @@ func (s *Session) missing(ctx context.Context, files []File, st *StageStats) (mi
 	}
 	for first := true; first || len(digests) > 0; first = false {
 		n := min(len(digests), digestsPerCall)
-		a, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, append([]string{s.sender(), s.senderWords()}, digests[:n]...)...)
+		keep := s.opt.Keep
+		if n < len(digests) {
+			keep = 0 // only when all that is still wanted has been claimed
+		}
+		a, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, append([]string{s.sender(), s.senderWords(), strconv.FormatInt(int64(keep/time.Second), 10)}, digests[:n]...)...)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -267,7 +267,8 @@ return 1
 place "$dir" "$dir/spool" "$dir/ledger"
 uploads "$1"
 printf '%s\n' "$2" >"$own/.owner"
-shift 2
+keep=$3
+shift 3
 for d; do
 isdigest "$d" || fail argument "no digest: $d"
 if claim "$d"; then
@@ -277,6 +278,12 @@ say bad "$d"
 fi
 done
 stat -f -c "$N free %a %S" "$dir/spool"
+if [ "$keep" != 0 ]; then
+now=$(date +%s)
+stat -c '%h %Z %n' "$dir"/spool/*.rpm 2>/dev/null | while read -r n l f; do
+[ "$n" != 1 ] || [ $(($now - $l)) -lt "$keep" ] || rm -f "$f"
+done
+fi
 find "$dir/in" -mindepth 1 -maxdepth 1 -type d -mtime +7 2>/dev/null | while read -r e; do
 heard "$e" || rm -rf "$e"
 done
