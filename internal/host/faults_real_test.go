@@ -84,10 +84,10 @@ func TestQuestionFails(t *testing.T) {
 	}
 }
 
-// hold starts an rpm transaction of somebody else that holds rpm's lock for some seconds and changes nothing.
-func (l *lab) hold(seconds string) {
+// hold starts an rpm transaction of somebody else that holds rpm's lock until it is told to let go, and changes nothing.
+func (l *lab) hold() (letGo func()) {
 	l.t.Helper()
-	f := build(l.t, l.key, pkg{nevra: "other-1-1.noarch", pre: "touch /opt/held; sleep " + seconds + "; exit 1\n"})
+	f := build(l.t, l.key, pkg{nevra: "other-1-1.noarch", pre: "touch /opt/held; until [ -e /opt/go ]; do sleep 0.1; done; exit 1\n"})
 	b, err := os.ReadFile(f.Local)
 	if err != nil {
 		l.t.Fatal(err)
@@ -99,8 +99,11 @@ func (l *lab) hold(seconds string) {
 	if err := cmd.Start(); err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = cmd.Wait() }()
+	l.t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	l.host.wait("/opt/held")
+	return func() { l.host.sh("touch /opt/go"); <-ended }
 }
 
 // rpm's lock is held by somebody: waited for, its holder shown, then the work is done.
@@ -108,7 +111,7 @@ func TestLockIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	tx, _ := l.prepare("r1/h1/1", Transaction{Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch"})}})
-	l.hold("4")
+	letGo := l.hold()
 	f, _, err := Collect(context.Background(), l.host, CollectOptions{})
 	if err != nil || f.Lock == nil || !f.Lock.Held || !strings.Contains(f.Lock.Command, "rpm -U /opt/other.rpm") {
 		t.Errorf("facts' lock %+v, %v", f.Lock, err)
@@ -119,6 +122,7 @@ func TestLockIsWaitedFor(t *testing.T) {
 	if st := await(t, l.s, tx.ID, WaitingLock); st.Phase != WaitingLock || !strings.Contains(st.LockHolder, "rpm -U /opt/other.rpm") {
 		t.Errorf("status %+v", st)
 	}
+	letGo()
 	if st := await(t, l.s, tx.ID, Done); st.Phase != Done || st.RC["u"] != 0 {
 		t.Errorf("status %+v", st)
 	}
@@ -129,7 +133,7 @@ func TestLockTimesOut(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	tx, _ := l.prepare("r1/h1/1", Transaction{LockWait: time.Second, Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch"})}})
-	l.hold("15")
+	l.hold()
 	if err := l.s.Start(context.Background(), tx); err != nil {
 		t.Fatal(err)
 	}

@@ -179,11 +179,12 @@ printf '#!/bin/sh\ntouch /opt/booted\n' >/usr/sbin/shutdown; chmod 755 /usr/sbin
 			if err := s.Reboot(ctx, "another"); err != nil {
 				t.Fatal(err)
 			}
-			l.hold("3")
+			letGo := l.hold()
 			if err := s.Reboot(ctx, boot); err == nil || !strings.Contains(err.Error(), "rpm's lock") {
 				t.Fatalf("while rpm works: %v", err)
 			}
-			h.sh("sleep 4; [ ! -e /opt/booted ]")
+			h.sh("sleep 2; [ ! -e /opt/booted ]")
+			letGo()
 			if err := s.Reboot(ctx, boot); err != nil {
 				t.Fatal(err)
 			}

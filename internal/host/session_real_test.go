@@ -254,11 +254,12 @@ func TestHostLock(t *testing.T) {
 	if err := other.Start(ctx, Transaction{ID: "x", Erase: nevras(t, "a-1-1.noarch")}); !errors.Is(err, ErrNotLocked) {
 		t.Errorf("start without the lock: %v", err)
 	}
-	l.hold("12") // seconds: a loaded machine must get to the next line while it lasts
+	letGo := l.hold()
 	time.Sleep(2100 * time.Millisecond)
 	if err := take(other, second); !errors.As(err, &le) || le.Why != "rpm" {
 		t.Errorf("while rpm runs: %v", err)
 	}
+	letGo()
 	broken, err := other.Acquire(ctx, second)
 	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); broken, err = other.Acquire(ctx, second) {
 		time.Sleep(time.Second)
@@ -345,7 +346,7 @@ func TestCollectWithoutRoot(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.login(true)
-	l.hold("4")
+	l.hold()
 	for _, sudo := range []bool{false, true} {
 		f, _, err := Collect(context.Background(), l.host, CollectOptions{Host: "h1", Sudo: sudo})
 		if err != nil {

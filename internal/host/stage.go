@@ -156,7 +156,7 @@ func (s *Session) sendOrder(ctx context.Context, tx Transaction) (drop, digest s
 		return drop, digest, nil
 	}
 	if !s.opt.Sudo { // makes the directory
-		if _, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, s.sender(), s.senderWords()); err != nil {
+		if _, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, s.sender(), s.senderWords(), "0"); err != nil {
 			return "", "", err
 		}
 	}
