@@ -15,12 +15,16 @@ func (s *session) printWindows(sch rollout.Schedule, p *planner.Plan, ignored bo
 		return inputError{err: err}
 	}
 	now := s.now()
-	for _, line := range calendar.Describe(&sch, now) {
+	lines := calendar.Describe(&sch, now)
+	for _, line := range lines {
 		s.say("  may begin: %s", line)
 	}
 	if ignored {
 		s.say("warning: maintenance windows are ignored: hosts begin when their wave does")
 		return nil
+	}
+	if sch.Emergency != nil && len(lines) > 0 {
+		s.say("note: an emergency waits for maintenance windows too; rollout start --ignore-window does not")
 	}
 	for _, line := range calendar.Misfits(&sch, now, p.ExpiresAt) {
 		s.say("warning: %s", line)
