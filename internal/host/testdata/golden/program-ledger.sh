@@ -41,40 +41,49 @@ t=$1
 }
 lockholder() {
 h=free
-[ -e "$1" ] || return 0
+lk_file=$1
+[ -e "$lk_file" ] || return 0
 h=unknown
 [ -r /proc/locks ] || return 0
+lk_all=$(cat /proc/locks /proc/locks /proc/locks 2>/dev/null) || return 0
 h=free
 lockid=
-while read -r lk_n lk_type lk_mode lk_rw lk_pid lk_dev lk_rest; do
-case $lk_rw in WRITE) ;; *) continue ;; esac
-if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$1" 2>/dev/null); then
+lk_ifs=$IFS
+IFS='
+'
+set -f
+for lk_line in $lk_all; do
+IFS=$lk_ifs
+set -f
+set -- $lk_line
+set +f
+[ "$4" = WRITE ] || continue
+if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$lk_file" 2>/dev/null); then
 h=unknown
-return 0
+break
 fi
-case "$lk_type $lk_rw $lk_dev" in
-*" WRITE "*:"${lockid#*:}") ;;
-*) continue ;;
-esac
-case $lk_pid in
+case $6 in *:"${lockid#*:}") ;; *) continue ;; esac
+case $5 in
 '' | *[!0-9]* | 0)
 h=unknown
 continue
 ;;
 esac
-lk_open=$(stat -L -c '%d:%i' /proc/"$lk_pid"/fd/* 2>/dev/null)
+lk_open=$(stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
 case "
 $lk_open
 " in
 *"
 $lockid
 "*)
-h="held $lk_pid"
-return 0
+h="held $5"
+break
 ;;
 esac
 [ -n "$lk_open" ] || h=unknown
-done </proc/locks
+done
+IFS=$lk_ifs
+set +f
 return 0
 }
 command_of() {
