@@ -110,9 +110,9 @@ func backBySwitch(t *testing.T, l *lab.Lab, unit, cron, bare string) {
 // noSwitch wants no switch left on a host.
 func (d *desk) noSwitch(host, dir string) {
 	d.Helper()
-	if got := d.on(host, "ls "+dir+" | grep cpacman-switch || :"); got != "" {
-		d.Errorf("%s: left in %s: %s", host, dir, got)
-	}
+	d.until(host+" to be without a switch in "+dir, func() bool {
+		return d.on(host, "ls "+dir+" | grep cpacman-switch || :") == ""
+	})
 }
 
 // The control process is killed while a host is cut off: the host comes back by itself, and resume tells what it did.

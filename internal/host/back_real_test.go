@@ -215,6 +215,66 @@ setsid sh /opt/begins </dev/null >/dev/null 2>&1 &`)
 	}
 }
 
+// The control host asks for the way back of a switch that has not decided. The switch stays on watch, and begins it where who was asked was cut.
+func TestBackOfAnArmedSwitch(t *testing.T) {
+	for name, cut := range map[string]bool{"asked": false, "cut": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, tx, back, pre := journey(t, shells["dash"])
+			l.cron()
+			ctx := context.Background()
+			if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+			await(t, l.s, tx.ID, Done)
+			letGo := l.hold()
+			if cut {
+				// Begun, and gone before it could say so; looked at for the twentieth time.
+				l.host.sh("cd /var/lib/cpacman/ledger/r1_h1_1-back && mkdir run-back && echo back >decision && yes '' | head -n 19 >idle")
+			} else if err := l.s.StartBack(ctx, back); err != nil {
+				t.Fatal(err)
+			}
+			if st := await(t, l.s, back.ID, WaitingLock); st.Phase != WaitingLock {
+				t.Errorf("%+v", st)
+			}
+			if got := l.host.sh("ls /etc/cron.d"); !strings.Contains(got, "cpacman-switch") {
+				t.Error("nobody watches any more")
+			}
+			letGo()
+			if st := await(t, l.s, back.ID, Done); st.Phase != Done || st.RC["x"]+st.RC["u"]+st.RC["e"] != 0 {
+				t.Errorf("%+v", st)
+			}
+			l.asBefore(pre)
+			l.gone("/etc/cron.d/")
+		})
+	}
+}
+
+// A way back is asked for right after the switch was confirmed: what it needs stays, though the switch clears up then.
+func TestBackAfterConfirming(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	l.cron()
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, l.s, tx.ID, Done)
+	letGo := l.hold()
+	if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
+		t.Fatalf("confirm: %s, %v", d, err)
+	}
+	if err := l.s.StartBack(ctx, back); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Second) // the switch looks every three
+	letGo()
+	if st := await(t, l.s, back.ID, Done); st.Phase != Done || st.RC["x"]+st.RC["u"]+st.RC["e"] != 0 {
+		t.Errorf("%+v", st)
+	}
+	l.asBefore(pre)
+}
+
 // ledger prints what the host has written down of every transaction.
 func (l *lab) ledger() {
 	l.t.Helper()

@@ -10,6 +10,7 @@ shift 6
 watch=$4 trial=$5 kernelsh=$6
 place "$dir" "$dir/spool" "$dir/ledger"
 w=$dir/ledger/$id
+watched=
 mutex
 readlock
 [ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
@@ -92,7 +93,14 @@ back)
 		say end
 		exit 0
 	elif [ -d "$w" ]; then
-		disarm
+		# One that has decided so is watched until it is done. That may begin it this moment: the state is the runner's to write.
+		back=$id
+		named "$back"
+		if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
+			watched=yes
+		else
+			disarm
+		fi
 	else
 		accept "$id" "$digest"
 		decide back
@@ -114,7 +122,7 @@ install)
 	[ -z "$trial" ] || guard
 	;;
 esac
-state accepted "$mode"
+[ -n "$watched" ] || state accepted "$mode"
 # They are in the ledger now.
 [ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
 [ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null

@@ -61,11 +61,29 @@ fire() {
 	if [ "$s_phase" != armed ]; then
 		active "$w" && return 1
 		rmdir "$w/run-back" 2>/dev/null
+	elif [ -d "$w/run-back" ]; then
+		# Somebody has begun it this moment, or was cut before that was written down.
+		echo >>"$w/idle"
+		[ "$(grep -c '' "$w/idle")" -ge 20 ] || return 1
+		rmdir "$w/run-back" 2>/dev/null
 	fi
 	/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 	entry "$w"
 	case $s_phase in done | verified | refused) return 0 ;; esac
 	return 1
+}
+# over: it is decided and done. What a way back needs stays where one was asked for since, as start does with the mutex held.
+over() {
+	disarm
+	for n in 1 2 3 4 5; do
+		if mkdir "$dir/mutex" 2>/dev/null; then
+			entry "$w"
+			[ "$s_phase" != armed ] || rm -rf "$w/p"
+			rmdir "$dir/mutex"
+			return
+		fi
+		sleep 1
+	done
 }
 # One of us at a time.
 if [ -d "$w/watching" ] && first "$w/watching/pid" && p=$l && first "$w/watching/start" && s=$l && starttime "$p" && [ "$t" = "$s" ]; then
@@ -79,5 +97,4 @@ until look; do
 	[ "$2" = loop ] || exit 0
 	sleep 3
 done
-disarm
-rm -rf "$w/p"
+over

@@ -526,6 +526,7 @@ shift 6
 watch=$4 trial=$5 kernelsh=$6
 place "$dir" "$dir/spool" "$dir/ledger"
 w=$dir/ledger/$id
+watched=
 mutex
 readlock
 [ "$k_id" = "$token" ] || fail notlocked "${k_id:-nobody} holds the lock"
@@ -601,7 +602,13 @@ say started switch
 say end
 exit 0
 elif [ -d "$w" ]; then
+back=$id
+named "$back"
+if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
+watched=yes
+else
 disarm
+fi
 else
 accept "$id" "$digest"
 decide back
@@ -623,7 +630,7 @@ accept "$id" "$digest"
 [ -z "$trial" ] || guard
 ;;
 esac
-state accepted "$mode"
+[ -n "$watched" ] || state accepted "$mode"
 [ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
 [ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null
 rmdir "$dir/mutex"

@@ -370,11 +370,27 @@ now_boot=$l
 if [ "$s_phase" != armed ]; then
 active "$w" && return 1
 rmdir "$w/run-back" 2>/dev/null
+elif [ -d "$w/run-back" ]; then
+echo >>"$w/idle"
+[ "$(grep -c '' "$w/idle")" -ge 20 ] || return 1
+rmdir "$w/run-back" 2>/dev/null
 fi
 /bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 entry "$w"
 case $s_phase in done | verified | refused) return 0 ;; esac
 return 1
+}
+over() {
+disarm
+for n in 1 2 3 4 5; do
+if mkdir "$dir/mutex" 2>/dev/null; then
+entry "$w"
+[ "$s_phase" != armed ] || rm -rf "$w/p"
+rmdir "$dir/mutex"
+return
+fi
+sleep 1
+done
 }
 if [ -d "$w/watching" ] && first "$w/watching/pid" && p=$l && first "$w/watching/start" && s=$l && starttime "$p" && [ "$t" = "$s" ]; then
 exit 0
@@ -387,5 +403,4 @@ until look; do
 [ "$2" = loop ] || exit 0
 sleep 3
 done
-disarm
-rm -rf "$w/p"
+over
