@@ -275,6 +275,31 @@ func TestBackAfterConfirming(t *testing.T) {
 	l.asBefore(pre)
 }
 
+// Power is lost when all is done and the way back clears up: begun again after the boot it has nothing to do, and nothing that it misses.
+func TestBackCutAtItsEnd(t *testing.T) {
+	t.Parallel()
+	l, tx, back, pre := journey(t, shells["dash"])
+	l.cron()
+	l.host.sh(`cat >/usr/sbin/rm <<'END' && chmod 755 /usr/sbin/rm
+#!/bin/sh
+/bin/rm "$@"
+case " $* " in *" p "*) grep -q '^mode back' state && [ ! -e /opt/cut ] && touch /opt/cut && kill -9 $PPID ;; esac
+END`)
+	ctx := context.Background()
+	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	l.host.wait("/opt/cut")
+	l.gone("/etc/cron.d/")
+	if st, err := l.s.Poll(ctx, back.ID, PollOptions{}); err != nil || st.Phase != Done || st.RC["x"]+st.RC["u"]+st.RC["e"] != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	l.asBefore(pre)
+	if got := l.host.sh("cd /var/lib/cpacman/ledger/r1_h1_1-back && ls"); strings.Contains(got, "\np\n") {
+		t.Errorf("left:\n%s", got)
+	}
+}
+
 // ledger prints what the host has written down of every transaction.
 func (l *lab) ledger() {
 	l.t.Helper()

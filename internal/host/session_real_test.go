@@ -232,7 +232,7 @@ func TestHostLock(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	ctx := context.Background()
-	first := Owner{ID: "r1@a", Control: "a", User: "ann", Rollout: "r1", TTL: time.Second}
+	first := Owner{ID: "r1@a", Control: "a", User: "ann", Rollout: "r1", TTL: time.Hour}
 	second := Owner{ID: "r2@b", Control: "b", User: "bob", Rollout: "r2"}
 	other := NewSession(l.host, SessionOptions{Host: "h1"})
 	take := func(s *Session, o Owner) error { _, err := s.Acquire(ctx, o); return err }
@@ -256,6 +256,10 @@ func TestHostLock(t *testing.T) {
 		t.Errorf("start without the lock: %v", err)
 	}
 	letGo := l.hold()
+	first.TTL = time.Second
+	if err := take(l.s, first); err != nil {
+		t.Fatal(err)
+	}
 	time.Sleep(2100 * time.Millisecond)
 	if err := take(other, second); !errors.As(err, &le) || le.Why != "rpm" {
 		t.Errorf("while rpm runs: %v", err)

@@ -504,10 +504,11 @@ detail=$2
 [ "$1" != refused ] || [ "$mode" != install ] || kernel unguard
 [ "$1" != refused ] || undokeys
 for f in test.y k.out k.err r.out r.err test.k x.out x.err u.out u.err i.out i.err e.out e.err test.x test.u test.i test.e runner.log; do keep "$f"; done
-rm -rf p u i key.*.asc keys.now test.b test.c test.d
+rm -rf u i key.*.asc keys.now test.b test.c test.d
 [ "$1" != done ] || ! first sender || rm -rf "$dir/in/$l"
 [ "$mode" != install ] || clock
 phase "$1"
+rm -rf p
 exit 0
 }
 clock() {

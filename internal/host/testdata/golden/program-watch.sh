@@ -385,7 +385,7 @@ disarm
 for n in 1 2 3 4 5; do
 if mkdir "$dir/mutex" 2>/dev/null; then
 entry "$w"
-[ "$s_phase" != armed ] || rm -rf "$w/p"
+case $s_phase in armed | done | verified | refused) rm -rf "$w/p" ;; esac
 rmdir "$dir/mutex"
 return
 fi
