@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
+// waits is a scriptlet that says that it has begun and goes on when it is told to.
+const waits = "touch /opt/began; until [ -e /opt/go ]; do sleep 0.1; done\n"
+
 // The connection dies while %post runs: the transaction goes on, completes, and a new session knows it.
 func TestConnectionDiesInPost(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, pkg{nevra: "app-1-1.noarch"})
 	l.host.own = true
 	tx, pre := l.start("r1/h1/1", Transaction{
-		Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: "touch /opt/began; sleep 3; echo to a dead pipe; echo again; touch /opt/ended\n"})},
+		Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: waits + "echo to a dead pipe; echo again; touch /opt/ended\n"})},
 		Removes: nevras(t, "app-1-1.noarch"),
 	})
 	l.host.wait("/opt/began")
@@ -30,6 +33,7 @@ func TestConnectionDiesInPost(t *testing.T) {
 	} else if len(st.Tree) < 2 {
 		t.Errorf("process tree %+v", st.Tree)
 	}
+	l.host.sh("touch /opt/go")
 	if st := await(t, again, tx.ID, Done); st.Phase != Done || st.RC["u"] != 0 {
 		t.Fatalf("status %+v", st)
 	}
@@ -76,7 +80,7 @@ func TestQuestionFails(t *testing.T) {
 		build(t, l.key, pkg{nevra: "ask-1-1.noarch", pre: "printf 'sure? '; read answer || exit 1\n[ -t 0 ] && exit 2\nread answer </dev/tty && exit 0\nexit 3\n"})}})
 	begin := time.Now()
 	st := await(t, l.s, tx.ID, Done)
-	if st.Phase != Done || st.RC["u"] == 0 || time.Since(begin) > 10*time.Second {
+	if st.Phase != Done || st.RC["u"] == 0 || time.Since(begin) > 30*time.Second {
 		t.Errorf("status %+v after %v", st, time.Since(begin))
 	}
 	if v, err := l.s.Verify(context.Background(), tx, pre.Facts, nil, false); err != nil || !v.Unchanged || len(v.Missing) != 1 {
@@ -202,7 +206,7 @@ func TestRefused(t *testing.T) {
 func TestRunnerKilled(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	tx, _ := l.start("r1/h1/1", Transaction{Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: "touch /opt/began; sleep 3\n"})}})
+	tx, _ := l.start("r1/h1/1", Transaction{Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: waits})}})
 	l.host.wait("/opt/began")
 	st, err := l.s.Poll(context.Background(), tx.ID, PollOptions{})
 	if err != nil {
@@ -215,6 +219,7 @@ func TestRunnerKilled(t *testing.T) {
 	if _, err := l.s.Clean(context.Background(), CleanOptions{What: CleanAll}); !errors.Is(err, ErrBusy) {
 		t.Errorf("clean under a running transaction: %v", err)
 	}
+	l.host.sh("touch /opt/go")
 	if st := await(t, l.s, tx.ID, Interrupted); st.Phase != Interrupted {
 		t.Errorf("afterwards: %+v", st)
 	}
@@ -227,7 +232,7 @@ func TestRunnerKilled(t *testing.T) {
 func TestRebootInterrupts(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	tx, _ := l.start("r1/h1/1", Transaction{Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: "touch /opt/began; sleep 2\n"})}})
+	tx, _ := l.start("r1/h1/1", Transaction{Upgrade: []File{build(t, l.key, pkg{nevra: "app-2-1.noarch", post: waits})}})
 	l.host.wait("/opt/began")
 	l.host.sh("echo 11111111-2222-3333-4444-555555555555 > /opt/boot && mount --bind /opt/boot /proc/sys/kernel/random/boot_id")
 	if st, err := l.s.Poll(context.Background(), tx.ID, PollOptions{}); err != nil || st.Phase != Interrupted {

@@ -99,6 +99,9 @@ func TestBootOnceSystemdBoot(t *testing.T) {
 		await(t, k.s, k.back.ID, Done)
 		k.vars("", "")
 		k.asBefore(k.pre)
+		// Asked once more, by a control host that was away: what is booted by default stays as it was before.
+		k.confirm(GoesBack, "did not come up")
+		k.vars("", "")
 	})
 	t.Run("power lost in its packages", func(t *testing.T) {
 		t.Parallel()

@@ -208,7 +208,7 @@ func (h *realHost) Upload(_ context.Context, files []transport.Upload) (transpor
 func await(t testing.TB, s *Session, id string, phase Phase) Status {
 	t.Helper()
 	var st Status
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		var err error
 		if st, err = s.Poll(context.Background(), id, PollOptions{}); err != nil {
 			t.Fatal(err)
@@ -234,7 +234,7 @@ func write(t testing.TB, name string, b []byte) string {
 // wait until a file exists on the host.
 func (h *realHost) wait(p string) {
 	h.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if _, err := os.Stat(h.path(p)); err == nil {
 			return
 		}

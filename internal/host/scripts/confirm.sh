@@ -19,7 +19,11 @@ if [ ! -f "$w/decision" ] && [ -f "$w/once" ] && read -r k at rest <"$w/once" &&
 fi
 decide $wanted
 case $decision in
-back) [ "$wanted" = back ] || kernel hold ;;
+back)
+	# Until the way back has begun. It ends with what was booted by default before, which stays.
+	[ ! -f "$w/state" ] || entry "$w"
+	[ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
+	;;
 *)
 	disarm
 	rm -rf "$w/p"

@@ -54,8 +54,6 @@ look() {
 fire() {
 	entry "$w"
 	case $s_phase in done | verified | refused) return 0 ;; esac
-	# Off the new kernel first, by a boot, which may cut this: we are started again after it.
-	kernel leave || return 1
 	first /proc/sys/kernel/random/boot_id
 	now_boot=$l
 	if [ "$s_phase" != armed ]; then
@@ -67,6 +65,8 @@ fire() {
 		[ "$(grep -c '' "$w/idle")" -ge 20 ] || return 1
 		rmdir "$w/run-back" 2>/dev/null
 	fi
+	# Off the new kernel first, by a boot, which may cut this: we are started again after it.
+	kernel leave || return 1
 	/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 	entry "$w"
 	case $s_phase in done | verified | refused) return 0 ;; esac

@@ -333,7 +333,10 @@ fi
 fi
 decide $wanted
 case $decision in
-back) [ "$wanted" = back ] || kernel hold ;;
+back)
+[ ! -f "$w/state" ] || entry "$w"
+[ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
+;;
 *)
 disarm
 rm -rf "$w/p"

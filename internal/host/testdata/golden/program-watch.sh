@@ -364,7 +364,6 @@ fire
 fire() {
 entry "$w"
 case $s_phase in done | verified | refused) return 0 ;; esac
-kernel leave || return 1
 first /proc/sys/kernel/random/boot_id
 now_boot=$l
 if [ "$s_phase" != armed ]; then
@@ -375,6 +374,7 @@ echo >>"$w/idle"
 [ "$(grep -c '' "$w/idle")" -ge 20 ] || return 1
 rmdir "$w/run-back" 2>/dev/null
 fi
+kernel leave || return 1
 /bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 entry "$w"
 case $s_phase in done | verified | refused) return 0 ;; esac
