@@ -36,9 +36,6 @@ func (p *Plan) Seal() error {
 // meanwhile is called, unless it is nil or the plan is not valid: the plan has all but its id then, and beginning is that of the text, up to the id,
 // behind which little comes.
 func (p *Plan) SealText(meanwhile func(beginning []byte)) ([]byte, error) {
-	if meanwhile == nil {
-		meanwhile = func([]byte) {}
-	}
 	text, err := p.seal(meanwhile)
 	if err != nil {
 		return nil, err

@@ -149,17 +149,23 @@ func (l *lab) cron() {
 	l.host.wait("/opt/crond")
 }
 
+// armed starts a transaction on a host with a cron daemon, behind a switch.
+func (l *lab) armed(tx, back Transaction, after time.Duration) {
+	l.t.Helper()
+	l.cron()
+	if err := l.s.StartArmed(context.Background(), tx, Switch{Back: back, After: after}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // Nobody confirms: the host goes back by itself, once, and says so to whoever asks later.
 func TestSwitchFires(t *testing.T) {
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, tx, back, pre := journey(t, shell)
-			l.cron()
 			ctx := context.Background()
-			if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: 2 * time.Second}); err != nil {
-				t.Fatal(err)
-			}
+			l.armed(tx, back, 2*time.Second)
 			if st := await(t, l.s, back.ID, Done); st.Phase != Done || st.Mode != "back" {
 				t.Errorf("%+v", st)
 			}
@@ -179,11 +185,8 @@ func TestSwitchFires(t *testing.T) {
 func TestPollOfWhatBegins(t *testing.T) {
 	t.Parallel()
 	l, tx, back, _ := journey(t, shells["dash"])
-	l.cron()
 	ctx := context.Background()
-	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	l.armed(tx, back, time.Hour)
 	await(t, l.s, tx.ID, Done)
 	// The same states over and over, by a process that stays: armed, and begun by this process.
 	l.host.sh(`cd /var/lib/cpacman/ledger/r1_h1_1-back && cat >/opt/begins <<'END'
@@ -221,11 +224,8 @@ func TestBackOfAnArmedSwitch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, tx, back, pre := journey(t, shells["dash"])
-			l.cron()
 			ctx := context.Background()
-			if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
-				t.Fatal(err)
-			}
+			l.armed(tx, back, time.Hour)
 			await(t, l.s, tx.ID, Done)
 			letGo := l.hold()
 			if cut {
@@ -250,15 +250,13 @@ func TestBackOfAnArmedSwitch(t *testing.T) {
 	}
 }
 
-// A way back is asked for right after the switch was confirmed: what it needs stays, though the switch clears up then.
+// A way back is asked for right after the switch was confirmed: what it needs stays, though the switch clears up then, and who
+// confirms again.
 func TestBackAfterConfirming(t *testing.T) {
 	t.Parallel()
 	l, tx, back, pre := journey(t, shells["dash"])
-	l.cron()
 	ctx := context.Background()
-	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	l.armed(tx, back, time.Hour)
 	await(t, l.s, tx.ID, Done)
 	letGo := l.hold()
 	if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed {
@@ -266,6 +264,9 @@ func TestBackAfterConfirming(t *testing.T) {
 	}
 	if err := l.s.StartBack(ctx, back); err != nil {
 		t.Fatal(err)
+	}
+	if d, _, err := l.s.Confirm(ctx, back.ID); err != nil || d != Confirmed { // by whoever was away
+		t.Errorf("confirm again: %s, %v", d, err)
 	}
 	time.Sleep(5 * time.Second) // the switch looks every three
 	letGo()
@@ -279,16 +280,13 @@ func TestBackAfterConfirming(t *testing.T) {
 func TestBackCutAtItsEnd(t *testing.T) {
 	t.Parallel()
 	l, tx, back, pre := journey(t, shells["dash"])
-	l.cron()
 	l.host.sh(`cat >/usr/sbin/rm <<'END' && chmod 755 /usr/sbin/rm
 #!/bin/sh
 /bin/rm "$@"
 case " $* " in *" p "*) grep -q '^mode back' state && [ ! -e /opt/cut ] && touch /opt/cut && kill -9 $PPID ;; esac
 END`)
 	ctx := context.Background()
-	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Second}); err != nil {
-		t.Fatal(err)
-	}
+	l.armed(tx, back, time.Second)
 	l.host.wait("/opt/cut")
 	l.gone("/etc/cron.d/")
 	if st, err := l.s.Poll(ctx, back.ID, PollOptions{}); err != nil || st.Phase != Done || st.RC["x"]+st.RC["u"]+st.RC["e"] != 0 {
@@ -331,11 +329,8 @@ func names(list []os.DirEntry) string {
 func TestSwitchConfirmed(t *testing.T) {
 	t.Parallel()
 	l, tx, back, pre := journey(t, shells["dash"])
-	l.cron()
 	ctx := context.Background()
-	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: 5 * time.Second}); err != nil {
-		t.Fatal(err)
-	}
+	l.armed(tx, back, 5*time.Second)
 	if st, err := l.s.Poll(ctx, back.ID, PollOptions{}); err != nil || st.Phase != Armed || st.Final() {
 		t.Errorf("%+v, %v", st, err)
 	}
@@ -361,11 +356,8 @@ func TestSwitchConfirmed(t *testing.T) {
 func TestSwitchAfterBoot(t *testing.T) {
 	t.Parallel()
 	l, tx, back, pre := journey(t, shells["dash"])
-	l.cron()
 	ctx := context.Background()
-	if err := l.s.StartArmed(ctx, tx, Switch{Back: back, After: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	l.armed(tx, back, time.Hour)
 	await(t, l.s, tx.ID, Done)
 	l.host.sh(`for f in /proc/[0-9]*; do tr '\000' ' ' <$f/cmdline 2>/dev/null | grep -q 'watch.s[h]' && kill -9 ${f#/proc/}; done; :`)
 	l.host.sh("cat /proc/sys/kernel/random/uuid >/tmp/boot; mount --bind /tmp/boot /proc/sys/kernel/random/boot_id; echo 2 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")

@@ -11,7 +11,9 @@ import (
 )
 
 // waits is a scriptlet that says that it has begun and goes on when it is told to.
-const waits = "touch /opt/began; until [ -e /opt/go ]; do sleep 0.1; done\n"
+const waits = "touch /opt/began" + untilTold
+
+const untilTold = "; until [ -e /opt/go ]; do sleep 0.1; done\n"
 
 // The connection dies while %post runs: the transaction goes on, completes, and a new session knows it.
 func TestConnectionDiesInPost(t *testing.T) {
@@ -91,7 +93,7 @@ func TestQuestionFails(t *testing.T) {
 // hold starts an rpm transaction of somebody else that holds rpm's lock until it is told to let go, and changes nothing.
 func (l *lab) hold() (letGo func()) {
 	l.t.Helper()
-	f := build(l.t, l.key, pkg{nevra: "other-1-1.noarch", pre: "touch /opt/held; until [ -e /opt/go ]; do sleep 0.1; done; exit 1\n"})
+	f := build(l.t, l.key, pkg{nevra: "other-1-1.noarch", pre: "touch /opt/held" + untilTold + "exit 1\n"})
 	b, err := os.ReadFile(f.Local)
 	if err != nil {
 		l.t.Fatal(err)

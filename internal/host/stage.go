@@ -77,7 +77,7 @@ func (s *Session) missing(ctx context.Context, files []File, st *StageStats) (mi
 		if n < len(digests) {
 			keep = 0 // only when all that is still wanted has been claimed
 		}
-		a, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, append([]string{s.sender(), s.senderWords(), strconv.FormatInt(int64(keep/time.Second), 10)}, digests[:n]...)...)
+		a, err := s.lookAtSpool(ctx, keep, digests[:n])
 		if err != nil {
 			return nil, 0, err
 		}
@@ -97,6 +97,12 @@ func (s *Session) missing(ctx context.Context, files []File, st *StageStats) (mi
 		}
 	}
 	return missing, free, nil
+}
+
+// lookAtSpool asks which of the digests are there, makes the directories, and removes what is older than keep (0: nothing).
+func (s *Session) lookAtSpool(ctx context.Context, keep time.Duration, digests []string) (*answer, error) {
+	args := []string{s.sender(), s.senderWords(), strconv.FormatInt(int64(keep/time.Second), 10)}
+	return s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, append(args, digests...)...)
 }
 
 // space refuses what cannot fit. With a drop directory the bytes exist twice while they are copied, one file at a time.
@@ -156,7 +162,7 @@ func (s *Session) sendOrder(ctx context.Context, tx Transaction) (drop, digest s
 		return drop, digest, nil
 	}
 	if !s.opt.Sudo { // makes the directory
-		if _, err := s.call(ctx, "look at the spool", []string{"fresh", "uploads", "stage"}, s.sender(), s.senderWords(), "0"); err != nil {
+		if _, err := s.lookAtSpool(ctx, 0, nil); err != nil {
 			return "", "", err
 		}
 	}

@@ -19,7 +19,7 @@ var ownKeys = []string{"host", "collected_at", "machine_id", "boot_id", "boot_ti
 // splitFacts divides the JSON of facts, as encoding/json writes it, into an object of ownKeys and one of the others. False: it is not such JSON.
 func splitFacts(body []byte) (own, common []byte, ok bool) {
 	own, common = []byte{'{'}, []byte{'{'}
-	ok = eachField(body, func(key, field []byte) {
+	ok = eachField(body, func(key, field []byte) bool {
 		to := &common
 		if slices.Contains(ownKeys, string(key)) {
 			to = &own
@@ -28,13 +28,14 @@ func splitFacts(body []byte) (own, common []byte, ok bool) {
 			*to = append(*to, ',')
 		}
 		*to = append(*to, field...)
+		return true
 	})
 	return append(own, '}'), append(common, '}'), ok && len(own) > 1 && len(common) > 1
 }
 
-// eachField calls fn for every field of an object without spaces, with its key and with all of its text. False: it is not such a one, and what fn was
-// told means nothing.
-func eachField(b []byte, fn func(key, field []byte)) bool {
+// eachField calls fn for every field of an object without spaces, with its key and with all of its text, until it says no. False: it did, or it is not
+// such an object, and what fn was told means nothing.
+func eachField(b []byte, fn func(key, field []byte) bool) bool {
 	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
@@ -47,7 +48,9 @@ func eachField(b []byte, fn func(key, field []byte)) bool {
 		if value == 0 || n+value >= len(b) {
 			return false
 		}
-		fn(b[1:n-2], b[:n+value])
+		if !fn(b[1:n-2], b[:n+value]) {
+			return false
+		}
 		if b = b[n+value:]; b[0] != ',' {
 			return len(b) == 1
 		}

@@ -159,34 +159,19 @@ func (r *factsReader) likeLast(base *factsBase, b []byte, f *host.Facts) bool {
 
 // fields reads the object that encoding/json writes: no spaces, every key at most once. False: it is not such a one.
 func (r *factsReader) fields(base *factsBase, b []byte, f *host.Facts) bool {
-	if len(b) < 2 || b[0] != '{' || b[len(b)-1] != '}' {
-		return false
-	}
-	seen, whole := uint64(0), len(b)
+	seen, from := uint64(0), 1 // behind the brace
 	base.parts = base.parts[:0]
-	for b = b[1:]; ; b = b[1:] {
-		from := whole - len(b)
-		length := keyLength(b)
-		if length == 0 {
-			return false
-		}
-		key := b[1 : length-2]
-		b = b[length:]
-		n := valueLength(b)
-		if n == 0 || n >= len(b) {
-			return false
-		}
-		place := r.field(key, b[:n], f)
+	return eachField(b, func(key, field []byte) bool {
+		value := len(key) + len(`"":`)
+		place := r.field(key, field[value:], f)
 		if place < 0 || seen&(1<<place) != 0 {
 			return false
 		}
 		seen |= 1 << place
-		value := whole - len(b)
-		base.parts = append(base.parts, factsPart{from, value, value + n})
-		if b = b[n:]; b[0] != ',' {
-			return len(b) == 1
-		}
-	}
+		base.parts = append(base.parts, factsPart{from, from + value, from + len(field)})
+		from += len(field) + 1
+		return true
+	})
 }
 
 // field reads one value, and gives a number for its key; -1 for what is left to encoding/json.

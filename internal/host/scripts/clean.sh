@@ -1,6 +1,6 @@
 # Removes what cpacman left (PUSH-8). Arguments: all, spool or files; seconds a ledger entry must be old; whose uploads; then digests for
-# files, and else whose uploads are over, however short a time ago they were heard of. A transaction, and a dead man's switch, have links of their own to what they need, and so have the uploads of others; with files
-# only what nobody else has goes. Directories go when they are empty.
+# files, and else whose uploads are over, however short a time ago they were heard of. A transaction, and a dead man's switch, have links of
+# their own to what they need, and so have the uploads of others; with files only what nobody else has goes. Directories go when they are empty.
 what=$1 age=$2 own=$dir/in/$3
 shift 3
 bytes() {
@@ -30,18 +30,17 @@ elif [ -d "$dir" ]; then
 	running
 	[ -z "$r" ] || fail busy "$r"
 	! undecided || fail busy "the dead man's switch of $r has not decided yet"
-	over=" $* "
 	for e in "$dir"/in/* "$dir"/in/.[!.]*; do
-		case $over in *" ${e##*/} "*)
-			away "$e"
-			continue
+		case " $* ${own##*/} " in
+		*" ${e##*/} "*) ;;
+		*)
+			if [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
+				first "$e/.owner"
+				say kept "$l"
+				continue
+			fi
 			;;
 		esac
-		if [ "$e" != "$own" ] && [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
-			first "$e/.owner"
-			say kept "$l"
-			continue
-		fi
 		away "$e"
 	done
 	away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.*

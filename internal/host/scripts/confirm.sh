@@ -24,10 +24,7 @@ back)
 	[ ! -f "$w/state" ] || entry "$w"
 	[ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
 	;;
-*)
-	disarm
-	rm -rf "$w/p"
-	;;
+*) over ;;
 esac
 say decision "$decision"
 [ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }

@@ -85,8 +85,6 @@ back)
 		# Not under the new kernel: the switch boots the host, and goes back then. It is armed again where it was confirmed.
 		printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
 		state armed back
-		back=$id
-		named "$back"
 		first "$w/for"
 		fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 		say started switch
@@ -94,8 +92,6 @@ back)
 		exit 0
 	elif [ -d "$w" ]; then
 		# One that has decided so is watched until it is done. That may begin it this moment: the state is the runner's to write.
-		back=$id
-		named "$back"
 		if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
 			watched=yes
 		else

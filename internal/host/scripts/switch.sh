@@ -13,7 +13,7 @@ decide() {
 }
 # named: sets name to what unit and cron file are called. Ids have characters that neither takes.
 named() {
-	printf '%s\n' "$1" >"$w/name"
+	printf '%s\n' "${w##*/}" >"$w/name"
 	sha256 "$w/name"
 	name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
 }
@@ -29,7 +29,6 @@ crond() {
 }
 # arm: what fires whatever becomes of this connection, of the host's processes and of its boot. Refuses where nothing does.
 arm() {
-	named "$back"
 	read -r up rest </proc/uptime
 	first /proc/sys/kernel/random/boot_id
 	printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
@@ -40,7 +39,8 @@ arm() {
 }
 # fires ID: has the switch of a transaction looked after, now and after every boot, until it is disarmed. 1: nothing here does that.
 fires() {
-	cmd="/bin/sh $w/watch.sh - $dir $back"
+	named
+	cmd="/bin/sh $w/watch.sh - $dir ${w##*/}"
 	if [ -d /run/systemd/system ]; then
 		{
 			printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$1"
@@ -90,11 +90,25 @@ onold() {
 }
 # disarm: removes what arm made. Repeating it is no error.
 disarm() {
-	named "${w##*/}"
+	named
 	if [ -e "/etc/systemd/system/$name.timer" ]; then
 		systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
 		rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
 		systemctl daemon-reload </dev/null >/dev/null 2>&1
 	fi
 	rm -f "/etc/cron.d/$name"
+}
+# over: it is decided, and done where it had to be. What it held goes, but not from a way back that was asked for since: start asks with the
+# mutex held.
+over() {
+	disarm
+	for n in 1 2 3 4 5; do
+		if mkdir "$dir/mutex" 2>/dev/null; then
+			entry "$w"
+			case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
+			rmdir "$dir/mutex"
+			return
+		fi
+		sleep 1
+	done
 }

@@ -72,19 +72,6 @@ fire() {
 	case $s_phase in done | verified | refused) return 0 ;; esac
 	return 1
 }
-# over: it is decided and done. What a way back needs stays where one was asked for since, as start does with the mutex held.
-over() {
-	disarm
-	for n in 1 2 3 4 5; do
-		if mkdir "$dir/mutex" 2>/dev/null; then
-			entry "$w"
-			case $s_phase in armed | done | verified | refused) rm -rf "$w/p" ;; esac
-			rmdir "$dir/mutex"
-			return
-		fi
-		sleep 1
-	done
-}
 # One of us at a time.
 if [ -d "$w/watching" ] && first "$w/watching/pid" && p=$l && first "$w/watching/start" && s=$l && starttime "$p" && [ "$t" = "$s" ]; then
 	exit 0

@@ -54,9 +54,7 @@ IFS='
 set -f
 for lk_line in $lk_all; do
 IFS=$lk_ifs
-set -f
 set -- $lk_line
-set +f
 [ "$4" = WRITE ] || continue
 if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$lk_file" 2>/dev/null); then
 h=unknown
@@ -69,7 +67,7 @@ h=unknown
 continue
 ;;
 esac
-lk_open=$(stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
+lk_open=$(set +f; stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
 case "
 $lk_open
 " in

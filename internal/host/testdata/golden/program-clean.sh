@@ -54,9 +54,7 @@ IFS='
 set -f
 for lk_line in $lk_all; do
 IFS=$lk_ifs
-set -f
 set -- $lk_line
-set +f
 [ "$4" = WRITE ] || continue
 if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$lk_file" 2>/dev/null); then
 h=unknown
@@ -69,7 +67,7 @@ h=unknown
 continue
 ;;
 esac
-lk_open=$(stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
+lk_open=$(set +f; stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
 case "
 $lk_open
 " in
@@ -362,18 +360,17 @@ mutex
 running
 [ -z "$r" ] || fail busy "$r"
 ! undecided || fail busy "the dead man's switch of $r has not decided yet"
-over=" $* "
 for e in "$dir"/in/* "$dir"/in/.[!.]*; do
-case $over in *" ${e##*/} "*)
-away "$e"
-continue
-;;
-esac
-if [ "$e" != "$own" ] && [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
+case " $* ${own##*/} " in
+*" ${e##*/} "*) ;;
+*)
+if [ -d "$e" ] && [ ! -h "$e" ] && heard "$e"; then
 first "$e/.owner"
 say kept "$l"
 continue
 fi
+;;
+esac
 away "$e"
 done
 away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.*

@@ -54,9 +54,7 @@ IFS='
 set -f
 for lk_line in $lk_all; do
 IFS=$lk_ifs
-set -f
 set -- $lk_line
-set +f
 [ "$4" = WRITE ] || continue
 if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$lk_file" 2>/dev/null); then
 h=unknown
@@ -69,7 +67,7 @@ h=unknown
 continue
 ;;
 esac
-lk_open=$(stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
+lk_open=$(set +f; stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
 case "
 $lk_open
 " in
@@ -236,7 +234,7 @@ decision=$l
 sync "$w" 2>/dev/null || sync
 }
 named() {
-printf '%s\n' "$1" >"$w/name"
+printf '%s\n' "${w##*/}" >"$w/name"
 sha256 "$w/name"
 name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
 }
@@ -250,7 +248,6 @@ done
 return 1
 }
 arm() {
-named "$back"
 read -r up rest </proc/uptime
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
@@ -260,7 +257,8 @@ rm -rf "$w"
 fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
 }
 fires() {
-cmd="/bin/sh $w/watch.sh - $dir $back"
+named
+cmd="/bin/sh $w/watch.sh - $dir ${w##*/}"
 if [ -d /run/systemd/system ]; then
 {
 printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$1"
@@ -306,13 +304,25 @@ first /proc/sys/kernel/osrelease
 printf 'its new kernel %s did not come up: it booted with %s\n' "$new" "$l" >"$w/why"
 }
 disarm() {
-named "${w##*/}"
+named
 if [ -e "/etc/systemd/system/$name.timer" ]; then
 systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
 rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
 systemctl daemon-reload </dev/null >/dev/null 2>&1
 fi
 rm -f "/etc/cron.d/$name"
+}
+over() {
+disarm
+for n in 1 2 3 4 5; do
+if mkdir "$dir/mutex" 2>/dev/null; then
+entry "$w"
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
+rmdir "$dir/mutex"
+return
+fi
+sleep 1
+done
 }
 w=$dir/ledger/$1
 if [ ! -f "$w/for" ]; then
@@ -337,10 +347,7 @@ back)
 [ ! -f "$w/state" ] || entry "$w"
 [ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
 ;;
-*)
-disarm
-rm -rf "$w/p"
-;;
+*) over ;;
 esac
 say decision "$decision"
 [ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }

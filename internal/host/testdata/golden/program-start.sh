@@ -54,9 +54,7 @@ IFS='
 set -f
 for lk_line in $lk_all; do
 IFS=$lk_ifs
-set -f
 set -- $lk_line
-set +f
 [ "$4" = WRITE ] || continue
 if [ -z "$lockid" ] && ! lockid=$(stat -L -c '%d:%i' "$lk_file" 2>/dev/null); then
 h=unknown
@@ -69,7 +67,7 @@ h=unknown
 continue
 ;;
 esac
-lk_open=$(stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
+lk_open=$(set +f; stat -L -c '%d:%i' /proc/"$5"/fd/* 2>/dev/null)
 case "
 $lk_open
 " in
@@ -440,7 +438,7 @@ decision=$l
 sync "$w" 2>/dev/null || sync
 }
 named() {
-printf '%s\n' "$1" >"$w/name"
+printf '%s\n' "${w##*/}" >"$w/name"
 sha256 "$w/name"
 name=cpacman-switch-$(printf '%s' "$sum" | cut -c1-12)
 }
@@ -454,7 +452,6 @@ done
 return 1
 }
 arm() {
-named "$back"
 read -r up rest </proc/uptime
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
@@ -464,7 +461,8 @@ rm -rf "$w"
 fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
 }
 fires() {
-cmd="/bin/sh $w/watch.sh - $dir $back"
+named
+cmd="/bin/sh $w/watch.sh - $dir ${w##*/}"
 if [ -d /run/systemd/system ]; then
 {
 printf '[Unit]\nDescription=cpacman dead man'"'"'s switch of %s\n[Service]\nType=oneshot\nKillMode=process\nSendSIGKILL=no\n' "$1"
@@ -510,13 +508,25 @@ first /proc/sys/kernel/osrelease
 printf 'its new kernel %s did not come up: it booted with %s\n' "$new" "$l" >"$w/why"
 }
 disarm() {
-named "${w##*/}"
+named
 if [ -e "/etc/systemd/system/$name.timer" ]; then
 systemctl disable --now "$name.timer" </dev/null >/dev/null 2>&1
 rm -f "/etc/systemd/system/$name.timer" "/etc/systemd/system/$name.service" "/etc/systemd/system/timers.target.wants/$name.timer"
 systemctl daemon-reload </dev/null >/dev/null 2>&1
 fi
 rm -f "/etc/cron.d/$name"
+}
+over() {
+disarm
+for n in 1 2 3 4 5; do
+if mkdir "$dir/mutex" 2>/dev/null; then
+entry "$w"
+case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
+rmdir "$dir/mutex"
+return
+fi
+sleep 1
+done
 }
 sender=$1
 own=$dir/in/$1
@@ -594,16 +604,12 @@ running
 if [ -d "$w" ] && decide back && onnew; then
 printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
 state armed back
-back=$id
-named "$back"
 first "$w/for"
 fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 say started switch
 say end
 exit 0
 elif [ -d "$w" ]; then
-back=$id
-named "$back"
 if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
 watched=yes
 else
