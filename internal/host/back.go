@@ -9,7 +9,7 @@ import (
 )
 
 // startPrograms are what accepting a transaction is made of.
-var startPrograms = []string{"steps", "lock", "detach", "switch", "start"} //nolint:gochecknoglobals // a constant list
+var startPrograms = []string{"mutex", "steps", "lock", "detach", "switch", "start"} //nolint:gochecknoglobals // a constant list
 
 // BackID is the id of the way back of a transaction. It is an id of its own and runs once, too.
 func BackID(id string) string { return id + "-back" }
@@ -76,7 +76,7 @@ func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) err
 	defer s.ordersUsed()
 	args := []string{s.sender(), drop, digest, hostID(tx.ID), s.owner.ID, "install",
 		runnerProgram(), hostID(sw.Back.ID), backDigest, strconv.FormatInt(int64(sw.After/time.Second), 10),
-		program("guard", "switch", "watch")}
+		program("guard", "mutex", "switch", "watch")}
 	if sw.Boot != BootAsPackaged && len(tx.InstallOnly) > 0 {
 		args = append(args, string(sw.Boot), kernelProgram())
 	}
@@ -94,7 +94,8 @@ func (s *Session) StartArmed(ctx context.Context, tx Transaction, sw Switch) err
 }
 
 // StartBack starts the way back of a transaction and returns; Poll with its id tells what becomes of it. A switch that was armed with
-// the same id is used up by it. ErrReplay: it was started before.
+// the same id, confirmed or not, has decided so then, and watches over it until it is done. One that was cut goes on where it was.
+// ErrReplay: it is under way, or ended.
 func (s *Session) StartBack(ctx context.Context, back Transaction) error {
 	return s.start(ctx, back, "back")
 }
@@ -116,7 +117,7 @@ func (s *Session) Confirm(ctx context.Context, id string) (d Decision, why strin
 	if !words(id, "._-/:") {
 		return "", "", fmt.Errorf("host %s: %w: id %q", s.opt.Host, errTransaction, id)
 	}
-	a, err := s.call(ctx, "confirm "+id, []string{"switch", "confirm"}, hostID(id))
+	a, err := s.call(ctx, "confirm "+id, []string{"mutex", "switch", "confirm"}, hostID(id))
 	if err != nil {
 		return "", "", err
 	}

@@ -60,7 +60,7 @@ func (s *Session) Clean(ctx context.Context, opt CleanOptions) (CleanReport, err
 	}
 	for first := true; first || len(files) > 0; first = false {
 		n := min(len(files), digestsPerCall)
-		a, err := s.call(ctx, "clean", []string{"lock", "fresh", "uploads", "clean"},
+		a, err := s.call(ctx, "clean", []string{"mutex", "lock", "fresh", "uploads", "clean"},
 			append([]string{string(opt.What), strconv.FormatInt(int64(opt.LedgerAge/time.Second), 10), s.sender()}, files[:n]...)...)
 		if err != nil {
 			return r, err

@@ -162,16 +162,15 @@ func TestGoldenCommands(t *testing.T) {
 	for _, p := range []string{"poll", "after", "ledger", "stale", "restarter", "services"} {
 		golden(t, "program-"+p+".sh", program("guard", p))
 	}
-	for _, p := range []string{"acquire", "preflight"} {
-		golden(t, "program-"+p+".sh", program("guard", "lock", p))
-	}
-	golden(t, "program-clean.sh", program("guard", "lock", "fresh", "uploads", "clean"))
+	golden(t, "program-acquire.sh", program("guard", "mutex", "lock", "acquire"))
+	golden(t, "program-preflight.sh", program("guard", "lock", "preflight"))
+	golden(t, "program-clean.sh", program("guard", "mutex", "lock", "fresh", "uploads", "clean"))
 	golden(t, "program-test.sh", program("guard", "fresh", "uploads", "steps", "keys", "executor", "test"))
 	golden(t, "program-start.sh", program(append([]string{"guard"}, startPrograms...)...))
-	golden(t, "program-watch.sh", program("guard", "switch", "watch"))
+	golden(t, "program-watch.sh", program("guard", "mutex", "switch", "watch"))
 	golden(t, "program-boot.sh", program("guard", "detach", "boot"))
 	golden(t, "program-restart.sh", program(append([]string{"guard"}, restartPrograms...)...))
-	golden(t, "program-confirm.sh", program("guard", "switch", "confirm"))
+	golden(t, "program-confirm.sh", program("guard", "mutex", "switch", "confirm"))
 	golden(t, "program-runner.sh", runnerProgram())
 	golden(t, "program-kernel.sh", kernelProgram())
 	golden(t, "program-bootable.sh", program("guard", "bootloader", "bootable"))

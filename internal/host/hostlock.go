@@ -34,7 +34,7 @@ func (s *Session) Acquire(ctx context.Context, o Owner) (broken string, err erro
 	if o.TTL <= 0 {
 		o.TTL = 15 * time.Minute
 	}
-	a, err := s.call(ctx, "take the host lock", []string{"lock", "acquire"}, "take", o.ID, oneLine(o.Control), oneLine(o.User),
+	a, err := s.call(ctx, "take the host lock", []string{"mutex", "lock", "acquire"}, "take", o.ID, oneLine(o.Control), oneLine(o.User),
 		oneLine(o.Rollout), strconv.FormatInt(int64(o.TTL/time.Second), 10))
 	if err != nil {
 		return "", err
@@ -60,7 +60,7 @@ func lockedBy(a *answer) *LockedError {
 
 // Release gives the lock back; it is no error when it is not held.
 func (s *Session) Release(ctx context.Context, o Owner) error {
-	_, err := s.call(ctx, "release the host lock", []string{"lock", "acquire"}, "release", o.ID)
+	_, err := s.call(ctx, "release the host lock", []string{"mutex", "lock", "acquire"}, "release", o.ID)
 	s.owner = nil
 	return err
 }

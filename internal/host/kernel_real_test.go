@@ -476,7 +476,7 @@ func TestBootOnceRefusedLater(t *testing.T) {
 			k := newTrial(t, "bls", shells["dash"], true)
 			before := k.host.sh("grub-editenv /boot/grub/grubenv list")
 			if never {
-				k.host.sh("mkdir -p -m 700 /var/lib/cpacman/ledger/r1_h1_1; chmod 700 /var/lib/cpacman /var/lib/cpacman/ledger") // its id was used before
+				k.host.sh("mkdir -p -m 700 /var/lib/cpacman/ledger/r1_h1_1; chmod 700 /var/lib/cpacman /var/lib/cpacman/ledger; printf 'protocol 1\\nphase done\\n' >/var/lib/cpacman/ledger/r1_h1_1/state") // its id was used before
 			}
 			f := build(t, k.key, kernelOf("2", layouts["bls"].add, layouts["bls"].remove))
 			k.tx, k.pre = k.prepare("r1/h1/1", Transaction{InstallOnly: []File{f}})

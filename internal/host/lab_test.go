@@ -48,6 +48,7 @@ r=$1/root
 mount -t proc proc "$r/proc"
 mount -t tmpfs -o mode=755 tmpfs "$r/run"
 mount -t tmpfs -o mode=1777 tmpfs "$r/var/tmp"
+mount -t tmpfs -o mode=755 tmpfs "$r/opt"
 mount --rbind /dev "$r/dev"
 mkdir -p "$r/var/lib/rpm" "$r/etc/rpm" "$r/var/tmp"
 rm -rf "$r/var/lib/cpacman"
@@ -56,7 +57,8 @@ cat /proc/sys/kernel/random/uuid > "$1/boot"
 mount --bind "$1/boot" "$r/proc/sys/kernel/random/boot_id"
 tr -d - < "$1/boot" > "$r/etc/machine-id"
 chroot "$r" rpm --initdb
-exec chroot "$r" /bin/sh -c 'echo ready; exec sleep 100000'
+# A shell that waits for something takes in whoever is left without a parent.
+exec chroot "$r" /bin/sh -c 'echo ready; while :; do sleep 1; done'
 `
 
 // newRealHost skips where that is not possible, except in CI.
@@ -149,6 +151,9 @@ func (h *realHost) Run(ctx context.Context, c transport.Command) (transport.Resu
 	if h.uid != 0 && !c.Sudo {
 		cmd.Env[0] = "HOME=/home/op"
 	}
+	if cut, ok := ctx.Value(cutKey{}).([2]string); ok && strings.Contains(c.Argv[2], cut[1]) {
+		cmd.Env = append(cmd.Env, "STEP="+cut[0])
+	}
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: h.own}
@@ -189,7 +194,9 @@ func (h *realHost) Upload(_ context.Context, files []transport.Upload) (transpor
 		if hex.EncodeToString(d[:]) != f.SHA256 || int64(len(b)) != f.Size {
 			return st, fmt.Errorf("upload %s: digest or size", f.Path)
 		}
+		h.mu.Lock()
 		h.uploads = append(h.uploads, f.Path)
+		h.mu.Unlock()
 		if err := os.WriteFile(h.path(f.Path), b, f.Mode); err != nil {
 			return st, err
 		}

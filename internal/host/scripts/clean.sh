@@ -56,7 +56,7 @@ elif [ -d "$dir" ]; then
 			[ ! -d /run/systemd/system ] || systemctl reset-failed "cpacman-${e##*/}-install.service" "cpacman-${e##*/}-erase.service" 2>/dev/null </dev/null
 		done
 	fi
-	rmdir "$dir/mutex" 2>/dev/null
+	leave
 	trap - 0
 fi
 rmdir "$dir/in" "$dir/spool" "$dir/ledger" "$dir" 2>/dev/null

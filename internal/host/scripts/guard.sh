@@ -63,15 +63,18 @@ running() {
 }
 # version ENTRY NUMBER: refuses what a cpacman of another runner protocol wrote; to misread it could start a transaction twice.
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
-# entry DIR: sets s_phase, s_pid, s_start, s_boot, s_time from its state, and s_text to all of it.
+# entry DIR: sets s_phase, s_mode, s_token, s_pid, s_start, s_boot, s_time from its state, and s_text to all of it.
 entry() {
-	s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
+	s_phase= s_mode= s_token= s_pid=0 s_start= s_boot= s_time=0 s_text=
+	[ -f "$1/state" ] || return 0
 	while read -r k v; do
 		s_text="$s_text$k $v
 "
 		case $k in
 		protocol) version "$1" "$v" ;;
 		phase) s_phase=$v ;;
+		mode) s_mode=$v ;;
+		token) s_token=$v ;;
 		pid) s_pid=$v ;;
 		start) s_start=$v ;;
 		boot) s_boot=$v ;;
@@ -88,6 +91,11 @@ active() {
 		entry "$1"
 		[ "$s_text" != "$l" ] || return 1
 	done
+}
+# ended: the state that was read is the last one.
+ended() {
+	case $s_phase in done | verified | refused) return 0 ;; esac
+	return 1
 }
 # living: the state that was read is one of a runner that is there, or of its rpm.
 living() {

@@ -43,23 +43,6 @@ undecided() {
 	done
 	return 1
 }
-# mutex: one program at a time changes lock or ledger. One that was cut is passed over after a minute.
-mutex() {
-	# A signal alone ends dash without its exit trap, and printing to a connection that was cut is one.
-	trap 'exit 1' HUP INT TERM PIPE
-	n=0
-	until mkdir "$dir/mutex" 2>/dev/null; do
-		n=$(($n + 1))
-		if l=$(stat -c %Y "$dir/mutex" 2>/dev/null); then
-			l=$(($(date +%s) - $l))
-			# One from the future is from before the clock was set.
-			[ "$l" -le 60 ] && [ "$l" -ge -60 ] || rmdir "$dir/mutex" 2>/dev/null
-		fi
-		[ $n -lt 90 ] || fail busy "the directory's mutex is held"
-		sleep 1
-	done
-	trap 'rmdir "$dir/mutex" 2>/dev/null' 0
-}
 saylock() {
 	say id "$k_id"
 	say control "$k_control"

@@ -19,7 +19,7 @@ accept() {
 	rm -rf "$dir/new.$$"
 	mkdir "$dir/new.$$" || fail space "mkdir failed"
 	w=$dir/new.$$
-	trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
+	trap 'rm -rf "$dir/new.$$"; leave' 0
 	order "$drop" "$2"
 	readorder "$w/order"
 	[ "$o_id" = "$1" ] || fail argument "the order is for $o_id"
@@ -31,17 +31,25 @@ accept() {
 }
 # provide: what the order of $w needs stays with it until it is used up.
 provide() { pack "$w/order" && printf '%s\n' "$sender" >"$w/sender" || fail space "linking the packages failed"; }
-# state PHASE MODE: the first state of $w.
-state() {
-	first /proc/sys/kernel/random/boot_id
-	printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
-		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
-	sync "$w/state" "$w" 2>/dev/null || sync
+# rearm: the way back in $w is there, anew or from one that was cut or forgotten before its transaction was accepted.
+rearm() {
+	if [ ! -f "$w/for" ]; then
+		rm -rf "$w"
+		accept "$back" "$backdigest"
+		return
+	fi
+	if first "$w/decision"; then
+		[ "$l" = void ] || fail decided "its dead man's switch has decided before it began: $l"
+		rm -f "$w/decision"
+	fi
+	provide
 }
 # prepare: whether a new kernel comes in, and can be booted once, is known before anything is armed.
 prepare() {
 	isdigest "$digest" && [ ! -h "$drop/$digest.order" ] && cat <"$drop/$digest.order" >"$w/forward" && sha256 "$w/forward" && [ "$sum" = "$digest" ] ||
 		fail digest "the order has other bytes"
+	# What was guarded for a start that was cut is as it was again.
+	[ ! -f "$w/kernel" ] || kernel unguard
 	printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
 	rm -f "$w/kernel" "$w/once"
 	pack "$w/forward" || fail space "linking the packages failed"
@@ -72,42 +80,41 @@ erase)
 	first /proc/sys/kernel/random/boot_id
 	now_boot=$l
 	active "$w" && fail busy "$id"
-	mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
+	[ "$s_mode" != erase ] || fail replay "$id erase"
 	printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
 	;;
 back)
 	running
 	[ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
-	[ ! -d "$w/run-back" ] || fail replay "$id"
-	[ ! -d "$w" ] || provide
-	# A switch that was armed has brought the order; what it was to decide is decided now.
-	if [ -d "$w" ] && decide back && onnew; then
-		# Not under the new kernel: the switch boots the host, and goes back then. It is armed again where it was confirmed.
-		printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
+	# One that was cut before it was accepted has begun nothing.
+	[ -f "$w/for" ] || [ -f "$w/state" ] || rm -rf "$w"
+	[ -d "$w" ] || accept "$id" "$digest"
+	active "$w" && fail replay "$id"
+	! ended || fail replay "$id"
+	provide
+	# Its switch is on watch until this is done, and begins it again where it is cut: first that, then the decision.
+	! first "$w/for" || (fires "$l") >/dev/null && watched=$l
+	printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
+	sync "$w/decision" "$w" 2>/dev/null || sync
+	if onnew; then
+		# Not under the new kernel: the switch boots the host, and goes back then.
+		[ -n "$watched" ] || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 		state armed back
-		first "$w/for"
-		fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 		say started switch
 		say end
 		exit 0
-	elif [ -d "$w" ]; then
-		# One that has decided so is watched until it is done. That may begin it this moment: the state is the runner's to write.
-		if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
-			watched=yes
-		else
-			disarm
-		fi
-	else
-		accept "$id" "$digest"
-		decide back
 	fi
+	claimed || fail replay "$id"
 	;;
 install)
-	[ ! -e "$w" ] || fail replay "$id"
+	# One that was cut before it was accepted has begun nothing.
+	[ ! -f "$w/state" ] && [ ! -d "$w/run-install" ] || fail replay "$id"
 	running
 	[ -z "$r" ] || fail busy "$r"
+	rm -rf "$w"
 	if [ -n "$back" ]; then
-		[ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
+		w=$dir/ledger/$back
+		rearm
 		w=$dir/ledger/$back
 		[ -z "$trial" ] || prepare
 		arm
@@ -118,11 +125,11 @@ install)
 	[ -z "$trial" ] || guard
 	;;
 esac
-[ -n "$watched" ] || state accepted "$mode"
+[ "$mode" = back ] || state accepted "$mode"
 # They are in the ledger now.
 [ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
 [ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null
-rmdir "$dir/mutex"
+leave
 trap - 0
 rm -rf "$dir/new.$$"
 run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"

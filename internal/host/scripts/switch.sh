@@ -70,6 +70,21 @@ kernel() {
 	said=$(printf '%s' "$said" | tr '\n' ' ' | cut -c1-500)
 	return 1
 }
+# state PHASE MODE: the state of $w before its runner writes it.
+state() {
+	first /proc/sys/kernel/random/boot_id
+	printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+	sync "$w/state" "$w" 2>/dev/null || sync
+}
+# claimed: the way back in $w is for us to begin, again where it was cut. Its state says so, and whoever looks from now on leaves it alone.
+# The mutex is held, and now_boot set.
+claimed() {
+	active "$w" && return 1
+	! ended || return 1
+	rmdir "$w/run-back" 2>/dev/null
+	state accepted back
+}
 # onnew: sets new to the kernel that was to be booted once, at to the boot before. 0: it runs.
 onnew() {
 	new= at=
@@ -98,17 +113,23 @@ disarm() {
 	fi
 	rm -f "/etc/cron.d/$name"
 }
-# over: it is decided, and done where it had to be. What it held goes, but not from a way back that was asked for since: start asks with the
-# mutex held.
+# over: it is decided, and done where it had to be: what it held goes. 1: it is not over; the control host may have decided anew.
 over() {
-	disarm
 	for n in 1 2 3 4 5; do
-		if mkdir "$dir/mutex" 2>/dev/null; then
+		if enter; then
+			first "$w/decision"
+			decision=$l
 			entry "$w"
-			case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
-			rmdir "$dir/mutex"
-			return
+			if [ "$decision" = back ] && ! ended || [ -z "$decision" ]; then
+				leave
+				return 1
+			fi
+			rm -rf "$w/p"
+			disarm
+			leave
+			return 0
 		fi
 		sleep 1
 	done
+	return 1
 }

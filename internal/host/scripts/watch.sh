@@ -7,8 +7,10 @@ first "$w/for"
 id=$l
 first "$w/seconds"
 seconds=$l
+decision=
 # look: 0 when there is nothing more to look after.
 look() {
+	[ -f "$w/for" ] || exit 0
 	if [ -f "$w/decision" ]; then
 		first "$w/decision"
 		[ "$l" = back ] || return 0
@@ -21,12 +23,12 @@ look() {
 	up=${up%%.*}
 	f=$dir/ledger/$id
 	if [ ! -f "$f/state" ]; then
-		# It was armed and never began.
-		read -r boot at <"$w/armed"
-		[ "$boot" = "$now_boot" ] || at=0
-		[ $(($up - $at)) -ge 900 ] || return 1
-		decide void
-		[ "$decision" != void ] || kernel unguard
+		forgotten && enter || return 1
+		# Whoever begins it after all does so with the mutex held, and arms it anew.
+		! forgotten || decide void
+		leave
+		[ "$decision" = void ] || return 1
+		kernel unguard
 		return 0
 	fi
 	active "$f" && return 1
@@ -50,27 +52,30 @@ look() {
 	[ "$decision" = back ] || return 0
 	fire
 }
+# forgotten: it was armed, and has not begun within a quarter of an hour.
+forgotten() {
+	[ ! -f "$f/state" ] && read -r boot at <"$w/armed" || return 1
+	[ "$boot" = "$now_boot" ] || at=0
+	[ $(($up - $at)) -ge 900 ]
+}
 # fire: runs the way back, here, and again after a boot that cut it: it begins where it was.
 fire() {
-	entry "$w"
-	case $s_phase in done | verified | refused) return 0 ;; esac
 	first /proc/sys/kernel/random/boot_id
 	now_boot=$l
-	if [ "$s_phase" != armed ]; then
-		active "$w" && return 1
-		rmdir "$w/run-back" 2>/dev/null
-	elif [ -d "$w/run-back" ]; then
-		# Somebody has begun it this moment, or was cut before that was written down.
-		echo >>"$w/idle"
-		[ "$(grep -c '' "$w/idle")" -ge 20 ] || return 1
-		rmdir "$w/run-back" 2>/dev/null
-	fi
+	active "$w" && return 1
+	! ended || return 0
+	token=$s_token
 	# Off the new kernel first, by a boot, which may cut this: we are started again after it.
 	kernel leave || return 1
-	/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
-	entry "$w"
-	case $s_phase in done | verified | refused) return 0 ;; esac
-	return 1
+	enter || return 1
+	if claimed; then
+		leave
+		/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
+		entry "$w"
+	else
+		leave
+	fi
+	ended
 }
 # One of us at a time.
 if [ -d "$w/watching" ] && first "$w/watching/pid" && p=$l && first "$w/watching/start" && s=$l && starttime "$p" && [ "$t" = "$s" ]; then
@@ -80,8 +85,7 @@ mkdir -p "$w/watching"
 starttime $$
 printf '%s\n' $$ >"$w/watching/pid"
 printf '%s\n' "$t" >"$w/watching/start"
-until look; do
+until look && over; do
 	[ "$2" = loop ] || exit 0
 	sleep 3
 done
-over

@@ -168,13 +168,16 @@ done
 }
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
-s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
+s_phase= s_mode= s_token= s_pid=0 s_start= s_boot= s_time=0 s_text=
+[ -f "$1/state" ] || return 0
 while read -r k v; do
 s_text="$s_text$k $v
 "
 case $k in
 protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
+mode) s_mode=$v ;;
+token) s_token=$v ;;
 pid) s_pid=$v ;;
 start) s_start=$v ;;
 boot) s_boot=$v ;;
@@ -189,6 +192,10 @@ l=$s_text
 entry "$1"
 [ "$s_text" != "$l" ] || return 1
 done
+}
+ended() {
+case $s_phase in done | verified | refused) return 0 ;; esac
+return 1
 }
 living() {
 alive=no
@@ -223,6 +230,52 @@ set +f
 m="$m$pid $3 $2 $name 
 "
 done
+}
+enter() {
+if mkdir "$dir/mutex" 2>/dev/null; then
+first /proc/sys/kernel/random/boot_id
+m_boot=$l
+starttime $$ && printf '%s\n' "$m_boot $$ $t" >"$dir/mutex/by"
+return 0
+fi
+dead "$dir/mutex" || return 1
+if mkdir "$dir/mutex.dead" 2>/dev/null; then
+! dead "$dir/mutex" || leave
+rmdir "$dir/mutex.dead" 2>/dev/null
+elif aged "$dir/mutex.dead"; then
+rmdir "$dir/mutex.dead" 2>/dev/null
+fi
+return 1
+}
+dead() {
+m_by=
+{ read -r m_boot m_by m_start <"$1/by"; } 2>/dev/null
+if [ -z "$m_by" ]; then
+aged "$1"
+return
+fi
+first /proc/sys/kernel/random/boot_id
+[ "$l" = "$m_boot" ] && starttime "$m_by" && [ "$t" = "$m_start" ] && return 1
+return 0
+}
+aged() {
+l=$(stat -c %Y "$1" 2>/dev/null) || return 1
+l=$(($(date +%s) - $l))
+[ "$l" -gt 60 ] || [ "$l" -lt -60 ]
+}
+leave() {
+rm -f "$dir/mutex/by"
+rmdir "$dir/mutex" 2>/dev/null
+}
+mutex() {
+trap 'exit 1' HUP INT TERM PIPE
+n=0
+until enter; do
+n=$(($n + 1))
+[ $n -lt 90 ] || fail busy "the directory's mutex is held"
+sleep 1
+done
+trap leave 0
 }
 decide() {
 printf '%s\n' "$1" >"$w/decision.$$"
@@ -287,6 +340,18 @@ said=$(/bin/sh "$w/kernel.sh" - "$dir" "${w##*/}" "$1" </dev/null 2>>"$w/kernel.
 said=$(printf '%s' "$said" | tr '\n' ' ' | cut -c1-500)
 return 1
 }
+state() {
+first /proc/sys/kernel/random/boot_id
+printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+sync "$w/state" "$w" 2>/dev/null || sync
+}
+claimed() {
+active "$w" && return 1
+! ended || return 1
+rmdir "$w/run-back" 2>/dev/null
+state accepted back
+}
 onnew() {
 new= at=
 [ ! -f "$w/kernel" ] || while read -r k v; do
@@ -313,16 +378,23 @@ fi
 rm -f "/etc/cron.d/$name"
 }
 over() {
-disarm
 for n in 1 2 3 4 5; do
-if mkdir "$dir/mutex" 2>/dev/null; then
+if enter; then
+first "$w/decision"
+decision=$l
 entry "$w"
-case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
-rmdir "$dir/mutex"
-return
+if [ "$decision" = back ] && ! ended || [ -z "$decision" ]; then
+leave
+return 1
+fi
+rm -rf "$w/p"
+disarm
+leave
+return 0
 fi
 sleep 1
 done
+return 1
 }
 w=$dir/ledger/$1
 if [ ! -f "$w/for" ]; then

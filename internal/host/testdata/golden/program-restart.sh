@@ -168,13 +168,16 @@ done
 }
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
-s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
+s_phase= s_mode= s_token= s_pid=0 s_start= s_boot= s_time=0 s_text=
+[ -f "$1/state" ] || return 0
 while read -r k v; do
 s_text="$s_text$k $v
 "
 case $k in
 protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
+mode) s_mode=$v ;;
+token) s_token=$v ;;
 pid) s_pid=$v ;;
 start) s_start=$v ;;
 boot) s_boot=$v ;;
@@ -189,6 +192,10 @@ l=$s_text
 entry "$1"
 [ "$s_text" != "$l" ] || return 1
 done
+}
+ended() {
+case $s_phase in done | verified | refused) return 0 ;; esac
+return 1
 }
 living() {
 alive=no

@@ -168,13 +168,16 @@ done
 }
 version() { [ "$2" = 1 ] || fail version "${1##*/} is of runner protocol $2, this cpacman knows 1: use the cpacman that wrote it"; }
 entry() {
-s_phase= s_pid=0 s_start= s_boot= s_time=0 s_text=
+s_phase= s_mode= s_token= s_pid=0 s_start= s_boot= s_time=0 s_text=
+[ -f "$1/state" ] || return 0
 while read -r k v; do
 s_text="$s_text$k $v
 "
 case $k in
 protocol) version "$1" "$v" ;;
 phase) s_phase=$v ;;
+mode) s_mode=$v ;;
+token) s_token=$v ;;
 pid) s_pid=$v ;;
 start) s_start=$v ;;
 boot) s_boot=$v ;;
@@ -189,6 +192,10 @@ l=$s_text
 entry "$1"
 [ "$s_text" != "$l" ] || return 1
 done
+}
+ended() {
+case $s_phase in done | verified | refused) return 0 ;; esac
+return 1
 }
 living() {
 alive=no
@@ -223,6 +230,52 @@ set +f
 m="$m$pid $3 $2 $name 
 "
 done
+}
+enter() {
+if mkdir "$dir/mutex" 2>/dev/null; then
+first /proc/sys/kernel/random/boot_id
+m_boot=$l
+starttime $$ && printf '%s\n' "$m_boot $$ $t" >"$dir/mutex/by"
+return 0
+fi
+dead "$dir/mutex" || return 1
+if mkdir "$dir/mutex.dead" 2>/dev/null; then
+! dead "$dir/mutex" || leave
+rmdir "$dir/mutex.dead" 2>/dev/null
+elif aged "$dir/mutex.dead"; then
+rmdir "$dir/mutex.dead" 2>/dev/null
+fi
+return 1
+}
+dead() {
+m_by=
+{ read -r m_boot m_by m_start <"$1/by"; } 2>/dev/null
+if [ -z "$m_by" ]; then
+aged "$1"
+return
+fi
+first /proc/sys/kernel/random/boot_id
+[ "$l" = "$m_boot" ] && starttime "$m_by" && [ "$t" = "$m_start" ] && return 1
+return 0
+}
+aged() {
+l=$(stat -c %Y "$1" 2>/dev/null) || return 1
+l=$(($(date +%s) - $l))
+[ "$l" -gt 60 ] || [ "$l" -lt -60 ]
+}
+leave() {
+rm -f "$dir/mutex/by"
+rmdir "$dir/mutex" 2>/dev/null
+}
+mutex() {
+trap 'exit 1' HUP INT TERM PIPE
+n=0
+until enter; do
+n=$(($n + 1))
+[ $n -lt 90 ] || fail busy "the directory's mutex is held"
+sleep 1
+done
+trap leave 0
 }
 ask() {
 asked=$*
@@ -388,20 +441,6 @@ case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
 done
 return 1
 }
-mutex() {
-trap 'exit 1' HUP INT TERM PIPE
-n=0
-until mkdir "$dir/mutex" 2>/dev/null; do
-n=$(($n + 1))
-if l=$(stat -c %Y "$dir/mutex" 2>/dev/null); then
-l=$(($(date +%s) - $l))
-[ "$l" -le 60 ] && [ "$l" -ge -60 ] || rmdir "$dir/mutex" 2>/dev/null
-fi
-[ $n -lt 90 ] || fail busy "the directory's mutex is held"
-sleep 1
-done
-trap 'rmdir "$dir/mutex" 2>/dev/null' 0
-}
 saylock() {
 say id "$k_id"
 say control "$k_control"
@@ -491,6 +530,18 @@ said=$(/bin/sh "$w/kernel.sh" - "$dir" "${w##*/}" "$1" </dev/null 2>>"$w/kernel.
 said=$(printf '%s' "$said" | tr '\n' ' ' | cut -c1-500)
 return 1
 }
+state() {
+first /proc/sys/kernel/random/boot_id
+printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
+mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
+sync "$w/state" "$w" 2>/dev/null || sync
+}
+claimed() {
+active "$w" && return 1
+! ended || return 1
+rmdir "$w/run-back" 2>/dev/null
+state accepted back
+}
 onnew() {
 new= at=
 [ ! -f "$w/kernel" ] || while read -r k v; do
@@ -517,16 +568,23 @@ fi
 rm -f "/etc/cron.d/$name"
 }
 over() {
-disarm
 for n in 1 2 3 4 5; do
-if mkdir "$dir/mutex" 2>/dev/null; then
+if enter; then
+first "$w/decision"
+decision=$l
 entry "$w"
-case $s_phase in accepted | testing | waiting_lock | running) ;; *) rm -rf "$w/p" ;; esac
-rmdir "$dir/mutex"
-return
+if [ "$decision" = back ] && ! ended || [ -z "$decision" ]; then
+leave
+return 1
+fi
+rm -rf "$w/p"
+disarm
+leave
+return 0
 fi
 sleep 1
 done
+return 1
 }
 sender=$1
 own=$dir/in/$1
@@ -544,7 +602,7 @@ accept() {
 rm -rf "$dir/new.$$"
 mkdir "$dir/new.$$" || fail space "mkdir failed"
 w=$dir/new.$$
-trap 'rm -rf "$dir/new.$$"; rmdir "$dir/mutex" 2>/dev/null' 0
+trap 'rm -rf "$dir/new.$$"; leave' 0
 order "$drop" "$2"
 readorder "$w/order"
 [ "$o_id" = "$1" ] || fail argument "the order is for $o_id"
@@ -555,15 +613,22 @@ printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed
 provide
 }
 provide() { pack "$w/order" && printf '%s\n' "$sender" >"$w/sender" || fail space "linking the packages failed"; }
-state() {
-first /proc/sys/kernel/random/boot_id
-printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1" "$2" "$token" "$l" "$(date +%s)" >"$w/state.new" &&
-mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
-sync "$w/state" "$w" 2>/dev/null || sync
+rearm() {
+if [ ! -f "$w/for" ]; then
+rm -rf "$w"
+accept "$back" "$backdigest"
+return
+fi
+if first "$w/decision"; then
+[ "$l" = void ] || fail decided "its dead man's switch has decided before it began: $l"
+rm -f "$w/decision"
+fi
+provide
 }
 prepare() {
 isdigest "$digest" && [ ! -h "$drop/$digest.order" ] && cat <"$drop/$digest.order" >"$w/forward" && sha256 "$w/forward" && [ "$sum" = "$digest" ] ||
 fail digest "the order has other bytes"
+[ ! -f "$w/kernel" ] || kernel unguard
 printf '%s\n' "$kernelsh" >"$w/kernel.sh" || fail space "writing the switch failed"
 rm -f "$w/kernel" "$w/once"
 pack "$w/forward" || fail space "linking the packages failed"
@@ -593,39 +658,37 @@ erase)
 first /proc/sys/kernel/random/boot_id
 now_boot=$l
 active "$w" && fail busy "$id"
-mkdir "$w/erase" 2>/dev/null || fail replay "$id erase"
+[ "$s_mode" != erase ] || fail replay "$id erase"
 printf '%s\n' "$runner" >"$w/runner.sh" || fail space "writing the runner failed"
 ;;
 back)
 running
 [ -z "$r" ] || [ "$r" = "$id" ] || fail busy "$r"
-[ ! -d "$w/run-back" ] || fail replay "$id"
-[ ! -d "$w" ] || provide
-if [ -d "$w" ] && decide back && onnew; then
+[ -f "$w/for" ] || [ -f "$w/state" ] || rm -rf "$w"
+[ -d "$w" ] || accept "$id" "$digest"
+active "$w" && fail replay "$id"
+! ended || fail replay "$id"
+provide
+! first "$w/for" || (fires "$l") >/dev/null && watched=$l
 printf 'back\n' >"$w/decision.new" && mv -f "$w/decision.new" "$w/decision" || fail space "writing the decision failed"
+sync "$w/decision" "$w" 2>/dev/null || sync
+if onnew; then
+[ -n "$watched" ] || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 state armed back
-first "$w/for"
-fires "$l" || fail noswitch "neither systemd nor a cron daemon is there to go on after a reboot"
 say started switch
 say end
 exit 0
-elif [ -d "$w" ]; then
-if [ "$decision" = back ] && first "$w/for" && (fires "$l") >/dev/null; then
-watched=yes
-else
-disarm
 fi
-else
-accept "$id" "$digest"
-decide back
-fi
+claimed || fail replay "$id"
 ;;
 install)
-[ ! -e "$w" ] || fail replay "$id"
+[ ! -f "$w/state" ] && [ ! -d "$w/run-install" ] || fail replay "$id"
 running
 [ -z "$r" ] || fail busy "$r"
+rm -rf "$w"
 if [ -n "$back" ]; then
-[ -d "$dir/ledger/$back" ] || accept "$back" "$backdigest"
+w=$dir/ledger/$back
+rearm
 w=$dir/ledger/$back
 [ -z "$trial" ] || prepare
 arm
@@ -636,10 +699,10 @@ accept "$id" "$digest"
 [ -z "$trial" ] || guard
 ;;
 esac
-[ -n "$watched" ] || state accepted "$mode"
+[ "$mode" = back ] || state accepted "$mode"
 [ "$mode" = erase ] || rm -f "$drop/$digest.order" "$drop/$backdigest.order"
 [ "$mode" = erase ] || [ "$drop" = "$own" ] || rmdir "$drop" 2>/dev/null
-rmdir "$dir/mutex"
+leave
 trap - 0
 rm -rf "$dir/new.$$"
 run="exec /bin/sh '$w/runner.sh' - '$dir' '$id' $mode </dev/null >'$w/runner.log' 2>&1"

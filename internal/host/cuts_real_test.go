@@ -1,0 +1,208 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// While one is at work on a host whose transaction is done and waits to be confirmed, at each of its commands, another one comes. Whoever
+// is told something finds that it becomes so, and no one is told that something was cut.
+func TestTwoAtOnce(t *testing.T) {
+	pairs := [][3]string{
+		{"back", "confirm"}, {"back", "back"}, {"back", "watch"}, {"back", "late"},
+		{"confirm", "back"}, {"confirm", "confirm"}, {"confirm", "watch"}, {"confirm", "late"},
+		{"watch", "back"}, {"watch", "confirm"}, {"late", "back"}, {"late", "confirm"}, {"late", "watch"},
+		{"runner", "confirm"}, {"runner", "back"}, {"runner", "watch"}, {"fired", "confirm"}, {"fired", "back"}, {"fired", "watch"},
+		{"back", "confirm", "confirmed"}, {"back", "back", "confirmed"}, {"back", "watch", "confirmed"}, {"confirm", "back", "confirmed"},
+		{"runner", "confirm", "confirmed"}, {"runner", "watch", "confirmed"}, {"runner", "back", "confirmed"},
+		{"back", "back", "plain"}, {"runner", "back", "plain"},
+	}
+	onLabs(t, pairs, 8, func(t *testing.T, k *cutLab, pair [3]string) {
+		moment := pair[2]
+		if moment == "" {
+			moment = "done"
+		}
+		for _, at := range k.points(moment, pair[0]) {
+			k.try(t, fmt.Sprintf("%s %s %s %d", pair[0], pair[1], moment, at), func() { k.meet(moment, pair[0], pair[1], at) })
+		}
+	})
+}
+
+func (k *cutLab) meet(moment, first, second string, at int) {
+	k.t.Helper()
+	k.restore(moment)
+	ended, stopped := k.stopped(first, "wait", at)
+	if !stopped {
+		<-ended
+		return
+	}
+	k.noneCut()
+	come := make(chan error, 1)
+	go func() { come <- actors[second].do(k, k.other) }()
+	select { // it may have to wait for the first one
+	case err := <-come:
+		come <- err
+		k.noneCut()
+	case <-time.After(1500 * time.Millisecond):
+	}
+	k.host.sh("touch /opt/go")
+	k.told(map[string]error{first + " first": <-ended, second + " second": <-come})
+}
+
+// noneCut wants nobody to be told that something was interrupted.
+func (k *cutLab) noneCut() {
+	k.t.Helper()
+	for _, id := range []string{k.tx.ID, k.back.ID} {
+		st, err := k.s.Poll(context.Background(), id, PollOptions{})
+		if err != nil && !errors.Is(err, ErrUnknownTransaction) || st.Phase == Interrupted {
+			k.t.Errorf("%s: %+v, %v", id, st, err)
+		}
+	}
+}
+
+// told wants what the actors were told to become so.
+func (k *cutLab) told(said map[string]error) {
+	k.t.Helper()
+	back, stays := false, false
+	for _, who := range slices.Sorted(maps.Keys(said)) {
+		err := said[who]
+		switch word, _, _ := strings.Cut(who, " "); word {
+		case "back", "runner":
+			back = true
+			if err != nil && !errors.Is(err, ErrReplay) {
+				k.t.Errorf("%s: %v", who, err)
+			}
+		case "confirm":
+			stays = stays || err == nil
+			back = back || errors.Is(err, errGoesBack)
+			if err != nil && !errors.Is(err, errGoesBack) {
+				k.t.Errorf("%s: %v", who, err)
+			}
+		case "late", "fired":
+			back = back || !stays && k.read("/var/lib/cpacman/ledger/r1_h1_1-back/decision") == "back"
+		default:
+			if err != nil {
+				k.t.Errorf("%s: %v", who, err)
+			}
+		}
+	}
+	if !back && !stays { // the time has not come
+		if !k.watched() {
+			k.t.Error("nobody watches any more")
+		}
+		if err := k.confirms(k.s, context.Background()); err != nil {
+			k.t.Errorf("confirm: %v", err)
+		}
+		stays = true
+	}
+	k.settles(false)
+	k.outcome()
+	k.has(!back)
+}
+
+// One who is at work is killed at each of its commands, or the host loses its power there. Nobody comes back: the host ends as it was,
+// or as it was confirmed to be. Or the control host comes back and asks for the same again.
+func TestCutAnywhere(t *testing.T) {
+	type trial struct {
+		moment, who, how string
+		again            bool
+	}
+	var trials []trial
+	for _, c := range [][2]string{{"before", "start"}, {"before", "installs"}, {"done", "back"}, {"done", "confirm"}, {"done", "late"}, {"done", "runner"}, {"done", "fired"},
+		{"confirmed", "back"}, {"confirmed", "runner"}, {"plain", "back"}, {"plain", "runner"}} {
+		for _, how := range []string{"kill", "power"} {
+			trials = append(trials, trial{c[0], c[1], how, true})
+			if c[0] != "plain" { // nobody on the host would go on
+				trials = append(trials, trial{c[0], c[1], how, false})
+			}
+		}
+	}
+	onLabs(t, trials, 8, func(t *testing.T, k *cutLab, c trial) {
+		for _, at := range k.points(c.moment, c.who) {
+			name := fmt.Sprintf("%s %s %s %d %s", c.moment, c.who, c.how, at, map[bool]string{false: "alone", true: "again"}[c.again])
+			k.try(t, name, func() { k.cut(c.moment, c.who, c.how, at, c.again) })
+		}
+	})
+}
+
+func (k *cutLab) cut(moment, who, how string, at int, again bool) {
+	k.t.Helper()
+	k.restore(moment)
+	ended, stopped := k.stopped(who, map[string]string{"kill": "kill", "power": "wait"}[how], at)
+	if !stopped {
+		<-ended
+		return
+	}
+	if how == "power" {
+		k.boots()
+	}
+	<-ended // its connection is gone; what it was told does not count
+	if again {
+		k.comesBack(who)
+	}
+	k.settles(true)
+	if _, err := k.s.Acquire(context.Background(), k.own); err != nil { // the mutex of the dead is in nobody's way
+		k.t.Errorf("the host's lock: %v", err)
+	}
+	if !k.exists("/var/lib/cpacman/ledger/r1_h1_1-back") { // cut before anything was armed
+		k.has(false)
+		return
+	}
+	k.outcome()
+}
+
+// comesBack is what a control host does that does not know what became of what it asked for.
+func (k *cutLab) comesBack(who string) {
+	k.t.Helper()
+	ctx := context.Background()
+	if _, err := k.s.Acquire(ctx, k.own); err != nil {
+		k.t.Fatal(err)
+	}
+	goesBack := func() {
+		if err := actors["back"].do(k, k.s); err != nil && !errors.Is(err, ErrReplay) {
+			k.t.Errorf("back: %v", err)
+		}
+	}
+	switch who {
+	case "start", "installs":
+		for n := 0; ; n++ {
+			st, err := k.s.Poll(ctx, k.tx.ID, PollOptions{})
+			if errors.Is(err, ErrUnknownTransaction) && n < 2 {
+				if err := k.s.StartArmed(ctx, k.tx, k.armedFor(time.Hour)); err != nil && !errors.Is(err, ErrReplay) {
+					k.t.Errorf("start again: %v", err)
+				}
+				continue
+			}
+			if err != nil {
+				k.t.Errorf("poll: %v", err)
+				return
+			}
+			if st.Final() {
+				break
+			}
+			if n > 20 {
+				k.passes()
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if st, err := k.s.Poll(ctx, k.tx.ID, PollOptions{}); err == nil && st.Phase == Done {
+			if err := k.confirms(k.s, ctx); err != nil && !errors.Is(err, errGoesBack) {
+				k.t.Errorf("confirm: %v", err)
+			}
+			return
+		}
+		goesBack()
+	case "back", "runner", "fired":
+		goesBack()
+	case "confirm", "late":
+		if err := k.confirms(k.s, ctx); err != nil && !errors.Is(err, errGoesBack) {
+			k.t.Errorf("confirm: %v", err)
+		}
+	}
+}
