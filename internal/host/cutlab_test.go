@@ -26,7 +26,7 @@ if [ -z "$cut_me" ]; then
 	case ${cut_argv[1]} in
 	*/runner.sh) cut_me=runner ;;
 	*/watch.sh) cut_me=watch ;;
-	*/kernel.sh) cut_me=kernel ;;
+	*/kernel.sh) cut_me=kernel-${cut_argv[5]} ;;
 	esac
 fi
 [ "$cut_me" = "$cut_who" ] || return 0
@@ -66,47 +66,30 @@ type cutLab struct {
 	other    *Session // of a second control process of the same rollout
 	tx, back Transaction
 	pre      Preflight
+	sw       Switch
 	counts   map[string]int // commands of an actor at a moment
+	kernel   string         // where the transaction is a new kernel that is booted once: how the boot loader names an entry
 }
 
+// newCutLab is a host in five moments: before a transaction over an Obsoletes, when it is done, confirmed, and done without a switch.
 func newCutLab(t *testing.T) *cutLab {
 	t.Helper()
 	ran := func(name string) string { return "echo " + name + " >>/opt/ran\n" }
 	app, old := pkg{nevra: "app-1-1.noarch", files: map[string]string{"/opt/app": "1"}}, pkg{nevra: "old-1-1.noarch"}
 	l := newLab(t, app, old, pkg{nevra: "user-1-1.noarch", requires: []string{"old"}})
 	app.post = ran("app-1")
-	k := &cutLab{lab: l, counts: map[string]int{}}
-	k.host.sh("cp /bin/bash /opt/bash; mkdir -p /etc/cron.d; cp -L /bin/sleep /opt/crond; rm -f /bin/sh")
-	k.file("/etc/cutter", cutter)
-	k.file("/bin/sh", "#!/bin/dash\nBASH_ENV=/etc/cutter exec /opt/bash \"$@\"\n")
-	k.tx, k.pre = l.prepare("r1/h1/1", Transaction{
+	l.host.sh("mkdir -p /etc/cron.d")
+	k := &cutLab{lab: l}
+	k.ready(Transaction{
 		Upgrade: []File{
 			build(t, l.key, pkg{nevra: "app-2-1.noarch", requires: []string{"lib"}, files: map[string]string{"/opt/app": "2"}, post: ran("app-2")}),
 			build(t, l.key, pkg{nevra: "new-1-1.noarch", provides: []string{"old = 2"}, obsoletes: []string{"old"}}),
 			build(t, l.key, pkg{nevra: "lib-1-1.noarch"}),
 		},
 		Removes: nevras(t, "app-1-1.noarch", "old-1-1.noarch"),
-	})
-	k.back = Transaction{
-		ID: BackID(k.tx.ID), MachineID: k.tx.MachineID, OldPackage: true, LockWait: time.Minute,
+	}, Transaction{
 		First: nevras(t, "new-1-1.noarch"), Upgrade: []File{build(t, l.key, app), build(t, l.key, old)}, Erase: nevras(t, "lib-1-1.noarch"),
-	}
-	if _, err := k.s.Stage(context.Background(), k.back.Upgrade, nil); err != nil {
-		t.Fatal(err)
-	}
-	k.other = NewSession(k.host, SessionOptions{Host: "h1"})
-	if _, err := k.other.Acquire(context.Background(), k.own); err != nil {
-		t.Fatal(err)
-	}
-	k.remember("before")
-	k.restore("before")
-	if err := k.s.StartArmed(context.Background(), k.tx, k.armedFor(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if st := await(t, k.s, k.tx.ID, Done); st.RC["u"] != 0 {
-		t.Fatalf("%+v", st)
-	}
-	k.remember("done")
+	}, BootAsPackaged)
 	k.restore("done")
 	if d, _, err := k.s.Confirm(context.Background(), k.back.ID); err != nil || d != Confirmed {
 		t.Fatalf("%s, %v", d, err)
@@ -116,14 +99,68 @@ func newCutLab(t *testing.T) *cutLab {
 	if err := k.s.Start(context.Background(), k.tx); err != nil {
 		t.Fatal(err)
 	}
-	if st := await(t, k.s, k.tx.ID, Done); st.RC["u"] != 0 {
-		t.Fatalf("%+v", st)
-	}
-	k.remember("plain") // without a switch
+	await(t, k.s, k.tx.ID, Done)
+	k.remember("plain")
 	return k
 }
 
-func (k *cutLab) armedFor(after time.Duration) Switch { return Switch{Back: k.back, After: after} }
+// newKernelCutLab is a host before it gets a new kernel, when it has it, when it has booted it once, and when it has left it.
+func newKernelCutLab(t *testing.T) *cutLab {
+	t.Helper()
+	const layout = "bls"
+	y := layouts[layout]
+	k := &cutLab{lab: newTrial(t, layout, shells["bash"], true).lab, kernel: y.entry}
+	f := build(t, k.key, kernelOf("2", y.add, y.remove))
+	k.ready(Transaction{InstallOnly: []File{f}}, Transaction{Erase: nevras(t, "kernel-2-1.noarch")}, BootOnceNeeded)
+	k.file("/usr/sbin/shutdown", powerOff+strings.SplitAfterN(bootSelf, "\n", 3)[2]+"setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &\nrm -f /run/off\n")
+	k.restore("done")
+	k.boots()
+	k.look() // notes the boot
+	k.remember("booted")
+	k.restore("booted")
+	if err := actors["late"].do(k, k.s); err != nil {
+		t.Fatal(err)
+	}
+	if got := k.read("/run/osrelease"); got != "1-1.noarch" {
+		t.Fatalf("it runs %s, and was to leave it", got)
+	}
+	k.remember("left")
+	return k
+}
+
+// powerOff is the beginning of a boot that no process lives through but its own.
+const powerOff = "#!/bin/sh\n: >/run/off\nkill -9 -1\n"
+
+// ready remembers the moments before and after a transaction with a switch.
+func (k *cutLab) ready(tx, back Transaction, once BootOnce) {
+	t := k.t
+	t.Helper()
+	k.counts = map[string]int{}
+	k.host.shell = []string{"/bin/sh"}
+	k.host.sh("cp /bin/bash /opt/bash; [ -e /opt/crond ] || cp -L /bin/sleep /opt/crond; rm -f /bin/sh")
+	k.file("/etc/cutter", cutter)
+	k.file("/bin/sh", "#!/bin/dash\nBASH_ENV=/etc/cutter exec /opt/bash \"$@\"\n")
+	k.tx, k.pre = k.prepare("r1/h1/1", tx)
+	k.back = back
+	k.back.ID, k.back.MachineID, k.back.OldPackage, k.back.LockWait = BackID(k.tx.ID), k.tx.MachineID, true, time.Minute
+	if _, err := k.s.Stage(context.Background(), k.back.Upgrade, nil); err != nil {
+		t.Fatal(err)
+	}
+	k.other = NewSession(k.host, SessionOptions{Host: "h1"})
+	if _, err := k.other.Acquire(context.Background(), k.own); err != nil {
+		t.Fatal(err)
+	}
+	k.remember("before")
+	k.restore("before")
+	k.sw = Switch{Back: k.back, After: time.Hour, Boot: once}
+	if err := k.s.StartArmed(context.Background(), k.tx, k.sw); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, k.s, k.tx.ID, Done); st.RC["u"]+st.RC["i"] != 0 {
+		t.Fatalf("%+v", st)
+	}
+	k.remember("done")
+}
 
 func (k *cutLab) file(path, text string) {
 	k.t.Helper()
@@ -132,35 +169,47 @@ func (k *cutLab) file(path, text string) {
 	}
 }
 
-// kept is what makes a moment.
-const kept = "/var/lib/rpm /var/lib/cpacman /etc/cron.d /opt"
-
 // dies is what happens to the processes of a host that is switched off. Process 1 is the host itself.
 func (k *cutLab) dies() { k.host.sh("kill -9 -1 || :") }
+
+// What makes a moment.
+const (
+	remembers = `cat /proc/sys/kernel/random/boot_id >/run/MOMENT.boot; cat /proc/sys/kernel/osrelease >/run/MOMENT.kernel
+cd / && tar -cf /run/MOMENT.tar $(ls -d var/lib/rpm var/lib/cpacman etc/cron.d opt boot/grub boot/loader boot/vmlinuz-?-1.noarch usr/lib/modules/?-1.noarch 2>/dev/null)`
+	restores = `rm -rf /var/lib/rpm/* /var/lib/cpacman /etc/cron.d/* /opt/* /boot/grub/* /boot/loader/* /boot/vmlinuz-?-1.noarch /usr/lib/modules/?-1.noarch
+tar -C / -xpf /run/MOMENT.tar; cat /run/MOMENT.boot >/proc/sys/kernel/random/boot_id; [ ! -f /run/osrelease ] || cat /run/MOMENT.kernel >/run/osrelease`
+	powered = "; setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &"
+)
 
 func (k *cutLab) remember(moment string) {
 	k.t.Helper()
 	k.dies()
-	k.host.sh("mkdir -p /run/" + moment + "; cat /proc/sys/kernel/random/boot_id >/run/" + moment + "/boot; cp -a --parents " + kept + " /run/" + moment)
+	k.host.sh(strings.ReplaceAll(remembers, "MOMENT", moment))
 }
 
 func (k *cutLab) restore(moment string) {
 	k.t.Helper()
 	k.dies()
-	k.host.sh("rm -rf " + kept + "/*; cp -a /run/" + moment + "/var /run/" + moment + "/etc /run/" + moment + "/opt /; cat /run/" + moment +
-		"/boot >/proc/sys/kernel/random/boot_id; setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &")
+	k.host.sh(strings.ReplaceAll(restores, "MOMENT", moment) + powered)
 }
 
 // boots takes the host's power and gives it back.
 func (k *cutLab) boots() {
 	k.t.Helper()
 	k.dies()
-	k.host.sh("cat /proc/sys/kernel/random/uuid >/proc/sys/kernel/random/boot_id; setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &")
+	if k.kernel != "" {
+		k.host.sh("exec sh /usr/sbin/shutdown")
+		return
+	}
+	k.host.sh("cat /proc/sys/kernel/random/uuid >/proc/sys/kernel/random/boot_id" + powered)
 }
 
-// look is one look of the switch, as cron has it every minute.
+// look is one look of the switch, as cron has it every minute, and the boot that may come of it.
 func (k *cutLab) look() {
 	_ = k.host.exec(context.Background(), "/bin/sh", "/var/lib/cpacman/ledger/r1_h1_1-back/watch.sh", "-", "/var/lib/cpacman", "r1_h1_1-back").Run()
+	for k.exists("/run/off") { // it boots
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (k *cutLab) read(path string) string {
@@ -192,7 +241,7 @@ for f in ledger/*/armed ledger/*/clock; do [ ! -f $f ] || sed -i 's/ .*/ -1000/'
 func (k *cutLab) settles(lapse bool) {
 	k.t.Helper()
 	for n := range 100 {
-		if n > 3 && lapse {
+		if n > 3 && lapse || n > 20 {
 			k.passes()
 		}
 		k.look()
@@ -213,16 +262,38 @@ func (k *cutLab) works(id string) bool {
 // has wants the packages of before or after the transaction on the host, and each of its scriptlets to have run as often as it should.
 func (k *cutLab) has(after bool) {
 	k.t.Helper()
-	got := strings.Fields(k.host.sh("rpm -qa --qf '%{NAME}-%{VERSION}\\n' | grep -v gpg-pubkey | sort"))
-	want := map[bool]string{false: "app-1 base-1 old-1 user-1", true: "app-2 base-1 lib-1 new-1 user-1"}[after]
-	if strings.Join(got, " ") != want {
-		k.t.Errorf("installed: %s\nwant:      %s", strings.Join(got, " "), want)
+	if k.kernel != "" {
+		k.bootsBy(after)
+		return
 	}
+	k.packages(after, "app-1 base-1 old-1 user-1", "app-2 base-1 lib-1 new-1 user-1")
 	if ran := strings.Count(k.read("/opt/ran"), "app-2"); ran > 1 || after && ran != 1 {
 		k.t.Errorf("app-2 was installed %d times", ran)
 	}
 	if got, want := k.read("/opt/app"), map[bool]string{false: "1", true: "2"}[after]; got != want {
 		k.t.Errorf("/opt/app has %q, want %q", got, want)
+	}
+}
+
+func (k *cutLab) packages(after bool, then, now string) {
+	k.t.Helper()
+	got := strings.Join(strings.Fields(k.host.sh("rpm -qa --qf '%{NAME}-%{VERSION}\\n' | grep -v gpg-pubkey | sort")), " ")
+	if want := map[bool]string{false: then, true: now}[after]; got != want {
+		k.t.Errorf("installed: %s\nwant:      %s", got, want)
+	}
+}
+
+// bootsBy wants the host to run the old or the new kernel, to boot it by default, and nothing else once.
+func (k *cutLab) bootsBy(after bool) {
+	k.t.Helper()
+	k.packages(after, "base-1 kernel-1", "base-1 kernel-1 kernel-2")
+	r := map[bool]string{false: "1-1.noarch", true: "2-1.noarch"}[after]
+	if got := k.read("/run/osrelease"); got != r {
+		k.t.Errorf("it runs %s, want %s", got, r)
+	}
+	env := k.host.sh("grub-editenv /boot/grub/grubenv list")
+	if !strings.Contains(env, "saved_entry="+fmt.Sprintf(k.kernel, r)+"\n") || strings.Contains(strings.ReplaceAll(env, "next_entry=\n", ""), "next_entry") {
+		k.t.Errorf("want %s by default and nothing once:\n%s", r, env)
 	}
 }
 
@@ -266,27 +337,36 @@ func (k *cutLab) confirms(s *Session, ctx context.Context) error {
 
 var errGoesBack = errors.New("goes back")
 
+func comesLate(k *cutLab, _ *Session) error {
+	k.host.sh("echo 0 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
+	k.look()
+	return nil
+}
+
+func starts(k *cutLab, s *Session) error {
+	return s.StartArmed(cuttable("start", "say started"), k.tx, k.sw)
+}
+
+func confirmsIt(k *cutLab, s *Session) error {
+	return k.confirms(s, cuttable("confirm", "say decision"))
+}
+
 var actors = map[string]actor{
-	"start": {"start", func(k *cutLab, s *Session) error {
-		return s.StartArmed(cuttable("start", "say started"), k.tx, k.armedFor(time.Hour))
-	}},
-	"back":    {"back", func(k *cutLab, s *Session) error { return s.StartBack(cuttable("back", "say started"), k.back) }},
-	"confirm": {"confirm", func(k *cutLab, s *Session) error { return k.confirms(s, cuttable("confirm", "say decision")) }},
-	"watch":   {"watch", func(k *cutLab, _ *Session) error { k.look(); return nil }},
-	"late": {"watch", func(k *cutLab, _ *Session) error {
-		k.host.sh("echo 0 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
-		k.look()
-		return nil
-	}},
-	"runner": {"runner", func(k *cutLab, s *Session) error { return s.StartBack(context.Background(), k.back) }},
-	"fired": {"runner", func(k *cutLab, _ *Session) error {
-		k.host.sh("echo 0 >/var/lib/cpacman/ledger/r1_h1_1-back/seconds")
-		k.look()
-		return nil
-	}},
-	"installs": {"runner", func(k *cutLab, s *Session) error {
-		return s.StartArmed(context.Background(), k.tx, k.armedFor(time.Hour))
-	}},
+	"start":    {"start", starts},
+	"installs": {"runner", starts},
+	"back":     {"back", func(k *cutLab, s *Session) error { return s.StartBack(cuttable("back", "say started"), k.back) }},
+	"runner":   {"runner", func(k *cutLab, s *Session) error { return s.StartBack(context.Background(), k.back) }},
+	"confirm":  {"confirm", confirmsIt},
+	"watch":    {"watch", func(k *cutLab, _ *Session) error { k.look(); return nil }},
+	"late":     {"watch", comesLate},
+	"fired":    {"runner", comesLate},
+	// What becomes of a new kernel.
+	"prepare": {"kernel-prepare", starts},
+	"guard":   {"kernel-guard", starts},
+	"once":    {"kernel-once", starts},
+	"keep":    {"kernel-keep", confirmsIt},
+	"leave":   {"kernel-leave", comesLate},
+	"restore": {"kernel-restore", comesLate},
 }
 
 // steps counts the commands of an actor at a moment.
@@ -338,9 +418,8 @@ func (k *cutLab) points(moment, who string) (out []int) {
 }
 
 // onLabs shares trials out to hosts of their own: all of them with CPACMAN_CUTS=all, else some that change from run to run.
-func onLabs[T any](t *testing.T, trials []T, some int, try func(t *testing.T, k *cutLab, trial T)) {
+func onLabs[T any](t *testing.T, lab func(*testing.T) *cutLab, trials []T, some, labs int, try func(t *testing.T, k *cutLab, trial T)) {
 	t.Helper()
-	labs := 2
 	if os.Getenv("CPACMAN_CUTS") == "" {
 		trials = slices.Clone(trials)
 		rand.Shuffle(len(trials), func(i, j int) { trials[i], trials[j] = trials[j], trials[i] })
@@ -351,7 +430,7 @@ func onLabs[T any](t *testing.T, trials []T, some int, try func(t *testing.T, k 
 	for n := range labs {
 		t.Run("host "+strconv.Itoa(n+1), func(t *testing.T) {
 			t.Parallel()
-			k := newCutLab(t)
+			k := lab(t)
 			for i := n; i < len(trials); i += labs {
 				try(t, k, trials[i])
 			}

@@ -23,15 +23,28 @@ func TestTwoAtOnce(t *testing.T) {
 		{"runner", "confirm", "confirmed"}, {"runner", "watch", "confirmed"}, {"runner", "back", "confirmed"},
 		{"back", "back", "plain"}, {"runner", "back", "plain"},
 	}
-	onLabs(t, pairs, 8, func(t *testing.T, k *cutLab, pair [3]string) {
-		moment := pair[2]
-		if moment == "" {
-			moment = "done"
-		}
-		for _, at := range k.points(moment, pair[0]) {
-			k.try(t, fmt.Sprintf("%s %s %s %d", pair[0], pair[1], moment, at), func() { k.meet(moment, pair[0], pair[1], at) })
-		}
-	})
+	onLabs(t, newCutLab, pairs, 8, 2, meetings)
+}
+
+// The same with a host that runs its new kernel.
+func TestTwoAtOnceOnANewKernel(t *testing.T) {
+	pairs := [][3]string{
+		{"confirm", "late", "booted"}, {"confirm", "back", "booted"}, {"confirm", "confirm", "booted"}, {"late", "confirm", "booted"}, {"back", "confirm", "booted"},
+		{"keep", "late", "booted"}, {"keep", "back", "booted"}, {"leave", "confirm", "booted"}, {"leave", "back", "booted"},
+		{"late", "back", "left"}, {"late", "confirm", "left"}, {"fired", "confirm", "left"}, {"restore", "confirm", "left"}, {"restore", "back", "left"},
+	}
+	onLabs(t, newKernelCutLab, pairs, 3, 1, meetings)
+}
+
+func meetings(t *testing.T, k *cutLab, pair [3]string) {
+	t.Helper()
+	moment := pair[2]
+	if moment == "" {
+		moment = "done"
+	}
+	for _, at := range k.points(moment, pair[0]) {
+		k.try(t, fmt.Sprintf("%s %s %s %d", pair[0], pair[1], moment, at), func() { k.meet(moment, pair[0], pair[1], at) })
+	}
 }
 
 func (k *cutLab) meet(moment, first, second string, at int) {
@@ -55,11 +68,20 @@ func (k *cutLab) meet(moment, first, second string, at int) {
 	k.told(map[string]error{first + " first": <-ended, second + " second": <-come})
 }
 
+// booted tells whether a call ended for a boot off the new kernel.
+func (k *cutLab) booted(err error) bool {
+	var re *RemoteError
+	return k.kernel != "" && errors.As(err, &re) && re.Status == -1
+}
+
 // noneCut wants nobody to be told that something was interrupted.
 func (k *cutLab) noneCut() {
 	k.t.Helper()
 	for _, id := range []string{k.tx.ID, k.back.ID} {
 		st, err := k.s.Poll(context.Background(), id, PollOptions{})
+		if k.booted(err) {
+			continue
+		}
 		if err != nil && !errors.Is(err, ErrUnknownTransaction) || st.Phase == Interrupted {
 			k.t.Errorf("%s: %+v, %v", id, st, err)
 		}
@@ -72,19 +94,23 @@ func (k *cutLab) told(said map[string]error) {
 	back, stays := false, false
 	for _, who := range slices.Sorted(maps.Keys(said)) {
 		err := said[who]
+		if k.booted(err) {
+			back = back || k.read("/var/lib/cpacman/ledger/r1_h1_1-back/decision") == "back"
+			continue
+		}
 		switch word, _, _ := strings.Cut(who, " "); word {
 		case "back", "runner":
 			back = true
 			if err != nil && !errors.Is(err, ErrReplay) {
 				k.t.Errorf("%s: %v", who, err)
 			}
-		case "confirm":
+		case "confirm", "keep":
 			stays = stays || err == nil
 			back = back || errors.Is(err, errGoesBack)
 			if err != nil && !errors.Is(err, errGoesBack) {
 				k.t.Errorf("%s: %v", who, err)
 			}
-		case "late", "fired":
+		case "late", "fired", "leave", "restore":
 			back = back || !stays && k.read("/var/lib/cpacman/ledger/r1_h1_1-back/decision") == "back"
 		default:
 			if err != nil {
@@ -99,7 +125,6 @@ func (k *cutLab) told(said map[string]error) {
 		if err := k.confirms(k.s, context.Background()); err != nil {
 			k.t.Errorf("confirm: %v", err)
 		}
-		stays = true
 	}
 	k.settles(false)
 	k.outcome()
@@ -109,26 +134,40 @@ func (k *cutLab) told(said map[string]error) {
 // One who is at work is killed at each of its commands, or the host loses its power there. Nobody comes back: the host ends as it was,
 // or as it was confirmed to be. Or the control host comes back and asks for the same again.
 func TestCutAnywhere(t *testing.T) {
-	type trial struct {
-		moment, who, how string
-		again            bool
-	}
-	var trials []trial
+	var trials []cutTrial
 	for _, c := range [][2]string{{"before", "start"}, {"before", "installs"}, {"done", "back"}, {"done", "confirm"}, {"done", "late"}, {"done", "runner"}, {"done", "fired"},
 		{"confirmed", "back"}, {"confirmed", "runner"}, {"plain", "back"}, {"plain", "runner"}} {
 		for _, how := range []string{"kill", "power"} {
-			trials = append(trials, trial{c[0], c[1], how, true})
+			trials = append(trials, cutTrial{c[0], c[1], how, true})
 			if c[0] != "plain" { // nobody on the host would go on
-				trials = append(trials, trial{c[0], c[1], how, false})
+				trials = append(trials, cutTrial{c[0], c[1], how, false})
 			}
 		}
 	}
-	onLabs(t, trials, 8, func(t *testing.T, k *cutLab, c trial) {
-		for _, at := range k.points(c.moment, c.who) {
-			name := fmt.Sprintf("%s %s %s %d %s", c.moment, c.who, c.how, at, map[bool]string{false: "alone", true: "again"}[c.again])
-			k.try(t, name, func() { k.cut(c.moment, c.who, c.how, at, c.again) })
-		}
-	})
+	onLabs(t, newCutLab, trials, 8, 2, cuts)
+}
+
+// The same with a new kernel: it is the default if it is confirmed, and else neither runs nor is installed.
+func TestCutAnywhereOnANewKernel(t *testing.T) {
+	var trials []cutTrial
+	for _, c := range [][2]string{{"before", "start"}, {"before", "installs"}, {"before", "prepare"}, {"before", "guard"}, {"before", "once"}, {"booted", "confirm"}, {"booted", "keep"},
+		{"booted", "late"}, {"booted", "leave"}, {"booted", "back"}, {"left", "late"}, {"left", "fired"}, {"left", "restore"}} {
+		trials = append(trials, cutTrial{c[0], c[1], "power", true}, cutTrial{c[0], c[1], "power", false})
+	}
+	onLabs(t, newKernelCutLab, trials, 4, 1, cuts)
+}
+
+type cutTrial struct {
+	moment, who, how string
+	again            bool
+}
+
+func cuts(t *testing.T, k *cutLab, c cutTrial) {
+	t.Helper()
+	for _, at := range k.points(c.moment, c.who) {
+		name := fmt.Sprintf("%s %s %s %d %s", c.moment, c.who, c.how, at, map[bool]string{false: "alone", true: "again"}[c.again])
+		k.try(t, name, func() { k.cut(c.moment, c.who, c.how, at, c.again) })
+	}
 }
 
 func (k *cutLab) cut(moment, who, how string, at int, again bool) {
@@ -150,6 +189,11 @@ func (k *cutLab) cut(moment, who, how string, at int, again bool) {
 	if _, err := k.s.Acquire(context.Background(), k.own); err != nil { // the mutex of the dead is in nobody's way
 		k.t.Errorf("the host's lock: %v", err)
 	}
+	if again && moment == "plain" {
+		if _, err := k.s.Verify(context.Background(), k.back, k.pre.Facts, k.pre.Unmet, false); err != nil {
+			k.t.Errorf("verify: %v", err)
+		}
+	}
 	if !k.exists("/var/lib/cpacman/ledger/r1_h1_1-back") { // cut before anything was armed
 		k.has(false)
 		return
@@ -165,16 +209,27 @@ func (k *cutLab) comesBack(who string) {
 		k.t.Fatal(err)
 	}
 	goesBack := func() {
-		if err := actors["back"].do(k, k.s); err != nil && !errors.Is(err, ErrReplay) {
-			k.t.Errorf("back: %v", err)
+		for range 5 {
+			if err := actors["back"].do(k, k.s); err != nil && !errors.Is(err, ErrReplay) {
+				k.t.Errorf("back: %v", err)
+			}
+			for n := 0; k.works(k.back.ID) && n < 300; n++ {
+				if n == 30 {
+					k.passes() // no runner comes
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if st, err := k.s.Poll(ctx, k.back.ID, PollOptions{}); err != nil || st.Phase != Interrupted {
+				return
+			}
 		}
 	}
 	switch who {
-	case "start", "installs":
+	case "start", "installs", "prepare", "guard", "once":
 		for n := 0; ; n++ {
 			st, err := k.s.Poll(ctx, k.tx.ID, PollOptions{})
 			if errors.Is(err, ErrUnknownTransaction) && n < 2 {
-				if err := k.s.StartArmed(ctx, k.tx, k.armedFor(time.Hour)); err != nil && !errors.Is(err, ErrReplay) {
+				if err := k.s.StartArmed(ctx, k.tx, k.sw); err != nil && !errors.Is(err, ErrReplay) {
 					k.t.Errorf("start again: %v", err)
 				}
 				continue
@@ -192,15 +247,18 @@ func (k *cutLab) comesBack(who string) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if st, err := k.s.Poll(ctx, k.tx.ID, PollOptions{}); err == nil && st.Phase == Done {
+			if st.Kernel.Due {
+				k.boots()
+			}
 			if err := k.confirms(k.s, ctx); err != nil && !errors.Is(err, errGoesBack) {
 				k.t.Errorf("confirm: %v", err)
 			}
 			return
 		}
 		goesBack()
-	case "back", "runner", "fired":
+	case "back", "runner", "fired", "restore":
 		goesBack()
-	case "confirm", "late":
+	case "confirm", "late", "keep", "leave":
 		if err := k.confirms(k.s, ctx); err != nil && !errors.Is(err, errGoesBack) {
 			k.t.Errorf("confirm: %v", err)
 		}

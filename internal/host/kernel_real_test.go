@@ -42,8 +42,8 @@ while :; do
 	kernel=$(sh /opt/menu "$entry")
 	grep -qx "$kernel" /opt/dead 2>/dev/null || break
 done
-echo "$kernel" >/opt/osrelease
-cat /proc/sys/kernel/random/uuid >/opt/boot_id
+echo "$kernel" >/run/osrelease
+cat /proc/sys/kernel/random/uuid >/run/boot_id
 echo "$entry" >>/opt/boots
 `
 
@@ -105,7 +105,7 @@ func newTrial(t *testing.T, layout string, shell []string, boots bool) *trial {
 	y := layouts[layout]
 	k := &trial{lab: newLab(t), entry: y.entry, nevra: "kernel-2-1.noarch"}
 	k.host.sh("mkdir -p /etc/cron.d; mount -t tmpfs tmpfs /boot; mkdir -p /boot/grub /boot/loader/entries")
-	k.host.sh("cat /proc/sys/kernel/random/boot_id >/opt/boot_id; echo 1-1.noarch >/opt/osrelease; mount --bind /opt/boot_id /proc/sys/kernel/random/boot_id; mount --bind /opt/osrelease /proc/sys/kernel/osrelease")
+	k.host.sh("cat /proc/sys/kernel/random/boot_id >/run/boot_id; echo 1-1.noarch >/run/osrelease; mount --bind /run/boot_id /proc/sys/kernel/random/boot_id; mount --bind /run/osrelease /proc/sys/kernel/osrelease")
 	k.put("/opt/menu", y.menu)
 	k.host.sh("rm -f /usr/sbin/shutdown /sbin/shutdown")
 	k.put("/usr/sbin/shutdown", bootSelf)

@@ -71,7 +71,7 @@ func TestBootOnceSystemdBoot(t *testing.T) {
 		return k
 	}
 	came := func(k *trial, build string) {
-		k.host.sh("rm -f /sys/firmware/efi/efivars/LoaderEntryOneShot-*; cat /proc/sys/kernel/random/uuid >/opt/boot_id; echo " + build + "-1.noarch >/opt/osrelease")
+		k.host.sh("rm -f /sys/firmware/efi/efivars/LoaderEntryOneShot-*; cat /proc/sys/kernel/random/uuid >/run/boot_id; echo " + build + "-1.noarch >/run/osrelease")
 	}
 	for name, c := range map[string]struct{ spoil, after string }{
 		"the newest":   {":", ""},

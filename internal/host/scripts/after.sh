@@ -20,13 +20,11 @@ if [ -n "$began" ] && [ -d /run/systemd/system ]; then
 	say now "$(date +%s)"
 fi
 $rpm -Va --nofiles --noscripts </dev/null 2>/dev/null | sed "s/^/$N unmet /"
-if [ "$2" = verified ]; then
-	entry "$w"
-	case $s_phase in
-	done)
-		sed 's/^phase .*/phase verified/' "$w/state" >"$w/state.new" && mv -f "$w/state.new" "$w/state"
-		sync "$w/state" "$w" 2>/dev/null || sync
-		;;
-	esac
+entry "$w"
+# Where it was cut at its very end, what it needed is there still.
+! ended || rm -rf "$w/p"
+if [ "$2" = verified ] && [ "$s_phase" = done ]; then
+	sed 's/^phase .*/phase verified/' "$w/state" >"$w/state.new" && mv -f "$w/state.new" "$w/state"
+	sync "$w/state" "$w" 2>/dev/null || sync
 fi
 say end

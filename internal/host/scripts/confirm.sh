@@ -5,6 +5,8 @@ if [ ! -f "$w/for" ]; then
 	say end
 	exit 0
 fi
+# What the boot loader boots and what is decided go together: nobody else decides meanwhile.
+mutex
 wanted=confirmed
 if [ ! -f "$w/decision" ] && [ -f "$w/once" ] && read -r k at rest <"$w/once" && [ "$k" = set ]; then
 	first /proc/sys/kernel/random/boot_id
@@ -18,14 +20,9 @@ if [ ! -f "$w/decision" ] && [ -f "$w/once" ] && read -r k at rest <"$w/once" &&
 	fi
 fi
 decide $wanted
-case $decision in
-back)
-	# Until the way back has begun. It ends with what was booted by default before, which stays.
-	[ ! -f "$w/state" ] || entry "$w"
-	[ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
-	;;
-*) over ;;
-esac
+leave
+trap - 0
+[ "$decision" = back ] || over
 say decision "$decision"
 [ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }
 say end

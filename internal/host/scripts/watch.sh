@@ -47,8 +47,10 @@ look() {
 		return 1
 	fi
 	[ $(($up - $at)) -ge "$seconds" ] || return 1
+	enter || return 1
 	onold
 	decide back
+	leave
 	[ "$decision" = back ] || return 0
 	fire
 }

@@ -252,13 +252,10 @@ say began "$began"
 say now "$(date +%s)"
 fi
 $rpm -Va --nofiles --noscripts </dev/null 2>/dev/null | sed "s/^/$N unmet /"
-if [ "$2" = verified ]; then
 entry "$w"
-case $s_phase in
-done)
+! ended || rm -rf "$w/p"
+if [ "$2" = verified ] && [ "$s_phase" = done ]; then
 sed 's/^phase .*/phase verified/' "$w/state" >"$w/state.new" && mv -f "$w/state.new" "$w/state"
 sync "$w/state" "$w" 2>/dev/null || sync
-;;
-esac
 fi
 say end

@@ -402,6 +402,7 @@ say decision none
 say end
 exit 0
 fi
+mutex
 wanted=confirmed
 if [ ! -f "$w/decision" ] && [ -f "$w/once" ] && read -r k at rest <"$w/once" && [ "$k" = set ]; then
 first /proc/sys/kernel/random/boot_id
@@ -414,13 +415,9 @@ kernel keep || fail keepkernel "the new kernel cannot be made the default: $said
 fi
 fi
 decide $wanted
-case $decision in
-back)
-[ ! -f "$w/state" ] || entry "$w"
-[ "$wanted" = back ] || [ "$s_phase" != armed ] || [ -d "$w/run-back" ] || kernel hold
-;;
-*) over ;;
-esac
+leave
+trap - 0
+[ "$decision" = back ] || over
 say decision "$decision"
 [ ! -f "$w/why" ] || { first "$w/why" && say why "$l"; }
 say end

@@ -440,8 +440,10 @@ printf '%s %s\n' "$now_boot" "$up" >"$w/clock.new" && mv -f "$w/clock.new" "$w/c
 return 1
 fi
 [ $(($up - $at)) -ge "$seconds" ] || return 1
+enter || return 1
 onold
 decide back
+leave
 [ "$decision" = back ] || return 0
 fire
 }
