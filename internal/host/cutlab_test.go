@@ -74,7 +74,9 @@ type cutLab struct {
 // newCutLab is a host in five moments: before a transaction over an Obsoletes, when it is done, confirmed, and done without a switch.
 func newCutLab(t *testing.T) *cutLab {
 	t.Helper()
-	ran := func(name string) string { return "echo " + name + " >>/opt/ran\n" }
+	ran := func(name string) string {
+		return "echo " + name + " >>/opt/ran\n[ ! -e /opt/stop ] || { rm /opt/stop; : >/opt/waits; sleep 1000; }\n"
+	}
 	app, old := pkg{nevra: "app-1-1.noarch", files: map[string]string{"/opt/app": "1"}}, pkg{nevra: "old-1-1.noarch"}
 	l := newLab(t, app, old, pkg{nevra: "user-1-1.noarch", requires: []string{"old"}})
 	app.post = ran("app-1")

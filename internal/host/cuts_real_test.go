@@ -264,3 +264,39 @@ func (k *cutLab) comesBack(who string) {
 		}
 	}
 }
+
+// The power is lost in a scriptlet: rpm has put in what it brings and not yet taken out what that replaces. The host goes back all the same,
+// and has nothing twice.
+func TestPowerLostInAScriptlet(t *testing.T) {
+	t.Parallel()
+	k := newCutLab(t)
+	for _, c := range []struct {
+		name, moment, who string
+		again             bool
+		then              string
+	}{
+		{"transaction", "before", "installs", false, ""},
+		{"transaction, a moment before", "before", "installs", false, "rpm -e --justdb --nodeps --noscripts app-2"}, // files come before the database
+		{"way back", "done", "runner", false, ""},
+		{"way back of a confirmed one", "confirmed", "runner", false, ""},
+		{"way back without a switch", "plain", "runner", true, ""},
+	} {
+		k.try(t, c.name, func() {
+			k.restore(c.moment)
+			k.host.sh("touch /opt/stop")
+			if err := actors[c.who].do(k, k.s); err != nil {
+				k.t.Fatal(err)
+			}
+			k.host.wait("/opt/waits")
+			k.boots()
+			if c.then != "" {
+				k.host.sh(c.then)
+			}
+			if c.again {
+				k.comesBack("back")
+			}
+			k.settles(true)
+			k.has(false)
+		})
+	}
+}

@@ -144,12 +144,18 @@ whole() {
 	set -- $o_x
 	installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
 }
-# there KIND: drops packages of $w/KIND that are installed, and counts the others.
+# twin FILE: another build of this package is installed, too: rpm was cut before it could take that out.
+twin() {
+	set -- $($rpm -qp --nosignature --qf '%{NAME} %{ARCH}' "$1" 2>/dev/null </dev/null)
+	[ $# = 2 ] && [ "$($rpm -q --qf '%{ARCH}\n' "$1" 2>/dev/null </dev/null | grep -c -x -e "$2")" -gt 1 ]
+}
+# there KIND: drops packages of $w/KIND that are installed, and counts the others. Where rpm was cut in what is undone, the files of a
+# package may be those of another build already that its database does not know: then none is dropped.
 there() {
 	n=0
 	for f in "$w/$1"/*.rpm; do
 		[ -f "$f" ] || continue
-		if came "$f"; then
+		if [ -z "$cut" ] && came "$f" && ! twin "$f"; then
 			rm -f "$f"
 		else
 			n=$(($n + 1))
@@ -242,15 +248,19 @@ if [ "$mode" = back ]; then
 	phase testing
 	linkall order || finish refused "digest $bad"
 	kernel hold
+	from=$dir/ledger/${id%-back}
+	entry "$from"
+	cut=
+	[ "$s_mode" != install ] || ended || cut=yes
 	there u
 	o_u=$n
+	cut=
 	there i
 	o_i=$n
 	left $o_x
 	o_x=$l
 	inhibit
 	begun=yes
-	from=$dir/ledger/${id%-back}
 	if [ -n "$o_undo" ]; then
 		# A key that was retired comes back first: what goes back may be signed with it.
 		set -- "$from"/retired.*.asc
@@ -258,7 +268,7 @@ if [ "$mode" = back ]; then
 	fi
 	ask $o_x
 	[ -z "$o_x" ] || step x $rpm -e --nodeps $asked
-	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+	[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --replacepkgs --define "_pkgverify_level $o_level" ./*.rpm
 	[ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 	left $o_e
 	spare $l

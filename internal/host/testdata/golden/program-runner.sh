@@ -604,11 +604,15 @@ done
 set -- $o_x
 installed && [ "$count" = $(($o_count - $# - $o_elements + 2 * $o_u + $o_i)) ]
 }
+twin() {
+set -- $($rpm -qp --nosignature --qf '%{NAME} %{ARCH}' "$1" 2>/dev/null </dev/null)
+[ $# = 2 ] && [ "$($rpm -q --qf '%{ARCH}\n' "$1" 2>/dev/null </dev/null | grep -c -x -e "$2")" -gt 1 ]
+}
 there() {
 n=0
 for f in "$w/$1"/*.rpm; do
 [ -f "$f" ] || continue
-if came "$f"; then
+if [ -z "$cut" ] && came "$f" && ! twin "$f"; then
 rm -f "$f"
 else
 n=$(($n + 1))
@@ -692,22 +696,26 @@ detail=
 phase testing
 linkall order || finish refused "digest $bad"
 kernel hold
+from=$dir/ledger/${id%-back}
+entry "$from"
+cut=
+[ "$s_mode" != install ] || ended || cut=yes
 there u
 o_u=$n
+cut=
 there i
 o_i=$n
 left $o_x
 o_x=$l
 inhibit
 begun=yes
-from=$dir/ledger/${id%-back}
 if [ -n "$o_undo" ]; then
 set -- "$from"/retired.*.asc
 [ ! -f "$1" ] || step k $keys --import "$@"
 fi
 ask $o_x
 [ -z "$o_x" ] || step x $rpm -e --nodeps $asked
-[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
+[ "$o_u" = 0 ] || step u $rpm -U --percent --oldpackage --replacepkgs --define "_pkgverify_level $o_level" ./*.rpm
 [ "$o_i" = 0 ] || step i $rpm -i --percent --oldpackage --define "_pkgverify_level $o_level" ./*.rpm
 left $o_e
 spare $l
