@@ -328,7 +328,7 @@ func TestAmendKeepsTheRest(t *testing.T) {
 	}
 	// with a way back there is a switch, and the second amendment gives the first one's lack of it back
 	p2 := r.amendPlan(false, "b")
-	p2.ID, p2.Rollbacks = "amend-2", []planner.Set{{ID: "back"}}
+	p2.ID, p2.Rollbacks = "amend-2", []planner.Set{goingBack("back")}
 	p2.Hosts[0].Rollback = planner.RollbackInfo{Complete: true, Set: "back"}
 	snap.Rollout, snap.Schedule = a.Rollout, a.Schedule
 	req.Plan = p2

@@ -246,7 +246,7 @@ func (j *memJournal) record(host string) HostRecord {
 // reversible gives the plan a way back, and the site a policy.
 func (r *rig) reversible(mode inventory.RollbackMode) {
 	r.s.Rollout.Rollback = mode
-	r.plan.Rollbacks = []planner.Set{{ID: "b1"}}
+	r.plan.Rollbacks = []planner.Set{goingBack("b1")}
 	for i := range r.plan.Hosts {
 		r.plan.Hosts[i].Rollback = planner.RollbackInfo{Complete: true, Set: "b1"}
 	}

@@ -24,7 +24,9 @@ func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	if s.Rollback == inventory.RollbackNever && cuts == "" || hp.Empty || r.out.packageFree() {
 		return
 	}
-	if back, ok := r.plan.Rollback(h); ok {
+	if back, ok := r.plan.Rollback(h); ok && back.Empty() {
+		hp.NoBack = "packages only leave it, in a step after its checks, and do not come back"
+	} else if ok {
 		hp.Back = back.ID
 		for _, n := range back.Incoming() {
 			if slices.Contains(r.s.NoBack, n.String()) {

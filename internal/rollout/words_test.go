@@ -3,6 +3,7 @@ package rollout
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
@@ -69,5 +70,34 @@ func TestWhyNoBack(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// goingBack is a way back that changes something.
+func goingBack(id string) planner.Set {
+	return planner.Set{ID: id, Remove: []planner.Remove{{NEVRA: rpm.NEVRA{Name: "lib", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}}}}
+}
+
+// TestNothingComesBack: a host that packages only leave has no way back, and no switch is armed for one with nothing in it, which the host
+// would refuse. That is said before the start.
+func TestNothingComesBack(t *testing.T) {
+	gone := []planner.Remove{{NEVRA: rpm.NEVRA{Name: "openssh-server", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}, Rule: "repair"}}
+	for name, back := range map[string]planner.Set{"nothing": {ID: "b1"}, "something": goingBack("b1")} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.host("canary", "a", plain)
+			r.s.Rollout.Rollback, r.s.Rollout.Confirm, r.s.Rollout.ConfirmFor = inventory.RollbackHost, time.Minute, []string{"openssh*"}
+			r.plan.Sets[0].Remove = gone
+			r.plan.Rollbacks = []planner.Set{back}
+			r.plan.Hosts[0].Rollback = planner.RollbackInfo{Complete: true, Set: "b1"}
+			sched, err := Resolve(r.plan, r.s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := sched.Host["a"]
+			if some := name == "something"; h.Confirm != some || (h.Back != "") != some || (h.NoBack == "") != some || (len(sched.Unarmed) == 0) != some {
+				t.Errorf("%+v, unarmed %+v", h, sched.Unarmed)
+			}
+		})
 	}
 }
