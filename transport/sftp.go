@@ -378,6 +378,13 @@ func (l localReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// noDirectory is where a file was to come to. It satisfies errors.Is(err, fs.ErrNotExist).
+type noDirectory string
+
+func (d noDirectory) Error() string { return "the directory " + string(d) + " does not exist on the host" }
+
+func (noDirectory) Unwrap() error { return fs.ErrNotExist }
+
 // explain gives a failed write its kind. SFTP says no more than "Failure" of a
 // full disk, so the file system is asked.
 func (w *writer) explain(it *item, err error) error {
@@ -388,7 +395,7 @@ func (w *writer) explain(it *item, err error) error {
 	case errors.As(err, &local):
 		return &Error{Host: name, Op: op, Kind: KindInternal, Err: err}
 	case errors.Is(err, fs.ErrNotExist):
-		return &Error{Host: name, Op: op, Kind: KindRemoteCommand, Err: fmt.Errorf("the directory %s does not exist on the host", path.Dir(it.Path))}
+		return &Error{Host: name, Op: op, Kind: KindRemoteCommand, Err: noDirectory(path.Dir(it.Path))}
 	case errors.Is(err, fs.ErrPermission):
 		return &Error{Host: name, Op: op, Kind: KindRemoteCommand, Err: fmt.Errorf("%s may not write in %s", w.u.conn.target.User, path.Dir(it.Path))}
 	case errors.As(err, &status):

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cpacman/transport"
 )
 
 // journey is a transaction over an Obsoletes with a dependency that comes in, and its way back.
@@ -423,5 +425,36 @@ func TestSwitchKeepsTheLock(t *testing.T) {
 	}
 	if broken, err := other.Acquire(ctx, second); err != nil || broken != brief.ID {
 		t.Errorf("once it is confirmed: %q, %v", broken, err)
+	}
+}
+
+// vanishing is a host whose uploads' directory goes before the first file comes.
+type vanishing struct {
+	*realHost
+	gone bool
+}
+
+func (v *vanishing) Upload(ctx context.Context, files []transport.Upload) (transport.UploadStats, error) {
+	if !v.gone {
+		v.gone = true
+		v.sh("rm -rf /var/lib/cpacman/in")
+	}
+	return v.realHost.Upload(ctx, files)
+}
+
+// The way back of a switch ends while the control host sends the order for the same: its directory is made again.
+func TestUploadsGoMeanwhile(t *testing.T) {
+	t.Parallel()
+	l, tx, _, _ := journey(t, shells["dash"])
+	ctx := context.Background()
+	s := NewSession(&vanishing{realHost: l.host}, SessionOptions{Host: "h1"})
+	if _, err := s.Acquire(ctx, l.own); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(ctx, tx); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, l.s, tx.ID, Done); st.Phase != Done {
+		t.Errorf("%+v", st)
 	}
 }

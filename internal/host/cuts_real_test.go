@@ -23,7 +23,7 @@ func TestTwoAtOnce(t *testing.T) {
 		{"runner", "confirm", "confirmed"}, {"runner", "watch", "confirmed"}, {"runner", "back", "confirmed"},
 		{"back", "back", "plain"}, {"runner", "back", "plain"},
 	}
-	onLabs(t, newCutLab, pairs, 8, 2, meetings)
+	onLabs(t, newCutLab, pairs, 4, 1, meetings)
 }
 
 // The same with a host that runs its new kernel.
@@ -33,7 +33,7 @@ func TestTwoAtOnceOnANewKernel(t *testing.T) {
 		{"keep", "late", "booted"}, {"keep", "back", "booted"}, {"leave", "confirm", "booted"}, {"leave", "back", "booted"},
 		{"late", "back", "left"}, {"late", "confirm", "left"}, {"fired", "confirm", "left"}, {"restore", "confirm", "left"}, {"restore", "back", "left"},
 	}
-	onLabs(t, newKernelCutLab, pairs, 3, 1, meetings)
+	onLabs(t, newKernelCutLab, pairs, 2, 1, meetings)
 }
 
 func meetings(t *testing.T, k *cutLab, pair [3]string) {
@@ -144,7 +144,7 @@ func TestCutAnywhere(t *testing.T) {
 			}
 		}
 	}
-	onLabs(t, newCutLab, trials, 8, 2, cuts)
+	onLabs(t, newCutLab, trials, 4, 1, cuts)
 }
 
 // The same with a new kernel: it is the default if it is confirmed, and else neither runs nor is installed.
@@ -154,7 +154,7 @@ func TestCutAnywhereOnANewKernel(t *testing.T) {
 		{"booted", "late"}, {"booted", "leave"}, {"booted", "back"}, {"left", "late"}, {"left", "fired"}, {"left", "restore"}} {
 		trials = append(trials, cutTrial{c[0], c[1], "power", true}, cutTrial{c[0], c[1], "power", false})
 	}
-	onLabs(t, newKernelCutLab, trials, 4, 1, cuts)
+	onLabs(t, newKernelCutLab, trials, 2, 1, cuts)
 }
 
 type cutTrial struct {

@@ -2,7 +2,9 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -161,16 +163,25 @@ func (s *Session) sendOrder(ctx context.Context, tx Transaction) (drop, digest s
 	if s.orders[digest] {
 		return drop, digest, nil
 	}
-	if !s.opt.Sudo { // makes the directory
-		if _, err := s.lookAtSpool(ctx, 0, nil); err != nil {
-			return "", "", err
-		}
+	err = s.upload(ctx, drop, digest, order)
+	if !s.opt.Sudo && errors.Is(err, fs.ErrNotExist) { // a way back that began by itself has ended in between, and taken the directory away
+		err = s.upload(ctx, drop, digest, order)
 	}
-	_, err = s.c.Upload(ctx, []transport.Upload{{Path: path.Join(drop, digest+".order"), Size: int64(len(order)), SHA256: digest,
-		Open: openBytes(order), Mode: 0o600}})
 	if err != nil {
 		return "", "", fmt.Errorf("host %s: upload the order: %w", s.opt.Host, err)
 	}
 	s.orders[digest] = true
 	return drop, digest, nil
+}
+
+// upload sends an order into the drop directory, which is there then.
+func (s *Session) upload(ctx context.Context, drop, digest string, order []byte) error {
+	if !s.opt.Sudo { // makes the directory
+		if _, err := s.lookAtSpool(ctx, 0, nil); err != nil {
+			return err
+		}
+	}
+	_, err := s.c.Upload(ctx, []transport.Upload{{Path: path.Join(drop, digest+".order"), Size: int64(len(order)), SHA256: digest,
+		Open: openBytes(order), Mode: 0o600}})
+	return err
 }

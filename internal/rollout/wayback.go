@@ -24,7 +24,7 @@ func (r *resolver) wayBack(h planner.PlanHost, set planner.Set, hp *HostPlan) {
 	if s.Rollback == inventory.RollbackNever && cuts == "" || hp.Empty || r.out.packageFree() {
 		return
 	}
-	if back, ok := r.plan.Rollback(h); ok && back.Empty() {
+	if back, ok := r.plan.Rollback(h); ok && back.Empty() && h.Keys.Empty() {
 		hp.NoBack = "packages only leave it, in a step after its checks, and do not come back"
 	} else if ok {
 		hp.Back = back.ID

@@ -104,6 +104,8 @@ back)
 		say end
 		exit 0
 	fi
+	# Where nothing does, no trace of it stays.
+	[ -n "$watched" ] || disarm
 	claimed || fail replay "$id"
 	;;
 install)

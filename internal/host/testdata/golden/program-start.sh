@@ -679,6 +679,7 @@ say started switch
 say end
 exit 0
 fi
+[ -n "$watched" ] || disarm
 claimed || fail replay "$id"
 ;;
 install)
