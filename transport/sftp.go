@@ -381,7 +381,9 @@ func (l localReader) Read(p []byte) (int, error) {
 // noDirectory is where a file was to come to. It satisfies errors.Is(err, fs.ErrNotExist).
 type noDirectory string
 
-func (d noDirectory) Error() string { return "the directory " + string(d) + " does not exist on the host" }
+func (d noDirectory) Error() string {
+	return "the directory " + string(d) + " does not exist on the host"
+}
 
 func (noDirectory) Unwrap() error { return fs.ErrNotExist }
 
