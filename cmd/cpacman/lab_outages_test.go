@@ -14,7 +14,7 @@ import (
 // bigBytes is the size of lab-big where it is sent slowly, at slowly: long enough to be caught in the middle.
 const (
 	bigBytes = 24 << 20
-	slowly   = `bandwidth = "6MB/s"`
+	slowly   = `bandwidth = "3MB/s"`
 )
 
 // TestLabOutages: networks, disks and clocks fail while cpacman is at work, each on hosts of its own.

@@ -314,12 +314,31 @@ func (l *lab) ledger() {
 func (l *lab) gone(dir string) {
 	l.t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if list, err := os.ReadDir(l.host.path(dir)); err != nil || !strings.Contains(names(list), "cpacman-switch") {
+		if !l.watchedIn(dir) {
 			return
 		}
 		if time.Now().After(end) {
 			l.t.Fatalf("a switch is left in %s", dir)
 		}
+	}
+}
+
+// watchedIn tells whether something of a switch is in a directory of cron or of systemd.
+func (l *lab) watchedIn(dir string) bool {
+	list, err := os.ReadDir(l.host.path(dir))
+	return err == nil && strings.Contains(names(list), "cpacman-switch")
+}
+
+// look is one look of the switch of r1/h1/1, as cron has it every minute. A boot ends it.
+func (l *lab) look() {
+	_ = l.host.exec(context.Background(), "/bin/sh", "/var/lib/cpacman/ledger/r1_h1_1-back/watch.sh", "-", "/var/lib/cpacman", "r1_h1_1-back").Run()
+}
+
+// put makes a program, or another file, on the host.
+func (l *lab) put(path, text string) {
+	l.t.Helper()
+	if err := os.WriteFile(l.host.path(path), []byte(text), 0o755); err != nil { //nolint:gosec // a program of a test host
+		l.t.Fatal(err)
 	}
 }
 

@@ -114,7 +114,7 @@ func newKernelCutLab(t *testing.T) *cutLab {
 	k := &cutLab{lab: newTrial(t, layout, shells["bash"], true).lab, kernel: y.entry}
 	f := build(t, k.key, kernelOf("2", y.add, y.remove))
 	k.ready(Transaction{InstallOnly: []File{f}}, Transaction{Erase: nevras(t, "kernel-2-1.noarch")}, BootOnceNeeded)
-	k.file("/usr/sbin/shutdown", powerOff+strings.SplitAfterN(bootSelf, "\n", 3)[2]+"setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &\nrm -f /run/off\n")
+	k.put("/usr/sbin/shutdown", powerOff+strings.SplitAfterN(bootSelf, "\n", 3)[2]+"setsid /opt/crond 100000 </dev/null >/dev/null 2>&1 &\nrm -f /run/off\n")
 	k.restore("done")
 	k.boots()
 	k.look() // notes the boot
@@ -140,8 +140,8 @@ func (k *cutLab) ready(tx, back Transaction, once BootOnce) {
 	k.counts = map[string]int{}
 	k.host.shell = []string{"/bin/sh"}
 	k.host.sh("cp /bin/bash /opt/bash; [ -e /opt/crond ] || cp -L /bin/sleep /opt/crond; rm -f /bin/sh")
-	k.file("/etc/cutter", cutter)
-	k.file("/bin/sh", "#!/bin/dash\nBASH_ENV=/etc/cutter exec /opt/bash \"$@\"\n")
+	k.put("/etc/cutter", cutter)
+	k.put("/bin/sh", "#!/bin/dash\nBASH_ENV=/etc/cutter exec /opt/bash \"$@\"\n")
 	k.tx, k.pre = k.prepare("r1/h1/1", tx)
 	k.back = back
 	k.back.ID, k.back.MachineID, k.back.OldPackage, k.back.LockWait = BackID(k.tx.ID), k.tx.MachineID, true, time.Minute
@@ -162,13 +162,6 @@ func (k *cutLab) ready(tx, back Transaction, once BootOnce) {
 		t.Fatalf("%+v", st)
 	}
 	k.remember("done")
-}
-
-func (k *cutLab) file(path, text string) {
-	k.t.Helper()
-	if err := os.WriteFile(k.host.path(path), []byte(text), 0o755); err != nil { //nolint:gosec // a program of a test host
-		k.t.Fatal(err)
-	}
 }
 
 // dies is what happens to the processes of a host that is switched off. Process 1 is the host itself.
@@ -206,9 +199,9 @@ func (k *cutLab) boots() {
 	k.host.sh("cat /proc/sys/kernel/random/uuid >/proc/sys/kernel/random/boot_id" + powered)
 }
 
-// look is one look of the switch, as cron has it every minute, and the boot that may come of it.
+// look is one look of the switch, and the boot that may come of it.
 func (k *cutLab) look() {
-	_ = k.host.exec(context.Background(), "/bin/sh", "/var/lib/cpacman/ledger/r1_h1_1-back/watch.sh", "-", "/var/lib/cpacman", "r1_h1_1-back").Run()
+	k.lab.look()
 	for k.exists("/run/off") { // it boots
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -224,10 +217,7 @@ func (k *cutLab) exists(path string) bool {
 	return err == nil
 }
 
-func (k *cutLab) watched() bool {
-	list, err := os.ReadDir(k.host.path("/etc/cron.d"))
-	return err == nil && strings.Contains(names(list), "cpacman-switch")
-}
+func (k *cutLab) watched() bool { return k.watchedIn("/etc/cron.d") }
 
 // passes lets minutes go by for what waits for them: the beginning of a runner that never comes, a mutex of the dead, a switch of a
 // transaction that never began, the time to confirm.
@@ -235,7 +225,7 @@ func (k *cutLab) passes() {
 	k.host.sh(`cd /var/lib/cpacman 2>/dev/null || exit 0
 for f in ledger/*/state; do grep -q '^pid 0$' $f 2>/dev/null && grep -q '^phase accepted$' $f && sed -i 's/^time .*/time 1/' $f; done
 [ ! -d mutex ] || [ -e mutex/by ] || touch -c -d '-2 minutes' mutex
-for f in ledger/*/armed ledger/*/clock; do [ ! -f $f ] || sed -i 's/ .*/ -1000/' $f; done
+for f in ledger/*/armed ledger/*/clock; do [ ! -f $f ] || sed -i 's/ .*/ -100000/' $f; done
 :`)
 }
 
@@ -247,7 +237,7 @@ func (k *cutLab) settles(lapse bool) {
 			k.passes()
 		}
 		k.look()
-		if !k.watched() && !k.works("r1_h1_1") && !k.works("r1_h1_1-back") {
+		if !k.watched() && !k.busy() {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -260,6 +250,9 @@ func (k *cutLab) works(id string) bool {
 	st, err := k.s.Poll(context.Background(), id, PollOptions{})
 	return err == nil && !st.Final() && st.Phase != Armed
 }
+
+// busy tells whether the transaction or its way back is.
+func (k *cutLab) busy() bool { return k.works("r1_h1_1") || k.works("r1_h1_1-back") }
 
 // has wants the packages of before or after the transaction on the host, and each of its scriptlets to have run as often as it should.
 func (k *cutLab) has(after bool) {
@@ -376,11 +369,11 @@ func (k *cutLab) steps(moment, who string) int {
 	k.t.Helper()
 	k.restore(moment)
 	a := actors[who]
-	k.file("/opt/at", a.name+" 0 -\n")
+	k.put("/opt/at", a.name+" 0 -\n")
 	if err := a.do(k, k.s); err != nil {
 		k.t.Fatalf("%s: %v", who, err)
 	}
-	for end := time.Now().Add(30 * time.Second); (k.works("r1_h1_1") || k.works("r1_h1_1-back")) && time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); k.busy() && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	list := k.read("/opt/steps")
@@ -420,8 +413,9 @@ func (k *cutLab) points(moment, who string) (out []int) {
 }
 
 // onLabs shares trials out to hosts of their own: all of them with CPACMAN_CUTS=all, else some that change from run to run.
-func onLabs[T any](t *testing.T, lab func(*testing.T) *cutLab, trials []T, some, labs int, try func(t *testing.T, k *cutLab, trial T)) {
+func onLabs[T any](t *testing.T, lab func(*testing.T) *cutLab, trials []T, some int, try func(t *testing.T, k *cutLab, trial T)) {
 	t.Helper()
+	labs := 1
 	if os.Getenv("CPACMAN_CUTS") == "" {
 		trials = slices.Clone(trials)
 		rand.Shuffle(len(trials), func(i, j int) { trials[i], trials[j] = trials[j], trials[i] })
@@ -444,7 +438,7 @@ func onLabs[T any](t *testing.T, lab func(*testing.T) *cutLab, trials []T, some,
 func (k *cutLab) stopped(who, how string, at int) (ended chan error, stopped bool) {
 	k.t.Helper()
 	a := actors[who]
-	k.file("/opt/at", fmt.Sprintf("%s %d %s\n", a.name, at, how))
+	k.put("/opt/at", fmt.Sprintf("%s %d %s\n", a.name, at, how))
 	ended = make(chan error, 1)
 	go func() { ended <- a.do(k, k.s) }()
 	over := false
@@ -452,7 +446,7 @@ func (k *cutLab) stopped(who, how string, at int) (ended chan error, stopped boo
 		if k.exists("/opt/cut/where") && (how == "kill" || k.exists("/opt/cut/waits")) {
 			return ended, true
 		}
-		if over && !k.works("r1_h1_1") && !k.works("r1_h1_1-back") {
+		if over && !k.busy() {
 			return ended, false
 		}
 		if !over {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -23,7 +20,7 @@ func TestTwoAtOnce(t *testing.T) {
 		{"runner", "confirm", "confirmed"}, {"runner", "watch", "confirmed"}, {"runner", "back", "confirmed"},
 		{"back", "back", "plain"}, {"runner", "back", "plain"},
 	}
-	onLabs(t, newCutLab, pairs, 4, 1, meetings)
+	onLabs(t, newCutLab, pairs, 4, meetings)
 }
 
 // The same with a host that runs its new kernel.
@@ -33,7 +30,7 @@ func TestTwoAtOnceOnANewKernel(t *testing.T) {
 		{"keep", "late", "booted"}, {"keep", "back", "booted"}, {"leave", "confirm", "booted"}, {"leave", "back", "booted"},
 		{"late", "back", "left"}, {"late", "confirm", "left"}, {"fired", "confirm", "left"}, {"restore", "confirm", "left"}, {"restore", "back", "left"},
 	}
-	onLabs(t, newKernelCutLab, pairs, 2, 1, meetings)
+	onLabs(t, newKernelCutLab, pairs, 2, meetings)
 }
 
 func meetings(t *testing.T, k *cutLab, pair [3]string) {
@@ -65,7 +62,7 @@ func (k *cutLab) meet(moment, first, second string, at int) {
 	case <-time.After(1500 * time.Millisecond):
 	}
 	k.host.sh("touch /opt/go")
-	k.told(map[string]error{first + " first": <-ended, second + " second": <-come})
+	k.told([]said{{first, <-ended}, {second, <-come}})
 }
 
 // booted tells whether a call ended for a boot off the new kernel.
@@ -88,17 +85,23 @@ func (k *cutLab) noneCut() {
 	}
 }
 
-// told wants what the actors were told to become so.
-func (k *cutLab) told(said map[string]error) {
+// said is what an actor was told.
+type said struct {
+	who string
+	err error
+}
+
+// told wants what the actors were told, in the order they came, to become so.
+func (k *cutLab) told(all []said) {
 	k.t.Helper()
 	back, stays := false, false
-	for _, who := range slices.Sorted(maps.Keys(said)) {
-		err := said[who]
+	for _, s := range all {
+		who, err := s.who, s.err
 		if k.booted(err) {
 			back = back || k.read("/var/lib/cpacman/ledger/r1_h1_1-back/decision") == "back"
 			continue
 		}
-		switch word, _, _ := strings.Cut(who, " "); word {
+		switch who {
 		case "back", "runner":
 			back = true
 			if err != nil && !errors.Is(err, ErrReplay) {
@@ -144,7 +147,7 @@ func TestCutAnywhere(t *testing.T) {
 			}
 		}
 	}
-	onLabs(t, newCutLab, trials, 4, 1, cuts)
+	onLabs(t, newCutLab, trials, 4, cuts)
 }
 
 // The same with a new kernel: it is the default if it is confirmed, and else neither runs nor is installed.
@@ -154,7 +157,7 @@ func TestCutAnywhereOnANewKernel(t *testing.T) {
 		{"booted", "late"}, {"booted", "leave"}, {"booted", "back"}, {"left", "late"}, {"left", "fired"}, {"left", "restore"}} {
 		trials = append(trials, cutTrial{c[0], c[1], "power", true}, cutTrial{c[0], c[1], "power", false})
 	}
-	onLabs(t, newKernelCutLab, trials, 2, 1, cuts)
+	onLabs(t, newKernelCutLab, trials, 2, cuts)
 }
 
 type cutTrial struct {

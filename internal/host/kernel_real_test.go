@@ -169,13 +169,6 @@ func (k *trial) begin(layout string) *trial {
 	return k
 }
 
-func (k *trial) put(path, text string) {
-	k.t.Helper()
-	if err := os.WriteFile(k.host.path(path), []byte(text), 0o755); err != nil { //nolint:gosec // a program of a test host
-		k.t.Fatal(err)
-	}
-}
-
 // env wants the builds that are booted by default and the next time.
 func (k *trial) env(saved, next string) {
 	k.t.Helper()
@@ -215,11 +208,6 @@ func (k *trial) booted(n int) {
 		}
 	}
 	k.t.Fatalf("it does not boot:\n%s", k.host.sh("cat /var/lib/cpacman/ledger/*/kernel.log"))
-}
-
-// look is one look of the switch, as cron has it. A boot ends it.
-func (k *trial) look() {
-	_ = k.host.exec(context.Background(), "/bin/sh", "/var/lib/cpacman/ledger/r1_h1_1-back/watch.sh", "-", "/var/lib/cpacman", "r1_h1_1-back").Run()
 }
 
 // goneBack has the switch look until the way back has ended; cron may look too.

@@ -36,6 +36,7 @@ aged() {
 	l=$(($(date +%s) - $l))
 	[ "$l" -gt 60 ] || [ "$l" -lt -60 ]
 }
+# leave: gives it back.
 leave() {
 	rm -f "$dir/mutex/by"
 	rmdir "$dir/mutex" 2>/dev/null

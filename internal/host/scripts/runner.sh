@@ -149,13 +149,13 @@ twin() {
 	set -- $($rpm -qp --nosignature --qf '%{NAME} %{ARCH}' "$1" 2>/dev/null </dev/null)
 	[ $# = 2 ] && [ "$($rpm -q --qf '%{ARCH}\n' "$1" 2>/dev/null </dev/null | grep -c -x -e "$2")" -gt 1 ]
 }
-# there KIND: drops packages of $w/KIND that are installed, and counts the others. Where rpm was cut in what is undone, the files of a
+# there KIND CUT: drops packages of $w/KIND that are installed, and counts the others. Where rpm was cut in what is undone, the files of a
 # package may be those of another build already that its database does not know: then none is dropped.
 there() {
 	n=0
 	for f in "$w/$1"/*.rpm; do
 		[ -f "$f" ] || continue
-		if [ -z "$cut" ] && came "$f" && ! twin "$f"; then
+		if [ -z "$2" ] && came "$f" && ! twin "$f"; then
 			rm -f "$f"
 		else
 			n=$(($n + 1))
@@ -217,9 +217,8 @@ retire() {
 	until step r dropkeys $gone; do :; done
 }
 
-while read -r k v; do
-	case $k in token) token=$v ;; esac
-done <state
+entry "$w"
+token=$s_token
 readorder order
 begun=
 sinceboot
@@ -252,10 +251,9 @@ if [ "$mode" = back ]; then
 	entry "$from"
 	cut=
 	[ "$s_mode" != install ] || ended || cut=yes
-	there u
+	there u "$cut"
 	o_u=$n
-	cut=
-	there i
+	there i ''
 	o_i=$n
 	left $o_x
 	o_x=$l

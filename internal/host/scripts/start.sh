@@ -106,7 +106,7 @@ back)
 	fi
 	# Where nothing does, no trace of it stays.
 	[ -n "$watched" ] || disarm
-	claimed || fail replay "$id"
+	claim
 	;;
 install)
 	# One that was cut before it was accepted has begun nothing.
@@ -117,7 +117,6 @@ install)
 	if [ -n "$back" ]; then
 		w=$dir/ledger/$back
 		rearm
-		w=$dir/ledger/$back
 		[ -z "$trial" ] || prepare
 		arm
 		state armed back

@@ -29,10 +29,10 @@ crond() {
 }
 # arm: what fires whatever becomes of this connection, of the host's processes and of its boot. Refuses where nothing does.
 arm() {
-	read -r up rest </proc/uptime
+	sinceboot
 	first /proc/sys/kernel/random/boot_id
 	printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
-		printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+		printf '%s %s\n' "$l" "$up" >"$w/armed" || fail space "writing the switch failed"
 	fires "$id" && return 0
 	rm -rf "$w"
 	fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
@@ -77,11 +77,9 @@ state() {
 		mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 	sync "$w/state" "$w" 2>/dev/null || sync
 }
-# claimed: the way back in $w is for us to begin, again where it was cut. Its state says so, and whoever looks from now on leaves it alone.
-# The mutex is held, and now_boot set.
-claimed() {
-	active "$w" && return 1
-	! ended || return 1
+# claim: the way back in $w is ours to begin, again where it was cut. Its state says so, and whoever looks from now on leaves it alone.
+# The mutex is held, and its state was looked at since.
+claim() {
 	rmdir "$w/run-back" 2>/dev/null
 	state accepted back
 }

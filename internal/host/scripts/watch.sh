@@ -11,16 +11,15 @@ decision=
 # look: 0 when there is nothing more to look after.
 look() {
 	[ -f "$w/for" ] || exit 0
+	first /proc/sys/kernel/random/boot_id
+	now_boot=$l
 	if [ -f "$w/decision" ]; then
 		first "$w/decision"
 		[ "$l" = back ] || return 0
 		fire
 		return
 	fi
-	first /proc/sys/kernel/random/boot_id
-	now_boot=$l
-	read -r up rest </proc/uptime
-	up=${up%%.*}
+	sinceboot
 	f=$dir/ledger/$id
 	if [ ! -f "$f/state" ]; then
 		forgotten && enter || return 1
@@ -62,20 +61,20 @@ forgotten() {
 }
 # fire: runs the way back, here, and again after a boot that cut it: it begins where it was.
 fire() {
-	first /proc/sys/kernel/random/boot_id
-	now_boot=$l
 	active "$w" && return 1
 	! ended || return 0
 	token=$s_token
 	# Off the new kernel first, by a boot, which may cut this: we are started again after it.
 	kernel leave || return 1
 	enter || return 1
-	if claimed; then
+	# Somebody else may have begun it meanwhile, or ended it.
+	if active "$w" || ended; then
+		leave
+	else
+		claim
 		leave
 		/bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 		entry "$w"
-	else
-		leave
 	fi
 	ended
 }

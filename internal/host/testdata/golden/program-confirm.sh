@@ -301,10 +301,10 @@ done
 return 1
 }
 arm() {
-read -r up rest </proc/uptime
+sinceboot
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
-printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+printf '%s %s\n' "$l" "$up" >"$w/armed" || fail space "writing the switch failed"
 fires "$id" && return 0
 rm -rf "$w"
 fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
@@ -346,9 +346,7 @@ printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1"
 mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 }
-claimed() {
-active "$w" && return 1
-! ended || return 1
+claim() {
 rmdir "$w/run-back" 2>/dev/null
 state accepted back
 }

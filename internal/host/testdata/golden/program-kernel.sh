@@ -555,8 +555,7 @@ known
 hold
 exit 0
 }
-read -r up rest </proc/uptime
-up=${up%%.*}
+sinceboot
 at= then=
 [ ! -f "$w/left" ] || read -r then at <"$w/left"
 [ -z "$then" ] || [ "$then" = "$now_boot" ] || exit 0

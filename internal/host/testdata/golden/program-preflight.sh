@@ -266,7 +266,7 @@ r=${e##*/}
 first "$e/decision" || return 0
 [ "$l" = back ] && [ -f "$e/state" ] || continue
 entry "$e"
-case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+ended || return 0
 done
 return 1
 }

@@ -612,7 +612,7 @@ there() {
 n=0
 for f in "$w/$1"/*.rpm; do
 [ -f "$f" ] || continue
-if [ -z "$cut" ] && came "$f" && ! twin "$f"; then
+if [ -z "$2" ] && came "$f" && ! twin "$f"; then
 rm -f "$f"
 else
 n=$(($n + 1))
@@ -668,9 +668,8 @@ done
 sync . 2>/dev/null || sync
 until step r dropkeys $gone; do :; done
 }
-while read -r k v; do
-case $k in token) token=$v ;; esac
-done <state
+entry "$w"
+token=$s_token
 readorder order
 begun=
 sinceboot
@@ -700,10 +699,9 @@ from=$dir/ledger/${id%-back}
 entry "$from"
 cut=
 [ "$s_mode" != install ] || ended || cut=yes
-there u
+there u "$cut"
 o_u=$n
-cut=
-there i
+there i ''
 o_i=$n
 left $o_x
 o_x=$l

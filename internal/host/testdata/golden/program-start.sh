@@ -437,7 +437,7 @@ r=${e##*/}
 first "$e/decision" || return 0
 [ "$l" = back ] && [ -f "$e/state" ] || continue
 entry "$e"
-case $s_phase in done | verified | refused) ;; *) return 0 ;; esac
+ended || return 0
 done
 return 1
 }
@@ -491,10 +491,10 @@ done
 return 1
 }
 arm() {
-read -r up rest </proc/uptime
+sinceboot
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
-printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+printf '%s %s\n' "$l" "$up" >"$w/armed" || fail space "writing the switch failed"
 fires "$id" && return 0
 rm -rf "$w"
 fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
@@ -536,9 +536,7 @@ printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1"
 mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 }
-claimed() {
-active "$w" && return 1
-! ended || return 1
+claim() {
 rmdir "$w/run-back" 2>/dev/null
 state accepted back
 }
@@ -680,7 +678,7 @@ say end
 exit 0
 fi
 [ -n "$watched" ] || disarm
-claimed || fail replay "$id"
+claim
 ;;
 install)
 [ ! -f "$w/state" ] && [ ! -d "$w/run-install" ] || fail replay "$id"
@@ -690,7 +688,6 @@ rm -rf "$w"
 if [ -n "$back" ]; then
 w=$dir/ledger/$back
 rearm
-w=$dir/ledger/$back
 [ -z "$trial" ] || prepare
 arm
 state armed back

@@ -301,10 +301,10 @@ done
 return 1
 }
 arm() {
-read -r up rest </proc/uptime
+sinceboot
 first /proc/sys/kernel/random/boot_id
 printf '%s\n' "$watch" >"$w/watch.sh" && printf '%s\n' "$id" >"$w/for" && printf '%s\n' "$seconds" >"$w/seconds" &&
-printf '%s %s\n' "$l" "${up%%.*}" >"$w/armed" || fail space "writing the switch failed"
+printf '%s %s\n' "$l" "$up" >"$w/armed" || fail space "writing the switch failed"
 fires "$id" && return 0
 rm -rf "$w"
 fail noswitch "neither systemd nor a cron daemon is there to fire after a reboot"
@@ -346,9 +346,7 @@ printf 'protocol 1\nphase %s\nmode %s\ntoken %s\npid 0\nboot %s\ntime %s\n' "$1"
 mv -f "$w/state.new" "$w/state" || fail space "writing the state failed"
 sync "$w/state" "$w" 2>/dev/null || sync
 }
-claimed() {
-active "$w" && return 1
-! ended || return 1
+claim() {
 rmdir "$w/run-back" 2>/dev/null
 state accepted back
 }
@@ -406,16 +404,15 @@ seconds=$l
 decision=
 look() {
 [ -f "$w/for" ] || exit 0
+first /proc/sys/kernel/random/boot_id
+now_boot=$l
 if [ -f "$w/decision" ]; then
 first "$w/decision"
 [ "$l" = back ] || return 0
 fire
 return
 fi
-first /proc/sys/kernel/random/boot_id
-now_boot=$l
-read -r up rest </proc/uptime
-up=${up%%.*}
+sinceboot
 f=$dir/ledger/$id
 if [ ! -f "$f/state" ]; then
 forgotten && enter || return 1
@@ -453,19 +450,18 @@ forgotten() {
 [ $(($up - $at)) -ge 900 ]
 }
 fire() {
-first /proc/sys/kernel/random/boot_id
-now_boot=$l
 active "$w" && return 1
 ! ended || return 0
 token=$s_token
 kernel leave || return 1
 enter || return 1
-if claimed; then
+if active "$w" || ended; then
+leave
+else
+claim
 leave
 /bin/sh "$w/runner.sh" - "$dir" "$back" back </dev/null >"$w/runner.log" 2>&1
 entry "$w"
-else
-leave
 fi
 ended
 }
