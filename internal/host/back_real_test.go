@@ -76,6 +76,7 @@ func (l *lab) asBefore(pre Preflight) {
 
 // Going back over an Obsoletes, under each shell, and with nothing, a part, or all of the transaction done.
 func TestGoBack(t *testing.T) {
+	t.Parallel()
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,6 +163,7 @@ func (l *lab) armed(tx, back Transaction, after time.Duration) {
 
 // Nobody confirms: the host goes back by itself, once, and says so to whoever asks later.
 func TestSwitchFires(t *testing.T) {
+	t.Parallel()
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,6 +224,7 @@ setsid sh /opt/begins </dev/null >/dev/null 2>&1 &`)
 
 // The control host asks for the way back of a switch that has not decided. The switch stays on watch, and begins it where who was asked was cut.
 func TestBackOfAnArmedSwitch(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]bool{"asked": false, "cut": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

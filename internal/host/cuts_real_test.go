@@ -11,6 +11,7 @@ import (
 // While one is at work on a host whose transaction is done and waits to be confirmed, at each of its commands, another one comes. Whoever
 // is told something finds that it becomes so, and no one is told that something was cut.
 func TestTwoAtOnce(t *testing.T) {
+	t.Parallel()
 	pairs := [][3]string{
 		{"back", "confirm"}, {"back", "back"}, {"back", "watch"}, {"back", "late"},
 		{"confirm", "back"}, {"confirm", "confirm"}, {"confirm", "watch"}, {"confirm", "late"},
@@ -25,6 +26,7 @@ func TestTwoAtOnce(t *testing.T) {
 
 // The same with a host that runs its new kernel.
 func TestTwoAtOnceOnANewKernel(t *testing.T) {
+	t.Parallel()
 	pairs := [][3]string{
 		{"confirm", "late", "booted"}, {"confirm", "back", "booted"}, {"confirm", "confirm", "booted"}, {"late", "confirm", "booted"}, {"back", "confirm", "booted"},
 		{"keep", "late", "booted"}, {"keep", "back", "booted"}, {"leave", "confirm", "booted"}, {"leave", "back", "booted"},
@@ -137,6 +139,7 @@ func (k *cutLab) told(all []said) {
 // One who is at work is killed at each of its commands, or the host loses its power there. Nobody comes back: the host ends as it was,
 // or as it was confirmed to be. Or the control host comes back and asks for the same again.
 func TestCutAnywhere(t *testing.T) {
+	t.Parallel()
 	var trials []cutTrial
 	for _, c := range [][2]string{{"before", "start"}, {"before", "installs"}, {"done", "back"}, {"done", "confirm"}, {"done", "late"}, {"done", "runner"}, {"done", "fired"},
 		{"confirmed", "back"}, {"confirmed", "runner"}, {"plain", "back"}, {"plain", "runner"}} {
@@ -152,6 +155,7 @@ func TestCutAnywhere(t *testing.T) {
 
 // The same with a new kernel: it is the default if it is confirmed, and else neither runs nor is installed.
 func TestCutAnywhereOnANewKernel(t *testing.T) {
+	t.Parallel()
 	var trials []cutTrial
 	for _, c := range [][2]string{{"before", "start"}, {"before", "installs"}, {"before", "prepare"}, {"before", "guard"}, {"before", "once"}, {"booted", "confirm"}, {"booted", "keep"},
 		{"booted", "late"}, {"booted", "leave"}, {"booted", "back"}, {"left", "late"}, {"left", "fired"}, {"left", "restore"}} {

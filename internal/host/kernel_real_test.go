@@ -232,6 +232,7 @@ func (k *trial) confirm(want Decision, why string) {
 
 // The new kernel is booted once; confirmed, it is the default. Health may turn red later: then the host leaves it by a boot.
 func TestBootOnceConfirmed(t *testing.T) {
+	t.Parallel()
 	for layout := range layouts {
 		for name, shell := range shells {
 			t.Run(layout+"/"+name, func(t *testing.T) {
@@ -295,6 +296,7 @@ func TestBootOnceUnconfirmed(t *testing.T) {
 
 // The new kernel does not come up: the host boots what it had, says so, and goes back.
 func TestBootOnceDead(t *testing.T) {
+	t.Parallel()
 	for _, asked := range []bool{true, false} {
 		t.Run(fmt.Sprintf("asked %v", asked), func(t *testing.T) {
 			t.Parallel()
@@ -323,6 +325,7 @@ func TestBootOnceDead(t *testing.T) {
 // Power is lost between the packages' own programs and the runner, which made the new kernel the default; or between the confirmation's two steps,
 // or before them: whatever runs, the host ends where it was.
 func TestBootOnceCut(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ cut, runs string }{
 		"before it is held":        {`rm $w/once; grub-editenv /boot/grub/grubenv unset next_entry; grub-editenv /boot/grub/grubenv set saved_entry=0123-2-1.noarch; sed -i 's/^phase .*/phase running/' ${w%-back}/state`, "2"},
 		"before it is set to boot": {`rm $w/once; grub-editenv /boot/grub/grubenv unset next_entry; sed -i 's/^phase .*/phase running/' ${w%-back}/state`, "1"},
@@ -344,6 +347,7 @@ func TestBootOnceCut(t *testing.T) {
 
 // A loader that boots the new kernel again whatever it is told: the running kernel is not erased.
 func TestBootOnceStuck(t *testing.T) {
+	t.Parallel()
 	for _, nevra := range []string{"kernel-2-1.noarch", "kernel-default-2.0-7.noarch"} { // SUSE's release is not that of the package
 		t.Run(nevra, func(t *testing.T) {
 			t.Parallel()
@@ -368,6 +372,7 @@ func TestBootOnceStuck(t *testing.T) {
 
 // Where nothing can boot a kernel once, nothing is started, and the reason is told; where that is allowed, the packages decide as they do.
 func TestBootOnceRefused(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ spoil, why string }{
 		"none":    {"rm -rf /boot/grub", "no boot loader was found"},
 		"unsaved": {`sed -i 's/{saved_entry}"$/0/' /boot/grub/grub.cfg`, "GRUB_DEFAULT=saved"},
@@ -435,6 +440,7 @@ func (k *trial) cut(layout string) {
 // The power is lost before the runner could say which kernel is to be booted: the one that ran is booted nevertheless, and from then on, so that
 // a new one that does not come up does no harm; then the host goes back.
 func TestBootOncePowerLost(t *testing.T) {
+	t.Parallel()
 	for layout := range layouts {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
@@ -458,6 +464,7 @@ func TestBootOncePowerLost(t *testing.T) {
 
 // A transaction that is refused, or never begins, leaves the boot loader as it was.
 func TestBootOnceRefusedLater(t *testing.T) {
+	t.Parallel()
 	for _, never := range []bool{false, true} {
 		t.Run(fmt.Sprintf("never %v", never), func(t *testing.T) {
 			t.Parallel()

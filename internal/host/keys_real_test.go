@@ -39,6 +39,7 @@ func policed(l *lab, f KeyFile) {
 // A rotation under each shell: the test proves packages of the new key although the host does not have it and changes nothing; the
 // transaction imports it, the step after it retires the old one, and the way back undoes both.
 func TestRotateKeys(t *testing.T) {
+	t.Parallel()
 	next := newSigner(t)
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,7 @@ func TestMutexIsGivenBack(t *testing.T) {
 
 // TestMutexOfAnotherTime: a mutex that was left by a program that was cut does not stay for as long as the clock was set back by.
 func TestMutexOfAnotherTime(t *testing.T) {
+	t.Parallel()
 	for name, off := range map[string]time.Duration{"clock set back": 24 * time.Hour, "old": -24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -70,6 +71,7 @@ func TestMutexOfAnotherTime(t *testing.T) {
 // TestMutexOfOthers: one whose holder is no more is passed over at once, also by many at the same time; one whose holder lives is waited
 // for, however old it is.
 func TestMutexOfOthers(t *testing.T) {
+	t.Parallel()
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath(shell[0]); err != nil {

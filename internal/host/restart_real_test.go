@@ -93,6 +93,7 @@ func TestStaleProcesses(t *testing.T) {
 
 // Services are restarted once for a transaction, detached, under each shell; what was cut is done again.
 func TestRestartUnits(t *testing.T) {
+	t.Parallel()
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

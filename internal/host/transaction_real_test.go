@@ -9,6 +9,7 @@ import (
 
 // A whole upgrade, under each shell: staged, tested, run, polled, verified, replay refused.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	for name, shell := range shells {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
