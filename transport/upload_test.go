@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -389,4 +391,10 @@ func TestUploadRefusals(t *testing.T) {
 	u.Path = dir
 	_, err := c.Upload(testContext(t), []Upload{u})
 	wantKind(t, err, KindRemoteCommand)
+	u.Path = filepath.Join(e.dir, "absent", "x")
+	_, err = c.Upload(testContext(t), []Upload{u})
+	wantKind(t, err, KindRemoteCommand)
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "directory "+filepath.Dir(u.Path)+" does not exist") {
+		t.Errorf("a directory that is not there: %v", err)
+	}
 }
