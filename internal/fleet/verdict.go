@@ -3,6 +3,9 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,10 +108,28 @@ func verifyDetail(v host.Verification, st host.Status) string {
 	list("rpm's errors", v.Errors)
 	list("configuration files made", v.ConfigFiles)
 	list("services restarted", v.Restarted)
+	if v.OK && len(v.FailedScriptlets)+len(v.Errors) == 0 {
+		list("all is as it should be, but not every step ended with status 0", stepStatuses(st))
+	}
 	if !v.OK && len(st.Log) > 0 {
 		list("log", st.Log[max(0, len(st.Log)-5):])
 	}
 	return strings.Join(parts, "; ")
+}
+
+// stepStatuses are the exit statuses of steps that were not 0, with the last words of the program: dnf ends so where one of its plugins fails after
+// the transaction.
+func stepStatuses(st host.Status) []string {
+	var out []string
+	for _, step := range slices.Sorted(maps.Keys(st.RC)) {
+		if rc := st.RC[step]; rc != 0 {
+			out = append(out, fmt.Sprintf("step %s %d", step, rc))
+		}
+	}
+	if n := len(st.Log); len(out) > 0 && n > 0 {
+		out = append(out, "last line: "+st.Log[n-1])
+	}
+	return out
 }
 
 // eraseEvery is how often step (c) is asked whether it ended.

@@ -69,8 +69,7 @@ func (k *cutLab) meet(moment, first, second string, at int) {
 
 // booted tells whether a call ended for a boot off the new kernel.
 func (k *cutLab) booted(err error) bool {
-	var re *RemoteError
-	return k.kernel != "" && errors.As(err, &re) && re.Status == -1
+	return k.kernel != "" && bootedUnder(err)
 }
 
 // noneCut wants nobody to be told that something was interrupted.
