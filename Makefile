@@ -27,7 +27,7 @@ test:
 
 long:
 	CPACMAN_LONG=1 go test -count=1 -timeout 20m -v -run 'TestLabKills|TestSimulationOfAFleet' ./cmd/cpacman ./internal/rollout
-	CPACMAN_CUTS=all go test -count=1 -timeout 90m -run 'TestTwoAtOnce|TestCutAnywhere' ./internal/host
+	CPACMAN_CUTS=all go test -count=1 -timeout 90m -run 'TestTwoAtOnce|TestCut' ./internal/host
 
 vm: build
 	scripts/vm/run $(VMDIR)

@@ -362,6 +362,9 @@ var actors = map[string]actor{
 	"keep":    {"kernel-keep", confirmsIt},
 	"leave":   {"kernel-leave", comesLate},
 	"restore": {"kernel-restore", comesLate},
+	// What comes before and after a transaction.
+	"lock": {"lock", locks}, "release": {"release", releases}, "look": {"look", looks}, "admit": {"admit", admits},
+	"proof": {"proof", proves}, "discard": {"discard", discards}, "clean": {"clean", cleans},
 }
 
 // steps counts the commands of an actor at a moment.
