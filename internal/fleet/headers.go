@@ -164,17 +164,24 @@ func (s *shares) own(ctx context.Context, p host.Package) []byte {
 	return nil
 }
 
-// readHeader reads the main header of a package file by the range that metadata gives.
+// readHeader reads the main header of a package file: by the range that metadata gives, or, where there is none, from the beginning.
 func readHeader(l Located) ([]byte, error) {
 	file, err := l.Repo.OpenPackage(l.Package)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if l.Repo.Kind() == repo.KindDirectory {
+		whole, err := rpm.ReadPackageHeaders(file)
+		if err != nil {
+			return nil, err
+		}
+		return whole.Header.Immutable(), nil
+	}
 	return headerAt(file, l.Package)
 }
 
-// headerAt is readHeader of a file that is open.
+// headerAt reads the header of a file that is open by the range that metadata gives.
 func headerAt(file *os.File, p *repo.Package) ([]byte, error) {
 	size := p.HeaderEnd - p.HeaderStart
 	if p.HeaderStart <= 0 || size <= 0 || size > maxRepoHeader {
