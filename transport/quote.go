@@ -73,7 +73,10 @@ func encodePercentB(s string) string {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
 		if c < 0x20 || c >= 0x7f || strings.IndexByte("'\"$`\\!", c) >= 0 {
-			fmt.Fprintf(&b, `\0%03o`, c)
+			b.WriteString(`\0`)
+			b.WriteByte('0' + c>>6)
+			b.WriteByte('0' + c>>3&7)
+			b.WriteByte('0' + c&7)
 			continue
 		}
 		b.WriteByte(c)

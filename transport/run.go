@@ -201,7 +201,7 @@ func (e *execution) run(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	defer ch.release()
-	e.channel = ch
+	e.channel, e.line = ch, "" // it was sent; a thousand hosts may take long to answer, and each line has 20 KB and more
 	streams := make(chan struct{})
 	var reading sync.WaitGroup
 	for _, s := range []struct {

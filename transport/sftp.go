@@ -22,6 +22,15 @@ import (
 // exactly sshd's channel window. More gains nothing.
 const sftpRequests = 64
 
+// sftpPacket is how many bytes one request carries (pkg/sftp's maxPacket).
+const sftpPacket = 32 << 10
+
+// requestsFor is how many requests a piece of that many bytes needs at once. Each has a goroutine of its own, from the beginning, and most
+// files of most hosts are small: orders have a few hundred bytes.
+func requestsFor(n int64) int {
+	return int(min(sftpRequests, max(1, (n+sftpPacket-1)/sftpPacket)))
+}
+
 // errNoSFTP: the account has no SFTP subsystem.
 var errNoSFTP = errors.New("no SFTP")
 
@@ -285,7 +294,7 @@ func (w *writer) copy(ctx context.Context, s segment) error {
 		return err
 	}
 	r := &meteredReader{ctx: ctx, r: localReader{io.LimitReader(w.src, s.len)}, limits: w.u.limits(s.it), read: func(n int) { s.it.advance(int64(n)) }}
-	n, err := w.dst.ReadFromWithConcurrency(r, sftpRequests)
+	n, err := w.dst.ReadFromWithConcurrency(r, requestsFor(s.len))
 	w.u.count(func(st *UploadStats) { st.Bytes += n })
 	if err != nil {
 		return err

@@ -382,3 +382,12 @@ func FuzzSurvey(f *testing.F) {
 		}
 	})
 }
+
+// A small file gets no more requests, and goroutines, than it has packets; a large one as many as a channel's window takes.
+func TestRequestsFor(t *testing.T) {
+	for size, want := range map[int64]int{0: 1, 1: 1, sftpPacket: 1, sftpPacket + 1: 2, 10 * sftpPacket: 10, maxSegment: sftpRequests} {
+		if got := requestsFor(size); got != want {
+			t.Errorf("%d bytes: %d requests, want %d", size, got, want)
+		}
+	}
+}

@@ -75,15 +75,31 @@ func (s *Server) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
 			if s.cfg.WrapSFTP != nil {
 				ch = s.cfg.WrapSFTP(ch)
 			}
-			if srv, err := sftp.NewServer(ch); err == nil {
-				srv.Serve() //nolint:errcheck // the client's end
-				srv.Close()
-			}
+			s.files(ch)
 			return
 		case r.WantReply:
 			r.Reply(false, nil)
 		}
 	}
+}
+
+// files serves one SFTP channel.
+func (s *Server) files(ch ssh.Channel) {
+	var srv interface {
+		Serve() error
+		Close() error
+	}
+	if s.cfg.Files != nil {
+		srv = sftp.NewRequestServer(ch, *s.cfg.Files)
+	} else {
+		own, err := sftp.NewServer(ch)
+		if err != nil {
+			return
+		}
+		srv = own
+	}
+	srv.Serve() //nolint:errcheck // the client's end
+	srv.Close()
 }
 
 // exec runs a command as sshd does: through the login shell, with pipes.

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
@@ -30,6 +31,12 @@ type Config struct {
 	Shell []string // the login shell and its flag; default /bin/sh -c
 	Env   []string // added to the environment of commands
 	Noise string   // what a profile prints on both streams before the command
+
+	// Addr is where it listens, so that one that was closed can come back; default a free port of 127.0.0.1.
+	Addr string
+
+	// Files, if not nil, is what SFTP shows instead of the files of this machine.
+	Files *sftp.Handlers
 
 	NoSFTP     bool // the subsystem request fails
 	NoExec     bool // a forced command: prints a line instead of the command
@@ -141,7 +148,11 @@ func Start(cfg Config) (*Server, error) {
 	for _, k := range s.cfg.HostKeys {
 		s.conf.AddHostKey(k)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := cfg.Addr
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
