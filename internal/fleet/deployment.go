@@ -29,6 +29,7 @@ type Deployment struct {
 	timeout time.Duration            // until a transaction is overdue; 0: never said
 
 	installed  *Installed
+	lists      packageLists
 	shares     *shares
 	signerKeys signerKeys
 	keys       sync.Map // host and fingerprint that the audit trail has

@@ -28,7 +28,8 @@ type worker struct {
 
 	hasBack  bool
 	keyLines planner.KeyLines
-	before   *host.Facts // read by Preflight
+	before   *host.Facts  // read by Preflight
+	list     *packageList // that before has its packages of
 	unmet    []string
 	sent     []string    // digests that Stage sent
 	awaited  *host.Owner // who had the lock that was waited for
@@ -82,6 +83,8 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
 		}
 	}
+	w.list = w.d.lists.share(p.Facts.InstalledDigest, p.Facts.Packages)
+	p.Facts.Packages = w.list.packages
 	keys, err := w.keyRefusals(ctx, p)
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)

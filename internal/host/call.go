@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"cpacman/transport"
@@ -31,8 +32,21 @@ const (
 	callLimit = 30 * time.Minute // no call may hang for ever; tests of huge sets take minutes on slow disks
 )
 
+// programs are those that were made, by the names of their files: each is asked for by every host.
+var programs sync.Map
+
 // program joins embedded files into one sh program; it panics on a wrong name, which tests would show.
 func program(names ...string) string {
+	key := strings.Join(names, " ")
+	if made, ok := programs.Load(key); ok {
+		return made.(string) //nolint:errcheck // there is nothing else in it
+	}
+	text := join(names)
+	programs.Store(key, text)
+	return text
+}
+
+func join(names []string) string {
 	var b strings.Builder
 	for _, n := range append([]string{"prelude"}, names...) {
 		text, err := scripts.ReadFile("scripts/" + n + ".sh")
