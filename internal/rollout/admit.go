@@ -259,6 +259,7 @@ func (r *run) put(h string, f func(*hostRun)) {
 		defer func() {
 			r.mu.Lock()
 			delete(r.atWork, h)
+			delete(r.settling, h)
 			r.mayBackNow(r.hosts[h].State)
 			r.mu.Unlock()
 			r.e.poke()

@@ -107,8 +107,9 @@ func (r *run) reopen(c *Change, open map[int]bool, state RolloutState) {
 	}
 }
 
-// takeCommands carries out what operators at other terminals want.
-func (r *run) takeCommands() {
+// takeCommands carries out what operators at other terminals want. False: some of it waits until hosts have answered, and is to be asked for
+// again as soon as they have.
+func (r *run) takeCommands() bool {
 	r.mu.Lock()
 	after := r.ro.CommandSeq
 	r.mu.Unlock()
@@ -117,24 +118,25 @@ func (r *run) takeCommands() {
 		if r.ctx.Err() == nil {
 			r.observe(Event{Kind: EventWarning, Wave: -1, Reason: Reason{ReasonInternal, "could not read commands: " + err.Error()}})
 		}
-		return
+		return true
 	}
 	for _, c := range cmds {
 		v, known := r.hear(c)
 		if !known {
-			return // it is asked for again
+			return true // it is asked for again
 		}
 		r.mu.Lock()
-		// What is to become of single hosts is decided once they were asked what became of them.
-		later := r.unasked > 0 && (c.Kind == CommandRetry || c.Kind == CommandSkip)
+		// What is to become of single hosts is decided once they were asked what became of them, and have what they are owed.
+		later := (r.unasked > 0 || len(r.settling) > 0) && (c.Kind == CommandRetry || c.Kind == CommandSkip)
 		if !later && c.Seq > r.ro.CommandSeq {
 			r.take(c, v)
 		}
 		r.mu.Unlock()
 		if later {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // take carries out one command; that it was taken is part of the same write. v is what hear said of an approval. Called with mu

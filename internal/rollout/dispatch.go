@@ -12,14 +12,19 @@ func (r *run) dispatch() bool {
 	for r.ctx.Err() == nil {
 		if now := r.cfg.Clock.Steady(); asked.IsZero() || now.Sub(asked) >= r.cfg.Timing.CommandPoll {
 			asked = now
-			r.takeCommands()
+			if !r.takeCommands() {
+				asked = time.Time{}
+			}
 		}
 		done := r.advance()
 		if r.ctx.Err() != nil {
 			return false
 		}
-		if done {
+		if done && !asked.IsZero() {
 			return true
+		}
+		if done {
+			continue // hosts that commands waited for have answered meanwhile
 		}
 		select {
 		case <-r.e.wake:

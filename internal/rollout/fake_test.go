@@ -127,6 +127,7 @@ type fakeHost struct {
 	erasedBy string // by which transaction
 	tx       map[string]*fakeTx
 	owner    string // of the lock
+	deaf     int    // how many calls to give it back are lost
 	fixed    bool   // behaves as plain from now on
 	waits    string // what its transactions wait for
 	sw       *fakeSwitch
@@ -484,6 +485,10 @@ func (f *fakeWorker) Unlock(ctx context.Context) error {
 		if time.Now().Before(t.ends) && id == f.job.TxID {
 			f.w.break_("%s: unlocked while its transaction runs", f.job.Host)
 		}
+	}
+	if f.h.deaf > 0 {
+		f.h.deaf--
+		return Disconnected(errors.New("reset"))
 	}
 	f.h.owner = ""
 	return nil

@@ -110,6 +110,7 @@ func (h *hostRun) afterHooks() {
 func (r *run) settleHosts() {
 	for _, h := range sortedKeys(r.hosts) {
 		if rec := r.hosts[h]; rec.owed() && !r.atWork[h] && rec.State.Final() {
+			r.settling[h] = true
 			r.put(h, func(hr *hostRun) {
 				hr.locked = hr.r.record(hr.host).Locked
 				hr.finish()

@@ -102,16 +102,16 @@ func (h *hostRun) giveBack() {
 	if h.ctx().Err() != nil || !rec.State.releasesLock() {
 		return
 	}
-	if h.locked {
-		h.unlock()
+	if h.locked && !h.unlock() {
+		return // the journal has it as locked still: whoever resumes gives it back
 	}
 	if rec.Locked && h.ctx().Err() == nil {
 		h.r.unlocked(h.host)
 	}
 }
 
-// unlock gives the host's lock back. One that cannot be is told, and goes stale on the host by itself.
-func (h *hostRun) unlock() {
+// unlock gives the host's lock back. One that cannot be is told; where nobody comes back to it, it goes stale on the host by itself.
+func (h *hostRun) unlock() bool {
 	h.locked = false
 	ctx, cancel := h.r.e.settle(h.ctx())
 	defer cancel()
@@ -119,13 +119,15 @@ func (h *hostRun) unlock() {
 		w, err := h.r.cfg.Fleet.Open(ctx, h.job())
 		if err != nil {
 			h.warn("could not give the lock back: " + err.Error())
-			return
+			return false
 		}
 		h.w = w
 	}
 	if err := h.w.Unlock(ctx); err != nil {
 		h.warn("could not give the lock back: " + err.Error())
+		return false
 	}
+	return true
 }
 
 // unlocked records that a host at rest is locked no longer. It is no event: nobody waits for it but an engine that comes after a dead one.

@@ -45,6 +45,7 @@ type run struct {
 	approvals  []Approval
 	tally      *tally
 	atWork     map[string]bool
+	settling   map[string]bool // hosts at rest, at work only for what is owed to them
 	armed      map[string]bool // hosts whose dead man's switch may be armed
 	background int             // quorum, round of checks
 	asking     int             // lost hosts that are being asked again, and 1 while a restored rollout is reconciled
@@ -79,7 +80,7 @@ func newRun(e *Engine, s Snapshot, limits Limits, epoch int64) *run {
 		e: e, cfg: &e.cfg, epoch: epoch, sched: &s.Schedule, rules: e.rules, m: e.rules.machine, ro: s.Rollout,
 		id: s.Rollout.ID, planID: s.Rollout.PlanID, dryRun: s.Rollout.DryRun, keepStaged: s.Rollout.KeepStaged,
 		waves: slices.Clone(s.Waves), hosts: make(map[string]*HostRecord, len(s.Hosts)), approvals: slices.Clone(s.Approvals),
-		atWork: map[string]bool{}, armed: map[string]bool{}, queueFor: -1, backDue: true, room: max(limits.Connections, 1), lockWait: limits.LockWait,
+		atWork: map[string]bool{}, settling: map[string]bool{}, armed: map[string]bool{}, queueFor: -1, backDue: true, room: max(limits.Connections, 1), lockWait: limits.LockWait,
 	}
 	r.connections = semaphore.NewWeighted(int64(r.room))
 	r.transfers = semaphore.NewWeighted(int64(max(limits.Transfers, 1)))
