@@ -73,7 +73,7 @@ func sshRows(override bool) []KeyDoc {
 		{Key: "sudo", Type: "never | nopasswd | password", Default: `"never"`, Doc: "how root's rights are got on the host"},
 		{Key: "profile", Type: "modern | legacy", Default: `"modern"`, Doc: "algorithms: legacy offers SHA-1 and CBC too, for servers of before 2015 that cannot be renewed; `inventory check` names such hosts"},
 		{Key: "sudo_password_command", Type: "argument list", Default: "[]", Doc: "program on the control host that prints the password for sudo; absolute path, no shell; for engines without a terminal"},
-		{Key: "connect_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"10s"`, Doc: "for one connection, the handshake included"},
+		{Key: "connect_timeout", Type: "duration", Unit: "s, m, h, d", Default: `"10s"`, Doc: "until a host accepts a TCP connection; key exchange and login then have 20 s"},
 	}
 	if override {
 		for i := range rows {
