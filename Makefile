@@ -1,7 +1,7 @@
 # make build   bin/cpacman and bin/cpacman-lab, static, and the manual page bin/cpacman.1
 # make demo    twelve real hosts on this machine, and the whole story on them
 # make test    every test but peer, bench and long; installs what it needs
-# make long    what make test leaves out for its time: SIGKILL at every point, cuts at every command on a host, and the simulation of 100,000 hosts
+# make long    what make test leaves out for its time: SIGKILL at every point, cuts at every command on a host, a rollout of a thousand hosts, and the simulation of 100,000
 # make vm      a new kernel is booted once, on real boot loaders: needs debootstrap, qemu and a mirror; see scripts/vm/README.md
 # make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
 # make lint    golangci-lint with the import table
@@ -26,7 +26,7 @@ test:
 	scripts/test
 
 long:
-	CPACMAN_LONG=1 go test -count=1 -timeout 20m -v -run 'TestLabKills|TestSimulationOfAFleet' ./cmd/cpacman ./internal/rollout
+	CPACMAN_LONG=1 go test -count=1 -timeout 20m -v -run 'TestLabKills|TestThousandRollouts|TestSimulationOfAFleet' ./cmd/cpacman ./internal/rollout
 	CPACMAN_CUTS=all go test -count=1 -timeout 90m -run 'TestTwoAtOnce|TestCut' ./internal/host
 
 vm: build

@@ -76,7 +76,7 @@ func factsConflict(c *cli.Context) error {
 
 // collect asks the hosts with progress on stderr.
 func (s *session) collect(hosts []*inventory.Host, force bool) ([]fleet.FactsResult, error) {
-	defer boundMemory(min(len(hosts), s.site.Limits.Connections))()
+	defer boundMemory(min(len(hosts), s.site.Limits.Connections), memoryForFacts)()
 	bar := s.newCounter("facts", len(hosts))
 	defer bar.done()
 	return s.fleet.CollectFacts(s.ctx, s.repos, hosts, fleet.CollectOptions{Force: force, Observe: func(r fleet.FactsResult) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cpacman/internal/rollout"
 	"cpacman/internal/store"
 )
 
@@ -32,17 +33,18 @@ type env struct {
 	now            func() time.Time
 	getenv         func(string) string
 	interrupts     *interruptions
-	terminal       bool   // stderr is a terminal
-	width          int    // of the terminal, in columns
-	stateDir       string // of the site whose state was opened; "" before
+	terminal       bool           // stderr is a terminal
+	width          int            // of the terminal, in columns
+	stateDir       string         // of the site whose state was opened; "" before
+	timing         rollout.Timing // of engines; only tests have another than the zero value
 }
 
 func main() {
-	os.Exit(mainStatus())
+	os.Exit(mainStatus(rollout.Timing{}))
 }
 
 // mainStatus runs the command line of this process and returns its exit status.
-func mainStatus() int {
+func mainStatus(timing rollout.Timing) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 4)
@@ -52,7 +54,7 @@ func mainStatus() int {
 	terminal, width := stderrTerminal()
 	e := &env{
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv,
-		interrupts: interrupts, terminal: terminal, width: width,
+		interrupts: interrupts, terminal: terminal, width: width, timing: timing,
 	}
 	return run(e, os.Args)
 }

@@ -7,22 +7,24 @@ import (
 	"runtime/metrics"
 )
 
-// What hosts need while they are asked, in bytes, beside what the process has already: for each of them at once its connection and its answer,
-// and for all of them the database.
+// What hosts need while they are asked or worked on, in bytes, beside what the process has already: for each of them at once its connection and
+// its answer, and for all of them the database.
 const (
-	memoryForHost = 128 << 10
-	memoryForAll  = 32 << 20
+	memoryForFacts = 128 << 10
+	memoryForWork  = 220 << 10
+	memoryForAll   = 32 << 20
 )
 
-// boundMemory makes the garbage collector work harder while that many hosts are asked at once, rather than let the process grow to twice
-// of what it needs. It is no limit that anything fails at, and GOMEMLIMIT goes before it. The caller calls what it returns at the end.
-func boundMemory(atOnce int) (end func()) {
+// boundMemory makes the garbage collector work harder while that many hosts are asked or worked on at once, each with so much, rather than let
+// the process grow to twice of what it needs. It is no limit that anything fails at, and GOMEMLIMIT goes before it. The caller calls what it
+// returns at the end.
+func boundMemory(atOnce int, each int64) (end func()) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
 	use := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(use)
-	before := debug.SetMemoryLimit(int64(use[0].Value.Uint64()) + memoryForAll + int64(atOnce)*memoryForHost)
+	before := debug.SetMemoryLimit(int64(use[0].Value.Uint64()) + memoryForAll + int64(atOnce)*each)
 	return func() { debug.SetMemoryLimit(before) }
 }
 

@@ -286,10 +286,11 @@ func (s *session) runEngine(id string, plans fleet.Plans, files *fleet.Provision
 	}
 	notifier := s.newNotifier(id, p, owner, watcher)
 	limits := s.site.Limits
+	defer boundMemory(min(len(p.Hosts), limits.Connections), memoryForWork)()
 	engine := rollout.New(rollout.Config{
 		Fleet: deployment, Rechecker: deployment, Health: deployment, Hooks: deployment, Availability: deployment,
 		Journal: s.store, Commands: s.store, Leases: s.store, Observer: observers{watcher, notifier}, People: s.people(), Clock: rollout.SystemClock{},
-		Jitter: mathrand.Float64, Owner: owner,
+		Timing: s.timing, Jitter: mathrand.Float64, Owner: owner,
 		Limits: rollout.Limits{Connections: limits.Connections, Transfers: limits.Transfers, Transactions: limits.Transactions, Reboots: limits.Reboots, LockWait: limits.LockWait},
 	})
 	release := s.interrupts.take(func(count int) {

@@ -17,12 +17,24 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cpacman/internal/people"
+	"cpacman/internal/rollout"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations of scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cpacman": func() { os.Exit(mainStatus()) }})
+	testscript.Main(m, map[string]func(){"cpacman": func() { os.Exit(mainStatus(shortTiming())) }})
+}
+
+// lostAfter is the variable that has a cpacman of tests give hosts up sooner than after ten minutes, as a duration.
+const lostAfter = "CPACMAN_TEST_LOST_AFTER"
+
+func shortTiming() rollout.Timing {
+	var t rollout.Timing
+	if d, err := time.ParseDuration(os.Getenv(lostAfter)); err == nil {
+		t.LostAfter, t.ReconnectMax = d, d/4
+	}
+	return t
 }
 
 // TestScript runs the command line end to end: the scripts are its specification.

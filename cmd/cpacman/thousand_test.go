@@ -68,28 +68,22 @@ func TestThousandHosts(t *testing.T) {
 	})
 }
 
-// death is how a host dies.
-type death int
-
-const (
-	lives        death = iota
-	refuses            // nothing listens any more
-	hangsUp            // accepts, and closes before it says a word
-	isSilent           // accepts, and says nothing
-	cutInLogin         // goes in the middle of the handshake
-	cutAtCommand       // goes when it is asked
-	cutInAnswer        // goes in the middle of its answer
-)
-
 // thousandHosts are the servers, and a site that knows them.
 type thousandHosts struct {
+	control
 	t       *testing.T
-	site    string
 	hosts   []*thousandHost
 	atOnce  gauge
 	barrier atomic.Pointer[barrier]
-	out     string // of the last run
-	errout  string
+}
+
+// control is where cpacman is run.
+type control struct {
+	site   string
+	env    []string // more of the environment
+	out    string   // of the last run
+	errout string
+	took   time.Duration // processor time of the last run
 }
 
 // thousandHost is a scripted host: it knows the marks of a command and its answer, and no shell.
@@ -136,25 +130,16 @@ func (f *thousandHosts) await(n int) {
 
 func newThousand(t *testing.T) *thousandHosts {
 	t.Helper()
-	f := &thousandHosts{t: t, site: t.TempDir(), hosts: make([]*thousandHost, thousand)}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
+	f := &thousandHosts{t: t, control: control{site: t.TempDir()}, hosts: make([]*thousandHost, thousand)}
+	pub := f.identity(t)
+	servers := make([]*sshtest.Server, thousand)
+	for i := range f.hosts {
+		h := &thousandHost{all: f, n: i, name: hostName(i)}
+		var err error
+		if h.server, err = sshtest.Start(sshtest.Config{Authorized: []ssh.PublicKey{pub}, Exec: h.exec, OnAccept: h.accept}); err != nil {
 			t.Fatal(err)
 		}
-	}
-	must(os.Chmod(f.site, 0o700))
-	id := filepath.Join(f.site, "id")
-	pub, err := sshtest.WriteIdentity(id)
-	must(err)
-	servers := make([]*sshtest.Server, thousand)
-	var inventory strings.Builder
-	for i := range f.hosts {
-		h := &thousandHost{all: f, n: i, name: fmt.Sprintf("h%04d", i)}
-		h.server, err = sshtest.Start(sshtest.Config{Authorized: []ssh.PublicKey{pub}, Exec: h.exec, OnAccept: h.accept})
-		must(err)
 		f.hosts[i], servers[i] = h, h.server
-		fmt.Fprintf(&inventory, "[host.%s]\naddress = \"127.0.0.1\"\nclass = \"prod\"\nlevel = \"all\"\n[host.%s.ssh]\nport = %d\n", h.name, h.name, h.server.Port())
 	}
 	t.Cleanup(func() {
 		var work sync.WaitGroup
@@ -163,14 +148,45 @@ func newThousand(t *testing.T) *thousandHosts {
 		}
 		work.Wait()
 	})
-	known, err := sshtest.KnownHosts(f.site, servers...)
-	must(err)
-	must(os.Mkdir(filepath.Join(f.site, "inventory"), 0o700))
-	config := fmt.Sprintf("[ssh]\nidentity = [%q]\nknown_hosts = %q\n[limits]\nconnections = %d\nstarts = 64\n[[class]]\nname = \"prod\"\n[[level]]\nname = \"all\"\n",
-		id, known, thousand)
-	must(os.WriteFile(filepath.Join(f.site, "cpacman.toml"), []byte(config), 0o600))
-	must(os.WriteFile(filepath.Join(f.site, "inventory", "hosts.toml"), []byte(inventory.String()), 0o600))
+	f.write(t, servers, fmt.Sprintf("[limits]\nconnections = %d\nstarts = 64\n[[level]]\nname = \"all\"\n", thousand))
 	return f
+}
+
+func hostName(n int) string { return fmt.Sprintf("h%04d", n) }
+
+// identity makes the directory of the site fit for one, and the key that its hosts let in.
+func (c *control) identity(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	if err := os.Chmod(c.site, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pub, err := sshtest.WriteIdentity(filepath.Join(c.site, "id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pub
+}
+
+// write writes the site: servers are its hosts, by number, all in one class and one level. more follows the table ssh, and goes on with it
+// until it begins another.
+func (c *control) write(t *testing.T, servers []*sshtest.Server, more string) {
+	t.Helper()
+	known, err := sshtest.KnownHosts(c.site, servers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var inventory strings.Builder
+	for i, s := range servers {
+		name := hostName(i)
+		fmt.Fprintf(&inventory, "[host.%s]\naddress = \"127.0.0.1\"\nclass = \"prod\"\nlevel = \"all\"\n[host.%s.ssh]\nport = %d\n", name, name, s.Port())
+	}
+	config := fmt.Sprintf("[ssh]\nidentity = [%q]\nknown_hosts = %q\n", filepath.Join(c.site, "id"), known)
+	for name, text := range map[string]string{"cpacman.toml": config + more + "[[class]]\nname = \"prod\"\n", "inventory/hosts.toml": inventory.String()} {
+		path := filepath.Join(c.site, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // kill chooses hosts that die, and how each does.
@@ -191,44 +207,44 @@ func (f *thousandHosts) kill(rng *rand.Rand) map[string]bool {
 
 // accept decides what becomes of a connection.
 func (h *thousandHost) accept(_ int, c net.Conn) bool {
-	switch death(h.death.Load()) {
-	case hangsUp:
-		c.Close()
-		return false
-	case isSilent:
-		h.all.t.Cleanup(func() { c.Close() })
-		return false
-	case cutInLogin:
-		go func() {
-			io.WriteString(c, "SSH-2.0-OpenSSH_9.0\r\n") //nolint:errcheck // it dies anyway
-			time.Sleep(time.Duration(h.after.Load()) * time.Millisecond / 100)
-			c.Close()
-		}()
-		return false
-	}
-	return true
+	return death(h.death.Load()).accept(h.all.t, c, time.Duration(h.after.Load())*time.Millisecond/100)
 }
 
 // The marks of transport, in two halves, and that of internal/host behind the program.
 var (
 	frameMarks = regexp.MustCompile(`printf '%s-%s<' ([0-9a-f]{12}) ([0-9a-f]{12});`)
 	answerMark = regexp.MustCompile(`' cpacman ([0-9a-f]{16})[ )]`)
-	encoded    = regexp.MustCompile(`(?s)^exec /bin/sh -c 'eval "\$\(printf %b "(.*)"\)"'$`)
-	octal      = regexp.MustCompile(`\\0[0-7]{3}`)
 )
+
+// decoded is the program that a login shell gets from transport, without the encoding for shells that know more than sh.
+func decoded(line string) string {
+	const head, tail = `exec /bin/sh -c 'eval "$(printf %b "`, `")"'`
+	text, encoded := strings.CutPrefix(line, head)
+	if !encoded {
+		return line
+	}
+	text = strings.TrimSuffix(text, tail)
+	var b strings.Builder
+	b.Grow(len(text))
+	for {
+		i := strings.IndexByte(text, '\\')
+		if i < 0 || len(text) < i+5 {
+			b.WriteString(text)
+			return b.String()
+		}
+		n, _ := strconv.ParseUint(text[i+2:i+5], 8, 8)
+		b.WriteString(text[:i])
+		b.WriteByte(byte(n))
+		text = text[i+5:]
+	}
+}
 
 // exec answers a command as a host would.
 func (h *thousandHost) exec(line string, _ io.Reader, stdout, stderr io.Writer) int {
 	f := h.all
 	f.atOnce.enter()
 	defer f.atOnce.now.Add(-1)
-	program := line
-	if m := encoded.FindStringSubmatch(line); m != nil {
-		program = octal.ReplaceAllStringFunc(m[1], func(s string) string {
-			n, _ := strconv.ParseUint(s[2:], 8, 8)
-			return string([]byte{byte(n)})
-		})
-	}
+	program := decoded(line)
 	frame, mark := frameMarks.FindStringSubmatch(program), answerMark.FindStringSubmatch(program)
 	if frame == nil || mark == nil {
 		fmt.Fprintln(stderr, "this is no command of cpacman")
@@ -295,12 +311,12 @@ func (h *thousandHost) facts(mark string) string {
 }
 
 // cpacman runs the command in a process of its own, and gives its exit status and the most memory that it had.
-func (f *thousandHosts) cpacman(t *testing.T, args ...string) (status int, peak int64) {
+func (f *control) cpacman(t *testing.T, args ...string) (status int, peak int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "cpacman", append([]string{"--site", f.site}, args...)...)
-	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1")
+	cmd.Env = append(append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1"), f.env...)
 	var out, errout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errout
 	begin := time.Now()
@@ -325,7 +341,9 @@ func (f *thousandHosts) cpacman(t *testing.T, args ...string) (status int, peak 
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("cpacman %s: exit status %d after %v, %d MB at most", strings.Join(args, " "), status, time.Since(begin).Round(100*time.Millisecond), peak>>20)
+	f.took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	t.Logf("cpacman %s: exit status %d after %v, %v of processor time, %d MB at most", strings.Join(args, " "), status,
+		time.Since(begin).Round(100*time.Millisecond), f.took.Round(100*time.Millisecond), peak>>20)
 	if ctx.Err() != nil {
 		t.Fatalf("it does not end; stderr ends with %q", f.errout[max(0, len(f.errout)-2000):])
 	}
