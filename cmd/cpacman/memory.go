@@ -11,7 +11,7 @@ import (
 // its answer, and for all of them the database.
 const (
 	memoryForFacts = 128 << 10
-	memoryForWork  = 220 << 10
+	memoryForWork  = 208 << 10
 	memoryForAll   = 32 << 20
 )
 

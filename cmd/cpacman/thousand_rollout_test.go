@@ -215,8 +215,7 @@ func newScriptedSite(t *testing.T, n int) *scriptedSite {
 		}
 		work.Wait()
 	})
-	s.write(t, servers, fmt.Sprintf(`connect_timeout = "5s"
-[limits]
+	s.write(t, servers, fmt.Sprintf(`[limits]
 connections = %d
 transfers = %d
 transactions = %d

@@ -313,7 +313,7 @@ func (h *thousandHost) facts(mark string) string {
 // cpacman runs the command in a process of its own, and gives its exit status and the most memory that it had.
 func (f *control) cpacman(t *testing.T, args ...string) (status int, peak int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "cpacman", append([]string{"--site", f.site}, args...)...)
 	cmd.Env = append(append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1"), f.env...)
