@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"sync"
 	"weak"
 
@@ -17,7 +18,7 @@ type packageLists struct {
 // packageList must be held by whoever uses its packages.
 type packageList struct{ packages []host.Package }
 
-// share gives the list of a digest: that of another host, or this one.
+// share gives the list of a digest: that of another host, or this one. It has no install times, which are each host's own.
 func (l *packageLists) share(digest string, packages []host.Package) *packageList {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -27,7 +28,10 @@ func (l *packageLists) share(digest string, packages []host.Package) *packageLis
 	if l.of == nil {
 		l.of = map[string]weak.Pointer[packageList]{}
 	}
-	list := &packageList{packages}
+	list := &packageList{slices.Clone(packages)}
+	for i := range list.packages {
+		list.packages[i].InstallTime = 0
+	}
 	l.of[digest] = weak.Make(list)
 	return list
 }

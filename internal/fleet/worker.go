@@ -28,7 +28,7 @@ type worker struct {
 
 	hasBack  bool
 	keyLines planner.KeyLines
-	before   *host.Facts  // read by Preflight
+	before   *host.Facts  // read by Preflight; its packages without install times
 	list     *packageList // that before has its packages of
 	unmet    []string
 	sent     []string    // digests that Stage sent
@@ -83,8 +83,9 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
 		}
 	}
-	w.list = w.d.lists.share(p.Facts.InstalledDigest, p.Facts.Packages)
-	p.Facts.Packages = w.list.packages
+	before := *p.Facts
+	w.list = w.d.lists.share(before.InstalledDigest, before.Packages)
+	before.Packages, w.before = w.list.packages, &before
 	keys, err := w.keyRefusals(ctx, p)
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)
