@@ -224,7 +224,7 @@ func (k *cutLab) watched() bool { return k.watchedIn("/etc/cron.d") }
 func (k *cutLab) passes() {
 	k.host.sh(`cd /var/lib/cpacman 2>/dev/null || exit 0
 for f in ledger/*/state; do grep -q '^pid 0$' $f 2>/dev/null && grep -q '^phase accepted$' $f && sed -i 's/^time .*/time 1/' $f; done
-[ ! -d mutex ] || [ -e mutex/by ] || touch -c -d '-2 minutes' mutex
+[ ! -d holder.gone ] || touch -c -d '-2 minutes' holder.gone
 for f in ledger/*/armed ledger/*/clock; do [ ! -f $f ] || sed -i 's/ .*/ -100000/' $f; done
 :`)
 }
@@ -308,7 +308,7 @@ func (k *cutLab) outcome() {
 	if k.watched() {
 		k.t.Error("somebody still watches")
 	}
-	if k.exists("/var/lib/cpacman/mutex") {
+	if k.exists("/var/lib/cpacman/holder") {
 		k.t.Error("the mutex is left")
 	}
 	if k.exists("/var/lib/cpacman/ledger/r1_h1_1-back/p") && decision != "" {

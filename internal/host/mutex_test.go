@@ -3,6 +3,7 @@ package host
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,30 +34,33 @@ func TestMutexIsGivenBack(t *testing.T) {
 			if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := os.Stat(filepath.Join(dir, "mutex")); err != nil {
+			if _, err := os.Stat(filepath.Join(dir, "holder")); err != nil {
 				t.Fatal("the program does not hold the mutex: ", err)
 			}
 			out.Close()
 			_ = cmd.Wait() // it has no other way to end than a failure
-			if _, err := os.Stat(filepath.Join(dir, "mutex")); !os.IsNotExist(err) {
+			if _, err := os.Stat(filepath.Join(dir, "holder")); !os.IsNotExist(err) {
 				t.Errorf("the mutex is still there: %v", err)
 			}
 		})
 	}
 }
 
-// TestMutexOfAnotherTime: a mutex that was left by a program that was cut does not stay for as long as the clock was set back by.
+// TestMutexOfAnotherTime: a mutex that a loss of power has emptied, while another program was about to remove it, does not stay for as long as the
+// clock was set back by.
 func TestMutexOfAnotherTime(t *testing.T) {
 	t.Parallel()
 	for name, off := range map[string]time.Duration{"clock set back": 24 * time.Hour, "old": -24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			mutex := filepath.Join(dir, "mutex")
-			if err := os.Mkdir(mutex, 0o700); err != nil {
+			holder, gone := filepath.Join(dir, "holder"), filepath.Join(dir, "holder.gone")
+			if err := errors.Join(os.WriteFile(holder, nil, 0o600), os.Mkdir(gone, 0o700)); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chtimes(mutex, time.Now().Add(off), time.Now().Add(off)); err != nil {
-				t.Fatal(err)
+			for _, f := range []string{holder, gone} {
+				if err := os.Chtimes(f, time.Now().Add(off), time.Now().Add(off)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -86,7 +90,7 @@ func TestMutexOfOthers(t *testing.T) {
 			if err := cut.Run(); err == nil {
 				t.Fatal("it was not killed")
 			}
-			if _, err := os.Stat(filepath.Join(dir, "mutex", "by")); err != nil {
+			if _, err := os.Stat(filepath.Join(dir, "holder")); err != nil {
 				t.Fatal(err)
 			}
 			begin := time.Now()
@@ -123,7 +127,7 @@ func TestMutexOfOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			old := time.Now().Add(-time.Hour)
-			if err := os.Chtimes(filepath.Join(dir, "mutex"), old, old); err != nil {
+			if err := os.Chtimes(filepath.Join(dir, "holder"), old, old); err != nil {
 				t.Fatal(err)
 			}
 			if err := run("enter && exit 7\nexit 0\n").Run(); err != nil {

@@ -11,7 +11,7 @@ bytes() {
 away() {
 	for f; do
 		[ -e "$f" ] || [ -h "$f" ] || continue
-		case $f in "$dir"/test.* | */.new.*) [ ! -d "/proc/${f##*.}" ] || continue ;; esac
+		case $f in "$dir"/test.* | "$dir"/holder.[0-9]* | */.new.*) [ ! -d "/proc/${f##*.}" ] || continue ;; esac
 		bytes "$f"
 		rm -rf "$f"
 	done
@@ -43,7 +43,7 @@ elif [ -d "$dir" ]; then
 		esac
 		away "$e"
 	done
-	away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.*
+	away "$dir"/spool/* "$dir"/spool/.new.* "$dir"/test.* "$dir"/new.* "$dir"/holder.[0-9]* "$dir"/holder.gone
 	if [ "$what" = all ]; then
 		now=$(date +%s)
 		for e in "$dir"/ledger/*; do

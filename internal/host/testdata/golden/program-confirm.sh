@@ -232,26 +232,29 @@ m="$m$pid $3 $2 $name
 done
 }
 enter() {
-if mkdir "$dir/mutex" 2>/dev/null; then
 first /proc/sys/kernel/random/boot_id
 m_boot=$l
-starttime $$ && printf '%s\n' "$m_boot $$ $t" >"$dir/mutex/by"
+starttime $$
+{ printf '%s\n' "$m_boot $$ $t" >"$dir/holder.$$"; } 2>/dev/null
+if ln "$dir/holder.$$" "$dir/holder" 2>/dev/null; then
+rm -f "$dir/holder.$$"
 return 0
 fi
-dead "$dir/mutex" || return 1
-if mkdir "$dir/mutex.dead" 2>/dev/null; then
-! dead "$dir/mutex" || leave
-rmdir "$dir/mutex.dead" 2>/dev/null
-elif aged "$dir/mutex.dead"; then
-rmdir "$dir/mutex.dead" 2>/dev/null
+rm -f "$dir/holder.$$"
+dead || return 1
+if mkdir "$dir/holder.gone" 2>/dev/null; then
+! dead || leave
+rmdir "$dir/holder.gone" 2>/dev/null
+elif aged "$dir/holder.gone"; then
+rmdir "$dir/holder.gone" 2>/dev/null
 fi
 return 1
 }
 dead() {
 m_by=
-{ read -r m_boot m_by m_start <"$1/by"; } 2>/dev/null
+{ read -r m_boot m_by m_start <"$dir/holder"; } 2>/dev/null
 if [ -z "$m_by" ]; then
-aged "$1"
+aged "$dir/holder"
 return
 fi
 first /proc/sys/kernel/random/boot_id
@@ -263,10 +266,7 @@ l=$(stat -c %Y "$1" 2>/dev/null) || return 1
 l=$(($(date +%s) - $l))
 [ "$l" -gt 60 ] || [ "$l" -lt -60 ]
 }
-leave() {
-rm -f "$dir/mutex/by"
-rmdir "$dir/mutex" 2>/dev/null
-}
+leave() { rm -f "$dir/holder"; }
 mutex() {
 trap 'exit 1' HUP INT TERM PIPE
 n=0
