@@ -33,7 +33,8 @@ dead() {
 	fi
 	first /proc/sys/kernel/random/boot_id
 	[ "$l" = "$m_boot" ] && starttime "$m_by" && [ "$t" = "$m_start" ] && return 1
-	return 0
+	# One that gave it back and ended in between is not who holds it now.
+	{ read -r l m_pid t <"$dir/holder"; } 2>/dev/null && [ "$l $m_pid $t" = "$m_boot $m_by $m_start" ]
 }
 # aged FILE: a minute old. One from the future is from before the clock was set.
 aged() {

@@ -259,7 +259,7 @@ return
 fi
 first /proc/sys/kernel/random/boot_id
 [ "$l" = "$m_boot" ] && starttime "$m_by" && [ "$t" = "$m_start" ] && return 1
-return 0
+{ read -r l m_pid t <"$dir/holder"; } 2>/dev/null && [ "$l $m_pid $t" = "$m_boot $m_by $m_start" ]
 }
 aged() {
 l=$(stat -c %Y "$1" 2>/dev/null) || return 1
