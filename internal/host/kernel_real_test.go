@@ -257,7 +257,7 @@ func TestBootOnceConfirmed(t *testing.T) {
 					t.Fatal(err)
 				}
 				k.booted(3)
-				k.look()
+				k.goneBack() // the boot may not be through yet
 				await(t, k.s, k.back.ID, Done)
 				k.ended(t)
 			})
