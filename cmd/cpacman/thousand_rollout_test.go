@@ -57,7 +57,7 @@ func (s *scriptedSite) allLive(t *testing.T) {
 	if status != statusOK {
 		t.Errorf("exit status %d: %s", status, s.tail())
 	}
-	s.small(t, peak)
+	small(t, peak)
 	if most := s.atStart.most.Load(); most != int64(len(s.hosts)) {
 		t.Errorf("at most %d hosts were at work at once, want all %d", most, len(s.hosts))
 	}
@@ -89,7 +89,7 @@ func (s *scriptedSite) someDie(t *testing.T) {
 	if status != statusGate {
 		t.Errorf("exit status %d, want %d: lost hosts stop a rollout; %s", status, statusGate, s.tail())
 	}
-	s.small(t, peak)
+	small(t, peak)
 	id, hosts := s.rollout(t)
 	for _, h := range s.hosts {
 		s.resting(t, id, h, hosts[h.name], dying)
@@ -291,7 +291,7 @@ func (s *scriptedSite) plan(t *testing.T) string {
 // await has hosts accept a transaction only when that many have been asked for one.
 func (s *scriptedSite) await(n int) {
 	s.atStart.most.Store(0)
-	s.barrier.Store(&barrier{want: int64(n), open: make(chan struct{})})
+	s.barrier.Store(newBarrier(n))
 }
 
 // doom chooses hosts that die, and how each does.
@@ -364,14 +364,6 @@ func (h *scriptedHost) check(t *testing.T, id, version string, runs int) {
 	}
 }
 
-// small fails the test when the control process needed more memory than it may.
-func (s *scriptedSite) small(t *testing.T, peak int64) {
-	t.Helper()
-	if peak == 0 || peak > thousandMemory {
-		t.Errorf("%d MB of memory were used at most, the limit is %d MB", peak>>20, thousandMemory>>20)
-	}
-}
-
 // knewAll fails the test when a host was asked something that it does not know.
 func (s *scriptedSite) knewAll(t *testing.T) {
 	t.Helper()
@@ -379,9 +371,4 @@ func (s *scriptedSite) knewAll(t *testing.T) {
 		t.Errorf("%v was asked what it does not know: %.300v", name, command)
 		return false
 	})
-}
-
-// tail is the end of what the last run said.
-func (c *control) tail() string {
-	return c.errout[max(0, len(c.errout)-2000):]
 }

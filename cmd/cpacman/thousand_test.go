@@ -83,7 +83,6 @@ type control struct {
 	env    []string // more of the environment
 	out    string   // of the last run
 	errout string
-	took   time.Duration // processor time of the last run
 }
 
 // thousandHost is a scripted host: it knows the marks of a command and its answer, and no shell.
@@ -113,6 +112,8 @@ type barrier struct {
 	once sync.Once
 }
 
+func newBarrier(want int) *barrier { return &barrier{want: int64(want), open: make(chan struct{})} }
+
 func (b *barrier) wait() {
 	if b.n.Add(1) >= b.want {
 		b.once.Do(func() { close(b.open) })
@@ -125,7 +126,7 @@ func (b *barrier) wait() {
 
 // await makes hosts answer only when that many have been asked.
 func (f *thousandHosts) await(n int) {
-	f.barrier.Store(&barrier{want: int64(n), open: make(chan struct{})})
+	f.barrier.Store(newBarrier(n))
 }
 
 func newThousand(t *testing.T) *thousandHosts {
@@ -311,12 +312,12 @@ func (h *thousandHost) facts(mark string) string {
 }
 
 // cpacman runs the command in a process of its own, and gives its exit status and the most memory that it had.
-func (f *control) cpacman(t *testing.T, args ...string) (status int, peak int64) {
+func (c *control) cpacman(t *testing.T, args ...string) (status int, peak int64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "cpacman", append([]string{"--site", f.site}, args...)...)
-	cmd.Env = append(append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1"), f.env...)
+	cmd := exec.CommandContext(ctx, "cpacman", append([]string{"--site", c.site}, args...)...)
+	cmd.Env = append(append(os.Environ(), "SSH_AUTH_SOCK=", "NO_COLOR=1"), c.env...)
 	var out, errout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errout
 	begin := time.Now()
@@ -334,18 +335,18 @@ func (f *control) cpacman(t *testing.T, args ...string) (status int, peak int64)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	f.out, f.errout = out.String(), errout.String()
+	c.out, c.errout = out.String(), errout.String()
 	var ee *exec.ExitError
 	if errors.As(err, &ee) {
 		status = ee.ExitCode()
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	f.took = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	took := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	t.Logf("cpacman %s: exit status %d after %v, %v of processor time, %d MB at most", strings.Join(args, " "), status,
-		time.Since(begin).Round(100*time.Millisecond), f.took.Round(100*time.Millisecond), peak>>20)
+		time.Since(begin).Round(100*time.Millisecond), took.Round(100*time.Millisecond), peak>>20)
 	if ctx.Err() != nil {
-		t.Fatalf("it does not end; stderr ends with %q", f.errout[max(0, len(f.errout)-2000):])
+		t.Fatalf("it does not end; stderr ends with %q", c.tail())
 	}
 	return status, peak
 }
@@ -367,12 +368,23 @@ func peakOf(pid int) int64 {
 	return 0
 }
 
-// check accounts for every host in what was printed: those that live with their own facts, those that died as not reached.
-func (f *thousandHosts) check(t *testing.T, peak int64, dying map[string]bool) {
+// tail is the end of what the last run said.
+func (c *control) tail() string {
+	return c.errout[max(0, len(c.errout)-2000):]
+}
+
+// small fails the test when the control process needed more memory than it may.
+func small(t *testing.T, peak int64) {
 	t.Helper()
 	if peak == 0 || peak > thousandMemory {
 		t.Errorf("%d MB of memory were used at most, the limit is %d MB", peak>>20, thousandMemory>>20)
 	}
+}
+
+// check accounts for every host in what was printed: those that live with their own facts, those that died as not reached.
+func (f *thousandHosts) check(t *testing.T, peak int64, dying map[string]bool) {
+	t.Helper()
+	small(t, peak)
 	rows, err := csv.NewReader(strings.NewReader(f.out)).ReadAll()
 	if err != nil || len(rows) != thousand+1 {
 		t.Fatalf("%d lines, want one for each of %d hosts: %v; stderr: %.2000s", len(rows), thousand, err, f.errout)

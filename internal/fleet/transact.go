@@ -66,7 +66,7 @@ func (w *worker) recall(ctx context.Context) error {
 	if entry, _ := w.d.planOf(w.host.Name).Host(w.host.Name); p.Facts.InstalledDigest != entry.InstalledDigest {
 		return rollout.Held(rollout.ReasonChanged, "the connection was lost right before its transaction, and the host does not have what the plan was made for: rollout retry reads it again")
 	}
-	w.before, w.unmet = p.Facts, p.Unmet
+	w.remember(p)
 	return nil
 }
 

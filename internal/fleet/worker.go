@@ -72,7 +72,7 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(stepError(err, rollout.ReasonInternal))
 	}
-	w.before, w.unmet = p.Facts, p.Unmet
+	w.remember(p)
 	if err := w.d.fleet.Store.PutFacts(ctx, p.Facts); err != nil {
 		return rollout.Preflight{}, rollout.Held(rollout.ReasonInternal, err.Error())
 	}
@@ -83,9 +83,6 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 			w.d.fleet.log.Debug("headers did not come", "host", w.host.Name, "error", err)
 		}
 	}
-	before := *p.Facts
-	w.list = w.d.lists.share(before.InstalledDigest, before.Packages)
-	before.Packages, w.before = w.list.packages, &before
 	keys, err := w.keyRefusals(ctx, p)
 	if err != nil {
 		return rollout.Preflight{}, heldWhenFailed(err)
@@ -107,6 +104,14 @@ func (w *worker) Preflight(ctx context.Context) (rollout.Preflight, error) {
 		out.RebootDue = strings.Join(r.Reasons, "; ")
 	}
 	return out, nil
+}
+
+// remember keeps what a preflight has read, for the transaction.
+func (w *worker) remember(p host.Preflight) {
+	before := *p.Facts
+	w.list = w.d.lists.share(before.InstalledDigest, before.Packages)
+	before.Packages = w.list.packages
+	w.before, w.unmet = &before, p.Unmet
 }
 
 // freeWords says what is free on the file systems of a host.

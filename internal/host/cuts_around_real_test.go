@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -43,7 +44,7 @@ func cleans(k *cutLab, s *Session) error {
 }
 
 // files are what the transaction and its way back need.
-func (k *cutLab) files() []File { return append(append([]File{}, k.tx.Upgrade...), k.back.Upgrade...) }
+func (k *cutLab) files() []File { return slices.Concat(k.tx.Upgrade, k.back.Upgrade) }
 
 // What comes before and after a transaction is cut at each of its commands, and done again by a control host that knows nothing: it has the same
 // end as if nothing had been cut, and when all is over nothing of cpacman is left on the host.
@@ -74,12 +75,7 @@ func newAroundLab(t *testing.T) *cutLab {
 
 func (k *cutLab) around(moment, who, how string, at int) {
 	k.t.Helper()
-	k.restore(moment)
-	ended, stopped := k.stopped(who, map[string]string{"kill": "kill", "power": "wait"}[how], at)
-	if how == "power" && stopped {
-		k.boots()
-	}
-	<-ended
+	k.cutOff(moment, who, how, at)
 	k.passes()
 	s := NewSession(k.host, SessionOptions{Host: "h1"})
 	if _, err := s.Acquire(context.Background(), k.own); err != nil {

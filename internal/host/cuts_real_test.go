@@ -176,18 +176,23 @@ func cuts(t *testing.T, k *cutLab, c cutTrial) {
 	}
 }
 
-func (k *cutLab) cut(moment, who, how string, at int, again bool) {
+// cutOff begins something at a moment, and kills it at a command of its, or takes the host's power there; false: it has ended before.
+func (k *cutLab) cutOff(moment, who, how string, at int) bool {
 	k.t.Helper()
 	k.restore(moment)
 	ended, stopped := k.stopped(who, map[string]string{"kill": "kill", "power": "wait"}[how], at)
-	if !stopped {
-		<-ended
-		return
-	}
-	if how == "power" {
+	if how == "power" && stopped {
 		k.boots()
 	}
 	<-ended // its connection is gone; what it was told does not count
+	return stopped
+}
+
+func (k *cutLab) cut(moment, who, how string, at int, again bool) {
+	k.t.Helper()
+	if !k.cutOff(moment, who, how, at) {
+		return
+	}
 	if again {
 		k.comesBack(who)
 	}

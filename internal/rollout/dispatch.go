@@ -9,22 +9,20 @@ import (
 // false when the run was cut.
 func (r *run) dispatch() bool {
 	var asked time.Time
+	waits := false // commands, for hosts that are to answer first
 	for r.ctx.Err() == nil {
-		if now := r.cfg.Clock.Steady(); asked.IsZero() || now.Sub(asked) >= r.cfg.Timing.CommandPoll {
-			asked = now
-			if !r.takeCommands() {
-				asked = time.Time{}
-			}
+		if now := r.cfg.Clock.Steady(); waits || asked.IsZero() || now.Sub(asked) >= r.cfg.Timing.CommandPoll {
+			asked, waits = now, !r.takeCommands()
 		}
 		done := r.advance()
 		if r.ctx.Err() != nil {
 			return false
 		}
-		if done && !asked.IsZero() {
+		if done && !waits {
 			return true
 		}
 		if done {
-			continue // hosts that commands waited for have answered meanwhile
+			continue // those hosts have answered meanwhile
 		}
 		select {
 		case <-r.e.wake:
