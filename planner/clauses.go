@@ -66,52 +66,33 @@ func (p *problem) clauses() {
 	p.moduleClauses()
 }
 
-// providersOf returns the nodes that fulfil d.
-func (p *problem) providersOf(d rpm.Dep) []int32 {
-	key := keyOf(d)
-	if l, ok := p.providers[key]; ok {
-		return l
-	}
-	l := p.installedFor(d)
-	for _, id := range p.candidatesFor(d) {
-		if n, ok := p.nodeOf[id]; ok {
-			l = append(l, n)
-		}
-	}
-	p.providers[key] = l
-	return l
-}
-
 // requireClauses states what a node needs.
 func (p *problem) requireClauses(n int32) {
-	reqs := p.nodes[n].pkg.Requires
-	done := map[depKey]bool{}
-	for i := range reqs {
-		d := reqs[i]
-		if done[keyOf(d)] {
+	for i, id := range p.requires(n) {
+		if p.demands[id].stated == n+1 {
 			continue
 		}
-		done[keyOf(d)] = true
-		switch {
+		p.demands[id].stated = n + 1
+		switch d := p.nodes[n].pkg.Requires[i]; {
 		case isRpmlib(d.Name):
 			if int(n) >= p.installed && !rpmlibMet(d, p.h.RPMVersion) {
 				p.sat.add(p.because(whyRequires, n, -1, d), neg(n))
 			}
 		case d.IsRich():
 			p.richClauses(n, d, true)
-		case p.always[keyOf(d)]:
+		case p.demands[id].always:
 		default:
-			p.plainRequire(n, d)
+			p.plainRequire(n, d, p.providers(id))
 		}
 	}
 }
 
 // plainRequire states one plain requirement. A provider that comes in only by the later step counts for nothing of the first.
-func (p *problem) plainRequire(n int32, d rpm.Dep) {
+func (p *problem) plainRequire(n int32, d rpm.Dep, providers []int32) {
 	lits := []lit{p.unless(n)}
 	met := false
 	bar := p.alternatives(d)
-	for _, q := range p.providersOf(d) {
+	for _, q := range providers {
 		if q == n {
 			return
 		}

@@ -22,6 +22,8 @@ type Index interface {
 	Lists(path string) []int32
 	// Requires tells whether a package requires, or conflicts with, a path.
 	Requires(path string) bool
+	// Required gives every path that a package requires, or conflicts with, once.
+	Required(yield func(path string))
 	// Names gives every package name once.
 	Names(yield func(name string) bool)
 	// Err tells that answers given were not right.
@@ -91,7 +93,12 @@ func (x *packageIndex) At(place int32) Candidate  { return *x.packages[place] }
 func (x *packageIndex) Named(name string) []int32 { return x.names[name] }
 func (x *packageIndex) Lists(path string) []int32 { return x.files[path] }
 func (x *packageIndex) Requires(path string) bool { return x.required[path] }
-func (x *packageIndex) Err() error                { return nil }
+func (x *packageIndex) Required(yield func(path string)) {
+	for path := range x.required {
+		yield(path)
+	}
+}
+func (x *packageIndex) Err() error { return nil }
 func (x *packageIndex) Provides(name string, yield func(place, dep int32)) {
 	for _, r := range x.provides[name] {
 		yield(r.id, r.dep)

@@ -14,6 +14,8 @@ type node struct {
 	pkg  *rpm.Package
 	cand int32 // index into Universe.cands, -1 when installed
 	only bool  // install-only
+
+	requires []demandID // problem.requires gives them
 }
 
 // depKey is a dependency without what does not matter here.
@@ -35,12 +37,12 @@ type problem struct {
 	installed  int // nodes[:installed] are installed
 	nodeOf     map[int32]int32
 	instByName map[string][]int32
-	instProv   map[string][]providerRef
+	instProv   *capabilities
 	instFiles  map[string][]int32
 	names      map[string]*nameRule
 	asked      map[string][]int32 // answers of the file sources, as candidates
-	always     map[depKey]bool
-	providers  map[depKey][]int32 // nodes; filled after reach
+	demandIDs  map[depKey]demandID
+	demands    []demand
 	items      []*item
 
 	target   *target         // TypeRollback and TypeLock
@@ -63,15 +65,11 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	p := &problem{
 		refused: refused,
 		u:       u, h: h, r: r, nodeOf: map[int32]int32{},
-		instFiles: map[string][]int32{}, names: map[string]*nameRule{}, asked: map[string][]int32{}, always: map[depKey]bool{},
-		providers: map[depKey][]int32{}, sat: newSAT(),
+		instFiles: map[string][]int32{}, names: map[string]*nameRule{}, asked: map[string][]int32{}, demandIDs: map[depKey]demandID{},
+		sat: newSAT(),
 	}
 	list := sortedInstalled(h)
-	provides := 0
-	for _, pkg := range list {
-		provides += 1 + len(pkg.Provides)
-	}
-	p.instProv, p.instByName = make(map[string][]providerRef, provides), make(map[string][]int32, len(list))
+	p.instByName = make(map[string][]int32, len(list))
 	for _, pkg := range list {
 		p.instByName[pkg.Name] = append(p.instByName[pkg.Name], int32(len(p.nodes)))
 		p.nodes = append(p.nodes, node{pkg: pkg, cand: -1})
@@ -80,32 +78,32 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	if r.Type == TypeRollback || r.Type == TypeLock {
 		p.target = newTarget(r)
 	}
-	paths := map[string]bool{}
-	for n := range p.nodes {
-		pkg := p.nodes[n].pkg
-		ref := int32(n)
-		self := false
-		for i := range pkg.Provides {
-			d := &pkg.Provides[i]
-			p.instProv[d.Name] = append(p.instProv[d.Name], providerRef{ref, int32(i)})
-			self = self || d.Name == pkg.Name && d.Sense == rpm.Equal && d.EVR == pkg.EVR
-		}
-		if !self {
-			p.instProv[pkg.Name] = append(p.instProv[pkg.Name], providerRef{ref, -1})
-		}
-		collectPaths(pkg, paths)
-	}
-	for n := range p.nodes {
-		for _, f := range p.nodes[n].pkg.Files {
-			if paths[f] || u.requires(f) {
-				p.instFiles[f] = append(p.instFiles[f], int32(n))
-			}
-		}
-	}
+	p.instProv = newCapabilities(list)
+	p.findFiles()
 	for n := range p.nodes {
 		p.nodes[n].only = p.name(p.nodes[n].pkg.Name).only
 	}
 	return p
+}
+
+// findFiles notes who has the files that somebody's dependencies name.
+func (p *problem) findFiles() {
+	var named pathFilter
+	paths := map[string]bool{}
+	for n := range p.nodes {
+		collectPaths(p.nodes[n].pkg, paths)
+	}
+	for path := range paths {
+		named.add(path)
+	}
+	offered := p.u.requiredPaths()
+	for n := range p.nodes {
+		for _, f := range p.nodes[n].pkg.Files {
+			if named.may(f) && paths[f] || offered.may(f) && p.u.requires(f) {
+				p.instFiles[f] = append(p.instFiles[f], int32(n))
+			}
+		}
+	}
 }
 
 // sortedInstalled returns the host's packages by NEVRA and header, without keys and without exact repetitions.
@@ -155,68 +153,27 @@ func (p *problem) reach() error {
 	}
 	for n := 0; n < len(p.nodes); n++ { // grows while it runs
 		pkg := p.nodes[n].pkg
-		for i := range pkg.Requires {
-			if err := p.reachDep(pkg.Requires[i]); err != nil {
+		for _, id := range p.requires(int32(n)) {
+			if err := p.reachDemand(id); err != nil {
 				return err
 			}
 		}
 		for i := range pkg.Conflicts {
-			ask := p.askFiles
-			if pkg.Conflicts[i].IsRich() { // what comes in may lift it: "a unless b"
-				ask = p.reachDep
-			}
-			if err := ask(pkg.Conflicts[i]); err != nil {
+			d := &pkg.Conflicts[i]
+			if !d.IsRich() {
+				if err := p.askFiles(*d); err != nil {
+					return err
+				}
+			} else if err := p.reachDemand(p.demand(d)); err != nil { // what comes in may lift it: "a unless b"
 				return err
 			}
 		}
 		if p.r.Weak && n >= p.installed {
 			for i := range pkg.Recommends {
-				if err := p.reachDep(pkg.Recommends[i]); err != nil {
+				if err := p.reachDemand(p.demand(&pkg.Recommends[i])); err != nil {
 					return err
 				}
 			}
-		}
-	}
-	return nil
-}
-
-// reachDep adds whatever could fulfil a requirement, unless something that never leaves the host does.
-func (p *problem) reachDep(d rpm.Dep) error {
-	if isRpmlib(d.Name) {
-		return nil
-	}
-	if d.IsRich() {
-		r, err := rpm.ParseRich(d.Name)
-		if err != nil {
-			return nil // never fulfilled: said where the clause is made
-		}
-		var first error
-		r.Leaves(func(leaf rpm.Dep) {
-			if err := p.reachDep(leaf); err != nil && first == nil {
-				first = err
-			}
-		})
-		return first
-	}
-	key := keyOf(d)
-	if _, ok := p.always[key]; ok {
-		return nil
-	}
-	if p.alwaysMet(d) {
-		p.always[key] = true
-		return nil
-	}
-	if err := p.askFiles(d); err != nil {
-		return err
-	}
-	if p.alwaysMet(d) { // a filelist may have said so
-		p.always[key] = true
-		return nil
-	}
-	p.always[key] = false
-	for _, id := range p.candidatesFor(d) {
-		if slices.Contains(p.name(p.u.cands[id].Name).eligible, id) {
-			p.node(id)
 		}
 	}
 	return nil
@@ -226,7 +183,7 @@ func (p *problem) reachDep(d rpm.Dep) error {
 func (p *problem) candidatesFor(d rpm.Dep) []int32 {
 	var out []int32
 	for _, ref := range p.u.providing(d.Name) {
-		if providesDep(p.u.cands[ref.id].Package, ref.dep, d) {
+		if providesDep(p.u.cands[ref.id].Package, ref.dep, &d) {
 			out = append(out, ref.id)
 		}
 	}
@@ -239,7 +196,7 @@ func (p *problem) candidatesFor(d rpm.Dep) []int32 {
 }
 
 // providesDep tells whether one provide of a package (its own name when i < 0) fulfils a dependency of the same name.
-func providesDep(pkg *rpm.Package, i int32, d rpm.Dep) bool {
+func providesDep(pkg *rpm.Package, i int32, d *rpm.Dep) bool {
 	if d.Sense == 0 {
 		return true
 	}
@@ -253,8 +210,8 @@ func providesDep(pkg *rpm.Package, i int32, d rpm.Dep) bool {
 // installedFor returns the installed nodes that provide d.
 func (p *problem) installedFor(d rpm.Dep) []int32 {
 	var out []int32
-	for _, ref := range p.instProv[d.Name] {
-		if providesDep(p.nodes[ref.id].pkg, ref.dep, d) {
+	for ref := range p.instProv.named(d.Name) {
+		if p.instProv.provides(ref, &d) {
 			out = append(out, ref.id)
 		}
 	}
@@ -265,14 +222,9 @@ func (p *problem) installedFor(d rpm.Dep) []int32 {
 	return slices.Compact(out)
 }
 
-// alwaysMet tells whether an installed name.arch fulfils d now and in every version that it could go to, and cannot leave: then d
-// holds in every result and needs no clause. Most requirements are of this kind.
-func (p *problem) alwaysMet(d rpm.Dep) bool {
-	have := p.installedFor(d)
-	if len(have) == 0 {
-		return false
-	}
-	cands := p.candidatesFor(d)
+// alwaysMet tells of a dependency that installed nodes and some candidates fulfil whether an installed name.arch does so now and in every version
+// that it could go to, and cannot leave: then it holds in every result and needs no clause. Most requirements are of this kind.
+func (p *problem) alwaysMet(have, cands []int32) bool {
 	for _, n := range have {
 		pkg := p.nodes[n].pkg
 		if p.obsoletable(pkg) || p.mayVanish(n) {

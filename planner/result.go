@@ -232,13 +232,12 @@ func (s *solution) needers() map[int32][]need {
 		if !s.model[m] {
 			continue
 		}
-		reqs := s.nodes[m].pkg.Requires
-		for i := range reqs {
-			switch d := reqs[i]; {
+		for _, id := range s.requires(m) {
+			switch d := s.demands[id].dep; {
 			case isRpmlib(d.Name):
 			case d.IsRich():
 				s.richNeeds(out, m, d, true)
-			case !s.always[keyOf(d)]:
+			case !s.demands[id].always:
 				l := s.there(d)
 				for _, n := range l {
 					if n != m && int(n) >= s.installed {

@@ -23,6 +23,7 @@ type Universe struct {
 	memo       memo
 	advisories []Advisory
 	fixed      fixed
+	required   func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
 	modular    map[rpm.NEVRA][]string // "name:stream", sorted
 	modNames   map[string][]string    // package name: streams that have it
 }
@@ -52,6 +53,7 @@ func NewUniverse(v View) (*Universe, error) {
 			files: map[string][]int32{}},
 		fixed: newFixed(v.Advisories), modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
+	u.required = sync.OnceValue(u.filterPaths)
 	ids := map[string]bool{}
 	for si := range v.Sources {
 		src := &v.Sources[si]
@@ -223,6 +225,17 @@ func (u *Universe) numbered(si, i int) (int32, error) {
 	u.memo.Lock()
 	defer u.memo.Unlock()
 	return u.fill(si, place), nil
+}
+
+// requiredPaths knows of most paths that no candidate requires them, or conflicts with them.
+func (u *Universe) requiredPaths() *pathFilter { return u.required() }
+
+func (u *Universe) filterPaths() *pathFilter {
+	f := new(pathFilter)
+	for _, x := range u.indexes {
+		x.Required(f.add)
+	}
+	return f
 }
 
 // requires tells whether a candidate requires, or conflicts with, a path. There may be very many paths: answers are not kept.

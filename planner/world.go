@@ -11,7 +11,7 @@ import (
 // search, so that it can judge its results.
 type world struct {
 	pkgs     []*rpm.Package
-	provides map[string][]providerRef
+	provides *capabilities
 	files    map[string][]int32
 	only     func(*rpm.Package) bool
 	rpmlib   func(rpm.Dep) bool // asked for packages in fresh only
@@ -20,27 +20,18 @@ type world struct {
 
 // newWorld indexes packages. carries answers for files that a package does not list; it may be nil.
 func newWorld(pkgs []*rpm.Package, only func(*rpm.Package) bool, carries func(path string) (map[*rpm.Package]bool, error)) (*world, error) {
-	const perPackage = 4 // capabilities that are asked for; a map that grows costs more than one that is too large
-	w := &world{pkgs: pkgs, provides: make(map[string][]providerRef, perPackage*len(pkgs)), files: map[string][]int32{}, only: only}
-	wanted, paths := make(map[string]bool, perPackage*len(pkgs)), map[string]bool{}
+	w := &world{pkgs: pkgs, provides: newCapabilities(pkgs), files: map[string][]int32{}, only: only}
+	paths := map[string]bool{}
 	for _, p := range pkgs {
-		collectNames(p, wanted)
 		collectPaths(p, paths)
 	}
-	for n, p := range pkgs { // only what somebody names: most provides are never asked for
-		ref := int32(n)
-		if wanted[p.Name] {
-			w.provides[p.Name] = append(w.provides[p.Name], providerRef{ref, -1})
-		}
-		for i := range p.Provides {
-			if name := p.Provides[i].Name; wanted[name] {
-				w.provides[name] = append(w.provides[name], providerRef{ref, int32(i)})
-			}
-		}
+	var named pathFilter
+	for path := range paths {
+		named.add(path)
 	}
 	for n, p := range pkgs {
 		for _, f := range p.Files {
-			if paths[f] {
+			if named.may(f) && paths[f] {
 				w.files[f] = append(w.files[f], int32(n))
 			}
 		}
@@ -62,20 +53,6 @@ func newWorld(pkgs []*rpm.Package, only func(*rpm.Package) bool, carries func(pa
 	return w, nil
 }
 
-// collectNames notes every capability that a package's requirements and conflicts name.
-func collectNames(p *rpm.Package, into map[string]bool) {
-	for _, deps := range [...][]rpm.Dep{p.Requires, p.Conflicts} {
-		for i := range deps {
-			name := deps[i].Name
-			if !deps[i].IsRich() {
-				into[name] = true
-			} else if r, err := rpm.ParseRich(name); err == nil {
-				r.Leaves(func(d rpm.Dep) { into[d.Name] = true })
-			}
-		}
-	}
-}
-
 func sortedKeys(m map[string]bool) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
@@ -88,8 +65,8 @@ func sortedKeys(m map[string]bool) []string {
 // providers returns the packages that fulfil a plain dependency.
 func (w *world) providers(d rpm.Dep) []int32 {
 	var out []int32
-	for _, ref := range w.provides[d.Name] {
-		if w.provided(ref, d) {
+	for ref := range w.provides.named(d.Name) {
+		if w.provides.provides(ref, &d) {
 			out = append(out, ref.id)
 		}
 	}
@@ -100,30 +77,20 @@ func (w *world) providers(d rpm.Dep) []int32 {
 }
 
 // met tells whether a requirement of a package is fulfilled.
-func (w *world) met(p *rpm.Package, d rpm.Dep) bool {
+func (w *world) met(p *rpm.Package, d *rpm.Dep) bool {
 	if isRpmlib(d.Name) {
-		return !w.fresh[p] || w.rpmlib(d)
+		return !w.fresh[p] || w.rpmlib(*d)
 	}
 	if d.IsRich() {
 		r, err := rpm.ParseRich(d.Name)
 		return err == nil && evalRich(r, w.providers)
 	}
-	for _, ref := range w.provides[d.Name] {
-		if w.provided(ref, d) {
+	for ref := range w.provides.named(d.Name) {
+		if w.provides.provides(ref, d) {
 			return true
 		}
 	}
 	return strings.HasPrefix(d.Name, "/") && len(w.files[d.Name]) > 0
-}
-
-// provided tells whether one capability fulfils a plain dependency of its name.
-func (w *world) provided(ref providerRef, d rpm.Dep) bool {
-	p := w.pkgs[ref.id]
-	have := rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}
-	if ref.dep >= 0 {
-		have = p.Provides[ref.dep]
-	}
-	return rpm.Satisfies(have, d)
 }
 
 // faults lists everything that is wrong, each once, sorted by text.
@@ -132,8 +99,8 @@ func (w *world) faults() []Fault {
 	first := make(map[rpm.NameArch]int32, len(w.pkgs))
 	builds := map[rpm.NameArch][]rpm.NEVRA{} // where there is more than one
 	for n, p := range w.pkgs {
-		for _, d := range p.Requires {
-			if !w.met(p, d) {
+		for i := range p.Requires {
+			if d := &p.Requires[i]; !w.met(p, d) {
 				out = append(out, Fault{"requires", p.NEVRA.String() + " requires " + d.String() + ", which nothing provides"})
 			}
 		}

@@ -116,14 +116,14 @@ func planCommand(e *env) *cli.Command {
 			if c.Args().First() == "show" {
 				return e.planShow(c)
 			}
-			if c.Bool("stored") {
-				shortLived()
-			}
 			s, err := e.open(c)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
+			if c.Bool("stored") {
+				go shortLived(len(s.site.Hosts))
+			}
 			return s.plan()
 		},
 	}

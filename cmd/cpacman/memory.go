@@ -29,15 +29,29 @@ func boundMemory(atOnce int, each int64) (end func()) {
 }
 
 // firstGarbage is planGarbage until something was looked for: the smaller plans end before.
-const firstGarbage = 800
+const firstGarbage = 1200
 
 // planGarbage is how much the heap may grow, in percent, before what is not needed any more is looked for while a plan is made from stored
 // facts: such a process lives for a second, and twice Go's own value takes a quarter off its time. Memory it costs where there was little.
 const planGarbage = 200
 
-// shortLived lets the heap grow faster, unless GOGC in the environment says how fast.
-func shortLived() {
+// The memory that comes in large pages while a plan is made from stored facts, in bytes: what a plan of one host takes, what each further host adds,
+// and at most. What is not needed is never touched and costs nothing.
+const (
+	largeHeap    = 48 << 20
+	largePerHost = 16 << 10
+	mostLarge    = 256 << 20
+)
+
+// shortLived prepares the heap of a process that ends soon, and that knows so many hosts: it comes in large pages, and grows faster, unless GOMEMLIMIT
+// or GOGC in the environment say how it is to be. It takes a few milliseconds and may run beside other work.
+func shortLived(hosts int) {
+	before := debug.SetGCPercent(-1) // largePages collects itself
+	if os.Getenv("GOMEMLIMIT") == "" {
+		largePages(min(largeHeap+hosts*largePerHost, mostLarge))
+	}
 	if os.Getenv("GOGC") != "" {
+		debug.SetGCPercent(before)
 		return
 	}
 	debug.SetGCPercent(firstGarbage)

@@ -50,6 +50,14 @@ func (l Lookup) Requires(path string) bool {
 	return found
 }
 
+// Required gives every path that a package of the repository requires, or conflicts with, once and in no order.
+func (l Lookup) Required(yield func(path string)) {
+	t := &l.ix.required
+	for i := range t.keys.len() {
+		yield(l.ix.strings.at(t.keys.at(i)))
+	}
+}
+
 // Provides gives, in the order of places, who has a capability: the number in Provides, or -1 for the name of the package itself where its
 // Provides lack it.
 func (l Lookup) Provides(name string, yield func(place, dep int32)) {

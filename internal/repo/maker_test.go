@@ -105,6 +105,9 @@ func TestIndexTables(t *testing.T) {
 		all := map[string]int{}
 		l.Names(func(n string) bool { all[n]++; return true })
 		same("number of names", len(names), len(all))
+		demanded := map[string]bool{}
+		l.Required(func(path string) { demanded[path] = true })
+		same("required paths", required, demanded)
 		for i := range int32(len(sorted)) {
 			same("at", sorted[i].Location, l.At(i).Location)
 		}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,8 @@ func TestLookup(t *testing.T) {
 		}
 		names := map[string]int{}
 		l.Names(func(n string) bool { names[n]++; return true })
+		var paths []string
+		l.Required(func(path string) { paths = append(paths, path) })
 		for place := range int32(l.Len()) {
 			p := l.At(place)
 			if place > 0 && canonical(l.At(place-1), p) >= 0 {
@@ -104,10 +107,15 @@ func TestLookup(t *testing.T) {
 				}
 			}
 			p.NamedPaths(func(path string) {
-				if !l.Requires(path) {
+				if !l.Requires(path) || !slices.Contains(paths, path) {
 					t.Errorf("nobody requires %s", path)
 				}
 			})
+		}
+		for _, path := range paths {
+			if !l.Requires(path) {
+				t.Errorf("%s is said to be required", path)
+			}
 		}
 		if l.Requires("/nobody") || len(l.Named("nobody"))+len(l.Lists("/nobody")) > 0 {
 			t.Error("what is not there is found")
