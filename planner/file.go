@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -32,19 +33,28 @@ func (p *Plan) Seal() error {
 	return err
 }
 
-// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. While it is summed,
-// meanwhile is called, unless it is nil or the plan is not valid: the plan has all but its id then, and beginning is that of the text, up to the id,
-// behind which little comes.
-func (p *Plan) SealText(meanwhile func(beginning []byte)) ([]byte, error) {
-	text, err := p.seal(meanwhile)
+// Observer hears of a plan while it is sealed: to write and sum that of a large fleet takes a while, and what else is to be done with it need not wait
+// for its id.
+type Observer interface {
+	// Complete tells that the plan has all but its id, and is called beside all that follows; SealText returns after it.
+	Complete(p *Plan)
+	// Text gives the beginning of what Encode writes, as far as it is there: each time more of it, in the end up to the id, behind which little comes.
+	// What was given does not change.
+	Text(beginning []byte)
+}
+
+// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. The observer may be
+// nil. It may have heard of a plan that is not valid, which the error tells.
+func (p *Plan) SealText(o Observer) ([]byte, error) {
+	text, err := p.seal(o)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Insert(text, placeOfID(text), []byte(p.ID)...), nil
 }
 
-// seal returns the text without the id. meanwhile is as in SealText.
-func (p *Plan) seal(meanwhile func(beginning []byte)) ([]byte, error) {
+// seal returns the text without the id. The observer is as in SealText.
+func (p *Plan) seal(o Observer) ([]byte, error) {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -58,11 +68,18 @@ func (p *Plan) seal(meanwhile func(beginning []byte)) ([]byte, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	text, err := c.canonical(sum)
-	invalid := p.validate() // while the rest of the text is summed
-	if err == nil && invalid == nil && meanwhile != nil {
-		meanwhile(text[:placeOfID(text)])
+	tell := func([]byte) {}
+	if o != nil {
+		tell = o.Text
+		var beside sync.WaitGroup
+		beside.Go(func() { o.Complete(&c) })
+		defer beside.Wait()
 	}
+	text, err := c.canonical(sum, tell)
+	if err == nil {
+		tell(text[:placeOfID(text)])
+	}
+	invalid := p.validate() // while the rest of the text is summed
 	id := sum.sum()
 	if err != nil {
 		return nil, fmt.Errorf("digest of the plan: %w", err)
@@ -195,7 +212,7 @@ func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	_, err := c.canonical(sum)
+	_, err := c.canonical(sum, func([]byte) {})
 	id := sum.sum()
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
@@ -231,7 +248,7 @@ func (s Set) MarshalJSON() ([]byte, error) { return s.text() }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := p.canonical(nil)
+	b, err := p.canonical(nil, func([]byte) {})
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}

@@ -17,8 +17,9 @@ const (
 )
 
 // canonical is what the function of that name writes. A large fleet has many hosts and little else but sets, so those are written here, which
-// takes a tenth of the time; a test holds the two together. So far as it is written, the text goes to sum as well, which may be nil.
-func (p *Plan) canonical(sum *summing) ([]byte, error) {
+// takes a tenth of the time; a test holds the two together. So far as it is written, the text goes to sum as well, which may be nil, and as far as the
+// hosts go tell is called with it.
+func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, error) {
 	c := *p
 	if len(p.Hosts) > 0 {
 		c.Hosts = []PlanHost{}
@@ -41,7 +42,9 @@ func (p *Plan) canonical(sum *summing) ([]byte, error) {
 				w.out = append(w.out, ',')
 			}
 			w.host(&p.Hosts[i])
-			w.flush(summingStep)
+			if w.flush(summingStep) {
+				tell(w.out)
+			}
 		}
 		w.out = append(w.out, "\n  ]"...)
 	}
@@ -98,12 +101,8 @@ func newWriter(out []byte) *textWriter {
 	return &textWriter{out: out, impacts: map[impactID][2]int{}, rollbacks: map[rollbackID][2]int{}, lists: map[listID][2]int{}}
 }
 
-// flush hands on what was written, when there is that much of it.
-func (w *textWriter) flush(least int) {
-	if w.sum != nil {
-		w.sum.upTo(w.out, least)
-	}
-}
+// flush hands on what was written, and says so, when there is that much of it.
+func (w *textWriter) flush(least int) bool { return w.sum != nil && w.sum.upTo(w.out, least) }
 
 // What is shared is known by where it is, not by what it says: hosts of one solution have the same lists.
 type (

@@ -152,12 +152,14 @@ func newSumming() *summing {
 	return s
 }
 
-// upTo hands over what of a text is new, when it is least bytes or more. What was handed over must not change; the text may move.
-func (s *summing) upTo(text []byte, least int) {
-	if len(text)-s.done >= least {
-		s.parts <- text[s.done:]
-		s.done = len(text)
+// upTo hands over what of a text is new, and says so, when it is least bytes or more. What was handed over must not change; the text may move.
+func (s *summing) upTo(text []byte, least int) bool {
+	if len(text)-s.done < least {
+		return false
 	}
+	s.parts <- text[s.done:]
+	s.done = len(text)
+	return true
 }
 
 // sum waits for the digest of all that was handed over; summing is of no use afterwards.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -367,11 +368,23 @@ func TestCheckUnit(t *testing.T) {
 	}
 }
 
-// TestSealMeanwhile: what is written of a plan before its id is known is the beginning of what Encode writes, and a plan that is not valid has none.
-func TestSealMeanwhile(t *testing.T) {
+// told keeps what an observer hears.
+type told struct {
+	complete *Plan
+	texts    []string
+}
+
+func (o *told) Complete(p *Plan)      { o.complete = p }
+func (o *told) Text(beginning []byte) { o.texts = append(o.texts, string(beginning)) }
+
+// TestSealObserver: what is written of a plan before its id is known is the beginning of what Encode writes, each time more of it.
+func TestSealObserver(t *testing.T) {
 	p := examplePlan(t)
-	var early string
-	text, err := p.SealText(func(beginning []byte) { early = string(beginning) })
+	for i := range 4000 { // for several texts
+		p.Hosts = append(p.Hosts, PlanHost{Host: fmt.Sprintf("many%05d", i), CollectedAt: p.CreatedAt, Status: StatusNothing})
+	}
+	o := &told{}
+	text, err := p.SealText(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,11 +392,21 @@ func TestSealMeanwhile(t *testing.T) {
 	if err := p.Encode(&b); err != nil {
 		t.Fatal(err)
 	}
-	if b.String() != string(text) || early == "" || !strings.HasPrefix(b.String(), early+p.ID+"\"") {
-		t.Errorf("%q is not how it begins", early)
+	if b.String() != string(text) || len(o.texts) < 3 || o.complete == nil || len(o.complete.Hosts) != len(p.Hosts) {
+		t.Errorf("%d texts, complete: %v", len(o.texts), o.complete != nil)
+	}
+	before := ""
+	for _, early := range o.texts {
+		if !strings.HasPrefix(early, before) || early == "" {
+			t.Fatalf("%d bytes do not begin with the %d before", len(early), len(before))
+		}
+		before = early
+	}
+	if !strings.HasPrefix(b.String(), before+p.ID+"\"") {
+		t.Error("the last text does not end where the id begins")
 	}
 	p.Hosts = append(p.Hosts, p.Hosts[0])
-	if _, err := p.SealText(func([]byte) { t.Error("called of a plan that is not valid") }); err == nil {
+	if _, err := p.SealText(&told{}); err == nil {
 		t.Error("a host twice")
 	}
 	p.Hosts[0], p.Hosts[len(p.Hosts)-1] = PlanHost{Host: "zz"}, PlanHost{Host: "zz"}

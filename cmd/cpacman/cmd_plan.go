@@ -160,7 +160,7 @@ func (s *session) plan() error {
 	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
 	d := &delivery{session: s}
 	defer d.end()
-	req.Meanwhile = d.begin
+	req.Observer = d
 	planned, err := s.fleet.Plan(s.ctx, s.repos, req)
 	if err != nil {
 		return keyPlanError(err)
@@ -168,31 +168,61 @@ func (s *session) plan() error {
 	return d.deliver(planned)
 }
 
-// delivery writes a plan file and its summary. For a large fleet both take a while, and need not wait for the id of the plan.
+// delivery writes a plan file and its summary. For a large fleet both take a while, and need not wait for the id of the plan: it is the plan's observer.
 type delivery struct {
 	*session
 	table    []byte
 	tableErr error // of a table that was made
 	made     bool
-	file     *growing // nil: none, or not begun
+	file     *growing    // nil: none, or not begun
+	texts    chan []byte // what is to be written of the file; nil: it was not begun, or has ended
 	writing  sync.WaitGroup
 }
 
 // worthSync is how many bytes of a plan are worth a way to the disk of their own.
-const worthSync = 1 << 20
+const worthSync = 8 << 20
 
-// begin does what can be done without the id.
-func (d *delivery) begin(p *planner.Plan, beginning []byte) {
-	if out := d.c.String("out"); out != "" {
-		d.writing.Go(func() {
-			d.file = newGrowing(out)
-			d.file.upTo(beginning)
-			if len(beginning) > worthSync {
-				d.file.sync()
-			}
-		})
+// Complete implements planner.Observer.
+func (d *delivery) Complete(p *planner.Plan) { d.makeTable(p) }
+
+// Text implements planner.Observer.
+func (d *delivery) Text(beginning []byte) {
+	out := d.c.String("out")
+	if out == "" {
+		return
 	}
-	d.makeTable(p)
+	if d.texts == nil {
+		d.texts = make(chan []byte, 1)
+		texts := d.texts
+		d.writing.Go(func() { d.follow(out, texts) })
+	}
+	select {
+	case <-d.texts: // of what waits the longest is enough
+	default:
+	}
+	d.texts <- beginning
+}
+
+// follow writes a file while its text comes.
+func (d *delivery) follow(out string, texts <-chan []byte) {
+	d.file = newGrowing(out)
+	synced := 0
+	for text := range texts {
+		d.file.upTo(text)
+		if len(text)-synced >= worthSync {
+			d.file.sync()
+			synced = len(text)
+		}
+	}
+}
+
+// written waits until what came of the text is written.
+func (d *delivery) written() {
+	if d.texts != nil {
+		close(d.texts)
+		d.texts = nil
+	}
+	d.writing.Wait()
 }
 
 func (d *delivery) makeTable(p *planner.Plan) {
@@ -208,7 +238,7 @@ func (d *delivery) makeTable(p *planner.Plan) {
 
 // end removes what was begun and not finished.
 func (d *delivery) end() {
-	d.writing.Wait()
+	d.written()
 	if d.file != nil {
 		d.file.abandon()
 	}
@@ -226,7 +256,7 @@ func (d *delivery) deliver(planned *fleet.Planned) error {
 		file = b.Bytes()
 	}
 	d.makeTable(p)
-	d.writing.Wait()
+	d.written()
 	var err error
 	if out != "" {
 		if d.file == nil {

@@ -40,8 +40,8 @@ type PlanRequest struct {
 	Keys planner.RequestedKeys
 	// Live tells that the hosts were asked just now: then one that did not answer is unreachable, whatever is stored.
 	Live bool
-	// Meanwhile, unless it is nil, is called while the plan is summed: it has all but its id then. beginning is that of its file, nearly all of it.
-	Meanwhile func(p *planner.Plan, beginning []byte)
+	// Observer, unless it is nil, hears of the plan while it is written and summed.
+	Observer planner.Observer
 }
 
 // Planned is a plan with what the command line tells beside it.

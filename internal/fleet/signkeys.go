@@ -232,11 +232,7 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 	if req.Expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
 	}
-	var meanwhile func([]byte)
-	if req.Meanwhile != nil {
-		meanwhile = func(beginning []byte) { req.Meanwhile(p, beginning) }
-	}
-	text, err := p.SealText(meanwhile)
+	text, err := p.SealText(req.Observer)
 	out.Plan, out.File = p, text
 	return out, err
 }

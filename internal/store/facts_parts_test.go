@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,4 +179,55 @@ func must(b []byte, err error) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// TestFactsWhileTheyAreStored: facts that are stored again go to another place of the file, and no reading misses a host, or has one twice.
+func TestFactsWhileTheyAreStored(t *testing.T) {
+	s := open(t)
+	ctx := context.Background()
+	const n = manyFacts + 100
+	name := func(i int) string { return fmt.Sprintf("h%05d", i) }
+	facts := func(i int) *host.Facts { return &host.Facts{Host: name(i), InstalledDigest: "d"} }
+	err := s.write(ctx, "many", func(tx *sql.Tx) error {
+		for i := range n {
+			if err := putFacts(ctx, tx, facts(i), must(withoutPackages(facts(i)))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := 0; ; i = (i + 7) % n {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			err := s.write(ctx, "again", func(tx *sql.Tx) error { return putFacts(ctx, tx, facts(i), must(withoutPackages(facts(i)))) })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 40 {
+		all, err := s.AllFacts(ctx)
+		if err != nil || len(all) != n {
+			t.Errorf("%d of %d hosts: %v", len(all), n, err)
+			break
+		}
+		for i, f := range all {
+			if f.Host != name(i) {
+				t.Errorf("%d: %s", i, f.Host)
+				break
+			}
+		}
+	}
+	close(stop)
+	writing.Wait()
 }

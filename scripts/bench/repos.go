@@ -224,17 +224,21 @@ func (b *bench) manySite(ctx context.Context, dir string, n int) error {
 	if err != nil {
 		return err
 	}
+	var filler []string
+	for _, p := range facts.Packages {
+		if strings.HasPrefix(p.Name, "filler-") {
+			filler = append(filler, p.Name)
+		}
+	}
+	if slices.Sort(filler); len(filler) < manyConfigurations {
+		return fmt.Errorf("%s has %d filler packages, and %d configurations differ by one", facts.Host, len(filler), manyConfigurations)
+	}
 	var lists [manyConfigurations]*host.Facts
 	for i := range lists {
 		one := *facts
-		left := 0
-		one.Packages = slices.DeleteFunc(slices.Clone(facts.Packages), func(p host.Package) bool {
-			if strings.HasPrefix(p.Name, "filler-") {
-				left++
-				return left == i+1 && i > 0
-			}
-			return false
-		})
+		if i > 0 { // from the end: nothing requires those
+			one.Packages = slices.DeleteFunc(slices.Clone(facts.Packages), func(p host.Package) bool { return p.Name == filler[len(filler)-i] })
+		}
 		one.InstalledDigest = host.InstalledDigest(one.Packages)
 		lists[i] = &one
 	}
