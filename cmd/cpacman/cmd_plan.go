@@ -143,6 +143,9 @@ func (s *session) plan() error {
 		}
 		req.Ahead = s.fleet.ReadAhead(s.ctx, s.repos, first)
 		defer req.Ahead.Wait()
+		if s.facts, err = s.fleet.PlanFacts(s.ctx); err != nil {
+			return err
+		}
 	}
 	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
 		return err

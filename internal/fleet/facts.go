@@ -190,7 +190,15 @@ func ErrorKind(err error) string {
 
 // StoredFacts returns what is stored of every host, without packages, by name.
 func (f *Fleet) StoredFacts(ctx context.Context) (map[string]*host.Facts, error) {
-	all, err := f.Store.AllFacts(ctx)
+	return factsByName(f.Store.AllFacts(ctx))
+}
+
+// PlanFacts is StoredFacts without what a plan of packages does not ask for (store.PlanFacts).
+func (f *Fleet) PlanFacts(ctx context.Context) (map[string]*host.Facts, error) {
+	return factsByName(f.Store.PlanFacts(ctx))
+}
+
+func factsByName(all []*host.Facts, err error) (map[string]*host.Facts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read stored facts: %w", err)
 	}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -9,9 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -201,66 +197,45 @@ const manyFacts = 1000
 // AllFacts returns the newest facts of every stored host, in the order of names, without their packages: those come from
 // Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
 func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
-	var first, last sql.NullInt64
-	err := s.db.QueryRowContext(ctx, "SELECT (SELECT min(rowid) FROM facts), (SELECT max(rowid) FROM facts)").Scan(&first, &last)
-	if err != nil {
-		return nil, fmt.Errorf("read facts: %w", err)
+	var middle string
+	var all int
+	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM facts").Scan(&all)
+	if err == nil && all >= manyFacts {
+		err = s.db.QueryRowContext(ctx, "SELECT host FROM facts ORDER BY host LIMIT 1 OFFSET ?", all/2).Scan(&middle)
 	}
-	var all []*host.Facts
-	whole := false
-	if n := last.Int64 - first.Int64; n >= manyFacts {
-		all, whole, err = s.halves(ctx, first.Int64+n/2)
-	}
-	if err == nil && !whole {
-		all, _, err = s.someFacts(ctx, "rowid >= ?", math.MinInt64)
+	if errors.Is(err, sql.ErrNoRows) { // fewer by now
+		err = nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	slices.SortFunc(all, func(a, b *host.Facts) int { return strings.Compare(a.Host, b.Host) })
-	return all, nil
-}
-
-// halves reads all facts, those before a row and the others side by side. They are not whole when something was stored between the two: facts that are
-// stored again go to the end, and a host could be in both halves or in neither.
-func (s *Store) halves(ctx context.Context, middle int64) (all []*host.Facts, whole bool, err error) {
 	var before, behind []*host.Facts
-	var then, now int64
 	work, ctx := errgroup.WithContext(ctx)
+	if middle != "" {
+		work.Go(func() (err error) {
+			before, err = s.someFacts(ctx, "host < ?", middle, all/2)
+			return err
+		})
+	}
 	work.Go(func() (err error) {
-		before, then, err = s.someFacts(ctx, "rowid < ?", middle)
+		behind, err = s.someFacts(ctx, "host >= ?", middle, all-all/2)
 		return err
 	})
-	work.Go(func() (err error) {
-		behind, now, err = s.someFacts(ctx, "rowid >= ?", middle)
-		return err
-	})
-	err = work.Wait()
-	return append(before, behind...), then == now, err
+	if err := work.Wait(); err != nil {
+		return nil, fmt.Errorf("read facts: %w", err)
+	}
+	return append(before, behind...), nil
 }
 
-// someFacts reads the facts of the rows for whose number a condition holds: in the order of the file, which costs less than in that of names. last is the
-// number of the last row of all.
-func (s *Store) someFacts(ctx context.Context, which string, number int64) (out []*host.Facts, last int64, err error) {
+// someFacts reads the facts of the hosts for which a condition on one name holds; there are about n.
+func (s *Store) someFacts(ctx context.Context, which, name string, n int) ([]*host.Facts, error) {
 	reader := factsReader{common: map[int64][]byte{}}
-	err = s.inSnapshot(ctx, func(rows eachRow) error {
-		err := rows("SELECT id, body FROM facts_common", func(row []driver.Value) error {
-			id, _ := row[0].(int64)
-			body, _ := row[1].([]byte)
-			reader.common[id] = bytes.Clone(body)
-			return nil
-		})
-		if err != nil {
+	out := make([]*host.Facts, 0, n)
+	err := s.inSnapshot(ctx, func(rows eachRow) error {
+		if err := reader.readCommon(rows); err != nil {
 			return err
 		}
-		err = rows("SELECT max(rowid) FROM facts", func(row []driver.Value) error {
-			last, _ = row[0].(int64) // NULL: there are none
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return rows("SELECT common, body, host FROM facts WHERE "+which, func(row []driver.Value) error {
+		return rows("SELECT common, body, host FROM facts WHERE "+which+" ORDER BY host", func(row []driver.Value) error {
 			common, _ := row[0].(int64) // NULL is 0, which is none
 			body, _ := row[1].([]byte)
 			f, err := reader.readParts(common, body)
@@ -269,9 +244,9 @@ func (s *Store) someFacts(ctx context.Context, which string, number int64) (out 
 			}
 			out = append(out, f)
 			return nil
-		}, number)
+		}, name)
 	})
-	return out, last, err
+	return out, err
 }
 
 // Installed returns the package list of a digest, without install times.

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +89,7 @@ func TestFactsInCommon(t *testing.T) {
 		if err != nil || len(all) != len(want) {
 			t.Fatalf("%d hosts: %v", len(all), err)
 		}
+		samePlanFacts(t, s, all)
 		for i, w := range want {
 			short := *w
 			short.Packages = nil
@@ -164,6 +165,7 @@ func TestFactsOfManyHosts(t *testing.T) {
 			t.Fatalf("%d: %+v", i, f)
 		}
 	}
+	samePlanFacts(t, s, all)
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := s.AllFacts(ctx); !errors.Is(err, context.Canceled) {
@@ -181,53 +183,33 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
-// TestFactsWhileTheyAreStored: facts that are stored again go to another place of the file, and no reading misses a host, or has one twice.
-func TestFactsWhileTheyAreStored(t *testing.T) {
+// samePlanFacts holds PlanFacts against AllFacts.
+func samePlanFacts(t *testing.T, s *Store, all []*host.Facts) {
+	t.Helper()
+	got, err := s.PlanFacts(context.Background())
+	if err != nil || len(got) != len(all) {
+		t.Fatalf("facts for a plan: %d of %d hosts: %v", len(got), len(all), err)
+	}
+	for i, f := range all {
+		want := *f
+		want.BootID, want.BootTime, want.Database, want.Disk = "", 0, host.Database{}, nil
+		if d := cmp.Diff(&want, got[i]); d != "" {
+			t.Fatalf("facts for a plan: %s: %s", f.Host, d)
+		}
+	}
+}
+
+// TestPlanFactsReadTheIndex: neither the rows nor any contact but the failed ones are looked at.
+func TestPlanFactsReadTheIndex(t *testing.T) {
 	s := open(t)
-	ctx := context.Background()
-	const n = manyFacts + 100
-	name := func(i int) string { return fmt.Sprintf("h%05d", i) }
-	facts := func(i int) *host.Facts { return &host.Facts{Host: name(i), InstalledDigest: "d"} }
-	err := s.write(ctx, "many", func(tx *sql.Tx) error {
-		for i := range n {
-			if err := putFacts(ctx, tx, facts(i), must(withoutPackages(facts(i)))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop := make(chan struct{})
-	var writing sync.WaitGroup
-	writing.Go(func() {
-		for i := 0; ; i = (i + 7) % n {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			err := s.write(ctx, "again", func(tx *sql.Tx) error { return putFacts(ctx, tx, facts(i), must(withoutPackages(facts(i)))) })
-			if err != nil {
-				t.Error(err)
-				return
-			}
-		}
-	})
-	for range 40 {
-		all, err := s.AllFacts(ctx)
-		if err != nil || len(all) != n {
-			t.Errorf("%d of %d hosts: %v", len(all), n, err)
-			break
-		}
-		for i, f := range all {
-			if f.Host != name(i) {
-				t.Errorf("%d: %s", i, f.Host)
-				break
-			}
+	for query, index := range map[string]string{
+		"SELECT host, collected_at, machine_id, installed_digest, common FROM facts INDEXED BY facts_plan WHERE host < 'x' ORDER BY host": "COVERING INDEX facts_plan",
+		"SELECT host, tried_at, ok, kind, error FROM contacts WHERE ok = 0":                                                               "INDEX contacts_failed",
+	} {
+		var id, parent, unused int
+		var how string
+		if err := s.db.QueryRow("EXPLAIN QUERY PLAN "+query).Scan(&id, &parent, &unused, &how); err != nil || !strings.Contains(how, index) {
+			t.Errorf("%s: %q, %v", query, how, err)
 		}
 	}
-	close(stop)
-	writing.Wait()
 }

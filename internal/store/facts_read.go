@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -78,7 +79,7 @@ func (r *factsReader) read(body []byte) (*host.Facts, error) { return r.readPart
 func (r *factsReader) readParts(id int64, own []byte) (*host.Facts, error) {
 	common := r.common[id]
 	if id != 0 && len(common) == 0 {
-		return nil, fmt.Errorf("what they have in common with those of other hosts, number %d, is not there", id)
+		return nil, noCommon(id)
 	}
 	base, err := r.base(id, common)
 	if err != nil {
@@ -100,6 +101,21 @@ func (r *factsReader) readParts(id int64, own []byte) (*host.Facts, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// noCommon tells of a common part that is lost.
+func noCommon(id int64) error {
+	return fmt.Errorf("what they have in common with those of other hosts, number %d, is not there", id)
+}
+
+// readCommon reads the common parts.
+func (r *factsReader) readCommon(rows eachRow) error {
+	return rows("SELECT id, body FROM facts_common", func(row []driver.Value) error {
+		id, _ := row[0].(int64)
+		body, _ := row[1].([]byte)
+		r.common[id] = bytes.Clone(body)
+		return nil
+	})
 }
 
 // base gives what is known of a common part.
@@ -263,16 +279,24 @@ func (r *factsReader) text(raw []byte, to *string, common bool) bool {
 	}
 	known, ok := r.texts[string(raw)]
 	if !ok {
-		known = string(raw)
-		if r.texts == nil {
-			r.texts = map[string]string{}
-		}
-		if len(r.texts) < maxSharedValues {
-			r.texts[known] = known
-		}
+		known = r.shared(string(raw))
 	}
 	*to = known
 	return true
+}
+
+// shared gives a text that many hosts have, once.
+func (r *factsReader) shared(text string) string {
+	if known, ok := r.texts[text]; ok {
+		return known
+	}
+	if r.texts == nil {
+		r.texts = map[string]string{}
+	}
+	if len(r.texts) < maxSharedValues {
+		r.texts[text] = text
+	}
+	return text
 }
 
 // valueLength tells where the JSON value that b begins with ends; 0 where that is not seen. Whether it is well-formed inside is not its matter.

@@ -9,7 +9,7 @@ import (
 )
 
 // eachRow calls fn for every row of a query, with the values as the driver has them: they are fn's until it returns.
-type eachRow func(query string, fn func(row []driver.Value) error, args ...driver.Value) error
+type eachRow func(query string, fn func(row []driver.Value) error, args ...string) error
 
 // inSnapshot lets fn read the database as it is at one moment. For a row of a large fleet database/sql takes as long as SQLite does, so what is read
 // of every host is read past it.
@@ -32,13 +32,13 @@ func (s *Store) inSnapshot(ctx context.Context, fn func(rows eachRow) error) (er
 		if !ok {
 			return fmt.Errorf("the driver's connection is a %T and has no queries", c)
 		}
-		return fn(func(query string, fn func([]driver.Value) error, args ...driver.Value) error {
+		return fn(func(query string, fn func([]driver.Value) error, args ...string) error {
 			return queryRows(ctx, q, query, fn, args)
 		})
 	})
 }
 
-func queryRows(ctx context.Context, q driver.QueryerContext, query string, fn func([]driver.Value) error, args []driver.Value) error {
+func queryRows(ctx context.Context, q driver.QueryerContext, query string, fn func([]driver.Value) error, args []string) error {
 	values := make([]driver.NamedValue, len(args))
 	for i, a := range args {
 		values[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
