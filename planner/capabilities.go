@@ -12,13 +12,15 @@ import (
 type capabilities struct {
 	pkgs    []*rpm.Package
 	seed    maphash.Seed
-	buckets []int32      // bucket → the end of its entries; the length is a power of two
-	entries []capability // by bucket, in it in the order of the packages and of their Provides
+	first   []int32 // bucket → its first entry, -1 for none; the length is a power of two
+	entries []capability
 }
 
+// capability is an entry; those of a bucket are a list, in the order of the packages and of their Provides.
 type capability struct {
 	providerRef
 	hash uint32
+	next int32 // -1 at the end
 }
 
 // newCapabilities takes all that packages provide, their own names too where their Provides lack them; ids are places in the list.
@@ -27,54 +29,43 @@ func newCapabilities(pkgs []*rpm.Package) *capabilities {
 	for _, pkg := range pkgs {
 		n += 1 + len(pkg.Provides)
 	}
-	c := &capabilities{pkgs: pkgs, seed: maphash.MakeSeed(), buckets: make([]int32, 1<<bits.Len(uint(n)))} //nolint:gosec // a length
-	all := make([]capability, 0, n)
-	for i, pkg := range pkgs {
-		self := false
+	c := &capabilities{pkgs: pkgs, seed: maphash.MakeSeed(), first: make([]int32, 1<<bits.Len(uint(n))), entries: make([]capability, 0, n)} //nolint:gosec // a length
+	for i := range c.first {
+		c.first[i] = -1
+	}
+	for i := len(pkgs) - 1; i >= 0; i-- { // from the end: what is added last stands first
+		pkg, self := pkgs[i], false
 		for k := range pkg.Provides {
 			d := &pkg.Provides[k]
-			all = append(all, c.entry(d.Name, int32(i), int32(k)))
 			self = self || d.Name == pkg.Name && d.Sense == rpm.Equal && d.EVR == pkg.EVR
 		}
 		if !self {
-			all = append(all, c.entry(pkg.Name, int32(i), -1))
+			c.add(pkg.Name, int32(i), -1)
 		}
-	}
-	for i := range all {
-		c.buckets[c.bucket(all[i].hash)]++
-	}
-	end := int32(0)
-	for b := range c.buckets { // the beginning of each, which placing the entries moves to its end
-		c.buckets[b], end = end, end+c.buckets[b]
-	}
-	c.entries = make([]capability, len(all))
-	for i := range all {
-		b := c.bucket(all[i].hash)
-		c.entries[c.buckets[b]] = all[i]
-		c.buckets[b]++
+		for k := len(pkg.Provides) - 1; k >= 0; k-- {
+			c.add(pkg.Provides[k].Name, int32(i), int32(k))
+		}
 	}
 	return c
 }
 
-func (c *capabilities) entry(name string, id, dep int32) capability {
-	return capability{providerRef{id, dep}, c.hash(name)}
+func (c *capabilities) add(name string, id, dep int32) {
+	hash := c.hash(name)
+	b := c.bucket(hash)
+	c.entries = append(c.entries, capability{providerRef{id, dep}, hash, c.first[b]})
+	c.first[b] = int32(len(c.entries) - 1) //nolint:gosec // fewer than 2^31 entries
 }
 
 func (c *capabilities) hash(name string) uint32 { return uint32(maphash.String(c.seed, name)) } //nolint:gosec // its lower half
 
-func (c *capabilities) bucket(hash uint32) int { return int(hash) & (len(c.buckets) - 1) }
+func (c *capabilities) bucket(hash uint32) int { return int(hash) & (len(c.first) - 1) }
 
 // named gives the entries of a name, as long as it is told to go on.
 func (c *capabilities) named(name string) func(yield func(providerRef) bool) {
 	return func(yield func(providerRef) bool) {
 		hash := c.hash(name)
-		b := c.bucket(hash)
-		from := int32(0)
-		if b > 0 {
-			from = c.buckets[b-1]
-		}
-		for _, e := range c.entries[from:c.buckets[b]] {
-			if e.hash == hash && c.name(e.providerRef) == name && !yield(e.providerRef) {
+		for at := c.first[c.bucket(hash)]; at >= 0; at = c.entries[at].next {
+			if e := &c.entries[at]; e.hash == hash && c.name(e.providerRef) == name && !yield(e.providerRef) {
 				return
 			}
 		}

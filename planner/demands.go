@@ -71,6 +71,7 @@ func (p *problem) reachDemand(id demandID) error {
 	if p.demands[id].always = always; always {
 		return nil
 	}
+	p.u.ready(cands)
 	for _, c := range cands {
 		if slices.Contains(p.name(p.u.cands[c].Name).eligible, c) {
 			p.node(c)

@@ -14,8 +14,8 @@ type Index interface {
 	Len() int
 	At(place int32) Candidate
 	Named(name string) []int32
-	// Provides gives who has a capability, and which of its Provides that is: -1 for the package's own name where Provides lack it.
-	Provides(name string, yield func(place, dep int32))
+	// Provides gives who has a capability, and how: the entry of its Provides, or the package's own name and EVR where those lack it.
+	Provides(name string, yield func(place int32, has rpm.Dep))
 	// Obsoletes gives who has an Obsoletes entry for a name, and its number.
 	Obsoletes(name string, yield func(place, dep int32))
 	// Lists gives who has a path in Files.
@@ -99,9 +99,13 @@ func (x *packageIndex) Required(yield func(path string)) {
 	}
 }
 func (x *packageIndex) Err() error { return nil }
-func (x *packageIndex) Provides(name string, yield func(place, dep int32)) {
+func (x *packageIndex) Provides(name string, yield func(place int32, has rpm.Dep)) {
 	for _, r := range x.provides[name] {
-		yield(r.id, r.dep)
+		if p := x.packages[r.id]; r.dep < 0 {
+			yield(r.id, rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR})
+		} else {
+			yield(r.id, p.Provides[r.dep])
+		}
 	}
 }
 

@@ -156,8 +156,9 @@ func given(family []*rpm.Package, d rpm.Dep) bool {
 func (p *problem) kernelFamily(k int32) []*rpm.Package {
 	kernel := p.nodes[k].pkg
 	out := []*rpm.Package{kernel}
-	for _, ref := range p.u.providing("kernel-uname-r") {
-		out = p.joinFamily(out, kernel, ref.id)
+	for _, o := range p.u.providing("kernel-uname-r") {
+		p.u.ready([]int32{o.id})
+		out = p.joinFamily(out, kernel, o.id)
 	}
 	for _, name := range []string{"kernel", "kernel-core", "kernel-modules", "kernel-modules-core"} {
 		for _, id := range p.u.named(name) {

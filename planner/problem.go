@@ -179,12 +179,13 @@ func (p *problem) reach() error {
 	return nil
 }
 
-// candidatesFor returns all candidates that provide d, whatever the rules say of them.
+// candidatesFor returns all candidates that provide d, whatever the rules say of them. Who looks at them makes them ready first: most are only counted.
 func (p *problem) candidatesFor(d rpm.Dep) []int32 {
 	var out []int32
-	for _, ref := range p.u.providing(d.Name) {
-		if providesDep(p.u.cands[ref.id].Package, ref.dep, &d) {
-			out = append(out, ref.id)
+	offers := p.u.providing(d.Name)
+	for i := range offers {
+		if offers[i].fulfils(&d) {
+			out = append(out, offers[i].id)
 		}
 	}
 	if strings.HasPrefix(d.Name, "/") {

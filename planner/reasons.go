@@ -232,7 +232,9 @@ func (s *solution) offers(r reason) string {
 
 // nowhere says why nobody provides a requirement: no candidate, or one that a rule dropped.
 func (s *solution) nowhere(d rpm.Dep) string {
-	for _, id := range s.candidatesFor(d) {
+	ids := s.candidatesFor(d)
+	s.u.ready(ids)
+	for _, id := range ids {
 		c := &s.u.cands[id]
 		for _, drop := range s.name(c.Name).dropped {
 			if drop.cand == id {

@@ -14,7 +14,7 @@ import (
 const maxCandidates = 4 << 20
 
 // Universe is a view made ready for planning. Its answers never change after NewUniverse and it may be used by any number of goroutines.
-// What it gives out as numbers is in cands by then: those nobody asked for are empty.
+// What it gives out as numbers is in cands by then, but for offers: those nobody asked for are empty.
 type Universe struct {
 	sources    []Source
 	indexes    []Index // of the sources
@@ -31,9 +31,22 @@ type Universe struct {
 // memo is what was looked up in the indexes: it changes no answer.
 type memo struct {
 	sync.RWMutex
-	names               map[string][]int32
-	provides, obsoletes map[string][]providerRef
-	files               map[string][]int32
+	names     map[string][]int32
+	provides  map[string][]offer
+	obsoletes map[string][]providerRef
+	files     map[string][]int32
+}
+
+// offer is a candidate that has a capability, and which versions of it. The candidate may be empty: Universe.ready.
+type offer struct {
+	id    int32
+	sense rpm.Sense
+	evr   rpm.EVR
+}
+
+// fulfils tells whether an offer fulfils a plain dependency of its name.
+func (o *offer) fulfils(d *rpm.Dep) bool {
+	return d.Sense == 0 || rpm.Overlap(o.sense, o.evr, d.Sense, d.EVR)
 }
 
 // candidate is one package of the view.
@@ -49,7 +62,7 @@ type providerRef struct{ id, dep int32 }
 func NewUniverse(v View) (*Universe, error) {
 	u := &Universe{
 		sources: v.Sources, advisories: v.Advisories,
-		memo: memo{names: map[string][]int32{}, provides: map[string][]providerRef{}, obsoletes: map[string][]providerRef{},
+		memo: memo{names: map[string][]int32{}, provides: map[string][]offer{}, obsoletes: map[string][]providerRef{},
 			files: map[string][]int32{}},
 		fixed: newFixed(v.Advisories), modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
@@ -175,22 +188,43 @@ func (u *Universe) named(name string) []int32 {
 }
 
 // providing lists who has a capability, in the order of candidates.
-func (u *Universe) providing(name string) []providerRef {
-	return remembered(u, u.memo.provides, name, func() []providerRef { return u.refs(name, Index.Provides) })
+func (u *Universe) providing(name string) []offer {
+	return remembered(u, u.memo.provides, name, func() []offer {
+		var l []offer
+		for si, x := range u.indexes {
+			x.Provides(name, func(place int32, has rpm.Dep) { l = append(l, offer{u.first[si] + place, has.Sense, has.EVR}) })
+		}
+		return l
+	})
+}
+
+// ready fills candidates that are known as offers.
+func (u *Universe) ready(ids []int32) {
+	empty := func(id int32) bool { return u.cands[id].Candidate == nil }
+	u.memo.RLock()
+	all := !slices.ContainsFunc(ids, empty)
+	u.memo.RUnlock()
+	if all {
+		return
+	}
+	u.memo.Lock()
+	defer u.memo.Unlock()
+	for _, id := range ids {
+		if si := int(u.cands[id].source); empty(id) {
+			u.fill(si, id-u.first[si])
+		}
+	}
 }
 
 // obsoleting lists who has an Obsoletes entry for a name, in the order of candidates.
 func (u *Universe) obsoleting(name string) []providerRef {
-	return remembered(u, u.memo.obsoletes, name, func() []providerRef { return u.refs(name, Index.Obsoletes) })
-}
-
-// refs asks every index.
-func (u *Universe) refs(name string, ask func(Index, string, func(place, dep int32))) []providerRef {
-	var l []providerRef
-	for si, x := range u.indexes {
-		ask(x, name, func(place, dep int32) { l = append(l, providerRef{u.fill(si, place), dep}) })
-	}
-	return l
+	return remembered(u, u.memo.obsoletes, name, func() []providerRef {
+		var l []providerRef
+		for si, x := range u.indexes {
+			x.Obsoletes(name, func(place, dep int32) { l = append(l, providerRef{u.fill(si, place), dep}) })
+		}
+		return l
+	})
 }
 
 // listing returns the candidates whose known files include a path.

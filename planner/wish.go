@@ -177,6 +177,7 @@ func (p *problem) alternatives(d rpm.Dep) []string {
 	}
 	var bar []string
 	ids := p.candidatesFor(d)
+	p.u.ready(ids)
 	for _, id := range ids {
 		r := p.name(p.u.cands[id].Name)
 		if r.instead == nil || len(r.installed) > 0 {

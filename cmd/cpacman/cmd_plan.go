@@ -116,14 +116,16 @@ func planCommand(e *env) *cli.Command {
 			if c.Args().First() == "show" {
 				return e.planShow(c)
 			}
+			known := func(int) {}
+			if c.Bool("stored") {
+				known = shortLived()
+			}
 			s, err := e.open(c)
 			if err != nil {
 				return err
 			}
 			defer s.Close()
-			if c.Bool("stored") {
-				go shortLived(len(s.site.Hosts))
-			}
+			known(len(s.site.Hosts))
 			return s.plan()
 		},
 	}

@@ -43,18 +43,33 @@ const (
 	mostLarge    = 256 << 20
 )
 
-// shortLived prepares the heap of a process that ends soon, and that knows so many hosts: it comes in large pages, and grows faster, unless GOMEMLIMIT
-// or GOGC in the environment say how it is to be. It takes a few milliseconds and may run beside other work.
-func shortLived(hosts int) {
-	before := debug.SetGCPercent(-1) // largePages collects itself
-	if os.Getenv("GOMEMLIMIT") == "" {
-		largePages(min(largeHeap+hosts*largePerHost, mostLarge))
+// shortLived prepares the heap of a process that ends soon: it comes in large pages, and grows faster, unless GOMEMLIMIT or GOGC in the environment say how it
+// is to be. What it returns is called once it is known of how many hosts the process will know; until then nothing is collected. Both go on beside other work.
+func shortLived() (known func(hosts int)) {
+	before := debug.SetGCPercent(-1)
+	large := func(size int) {
+		if os.Getenv("GOMEMLIMIT") == "" {
+			largePages(size)
+		}
 	}
-	if os.Getenv("GOGC") != "" {
-		debug.SetGCPercent(before)
-		return
+	first := make(chan struct{})
+	go func() {
+		defer close(first)
+		large(largeHeap)
+	}()
+	return func(hosts int) {
+		go func() {
+			<-first
+			if more := min(hosts*largePerHost, mostLarge) - largeHeap/2; more > 0 {
+				large(more)
+			}
+			if os.Getenv("GOGC") != "" {
+				debug.SetGCPercent(before)
+				return
+			}
+			debug.SetGCPercent(firstGarbage)
+			// The cleanup of what nobody holds is run after the first collection.
+			runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
+		}()
 	}
-	debug.SetGCPercent(firstGarbage)
-	// The cleanup of what nobody holds is run after the first collection.
-	runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
 }

@@ -260,11 +260,7 @@ func lookAt(x *index) {
 		l.Lists(key)
 		l.Requires(key)
 		l.Located(key)
-		l.Provides(key, func(place, dep int32) {
-			if p := l.At(place); dep >= 0 && r.fault == nil {
-				_ = p.Provides[dep]
-			}
-		})
+		l.Provides(key, func(place int32, _ rpm.Dep) { l.At(place) })
 		l.Obsoletes(key, func(place, _ int32) { l.At(place) })
 	}
 	l.Names(func(string) bool { return true })

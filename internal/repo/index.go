@@ -120,6 +120,20 @@ func (d *decoder) dep(to *rpm.Dep) {
 	}
 }
 
+// skipDep passes over what encoder.dep wrote.
+func (d *decoder) skipDep() {
+	if d.uint()&1 != 0 {
+		d.skip(3)
+	}
+}
+
+// skip passes over numbers.
+func (d *decoder) skip(n int) {
+	for range n {
+		d.uint()
+	}
+}
+
 // packageID is what tells packages apart, as numbers of strings.
 type packageID struct {
 	build
@@ -200,8 +214,11 @@ func (d *decoder) packages() []*Package {
 	return slices.Concat(parts...)
 }
 
-// minRecord is the least number of bytes of a package in the index: 21 fields, 8 lists, and the files.
-const minRecord = 30
+// recordFields is how many numbers decoder.pkg reads.
+const recordFields = 21
+
+// minRecord is the least number of bytes of a package in the index: its fields, 8 lists, and the files.
+const minRecord = recordFields + 9
 
 // block reads the packages of one block. Lists share two allocations.
 func (d *decoder) block() []*Package {

@@ -58,28 +58,59 @@ func (l Lookup) Required(yield func(path string)) {
 	}
 }
 
-// Provides gives, in the order of places, who has a capability: the number in Provides, or -1 for the name of the package itself where its
-// Provides lack it.
-func (l Lookup) Provides(name string, yield func(place, dep int32)) {
-	l.deps(&l.ix.provides, name, func(p *Package) int { return len(p.Provides) }, yield)
+// Provides gives, in the order of places, who has a capability, and how its Provides say so, or its name and EVR where they lack it. The packages
+// themselves are not read for that: a kernel alone provides ten thousand symbols.
+func (l Lookup) Provides(name string, yield func(place int32, has rpm.Dep)) {
+	l.pairs(&l.ix.provides, name, func(place, dep int32) bool {
+		has, ok := l.provided(place, dep)
+		if ok {
+			yield(place, has)
+		}
+		return ok
+	})
+}
+
+// farProvide is the number of an entry that lies so far behind that the package is read as a whole: others will be asked for.
+const farProvide = 256
+
+// provided gives an entry of the Provides of a package; its own name for -1.
+func (l Lookup) provided(place, dep int32) (has rpm.Dep, ok bool) {
+	number := l.ix.order.at(int(place))
+	p := l.r.known(number)
+	if p == nil && dep < farProvide {
+		return l.ix.provided(number, int(dep))
+	}
+	if p == nil {
+		p = l.At(place)
+	}
+	switch {
+	case dep < 0:
+		return rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}, true
+	case int(dep) < len(p.Provides):
+		return p.Provides[dep], true
+	}
+	return rpm.Dep{}, false
 }
 
 // Obsoletes gives, in the order of places, who has an Obsoletes entry for a name, and its number.
 func (l Lookup) Obsoletes(name string, yield func(place, dep int32)) {
-	l.deps(&l.ix.obsoletes, name, func(p *Package) int { return len(p.Obsoletes) }, yield)
+	l.pairs(&l.ix.obsoletes, name, func(place, dep int32) bool {
+		if int(dep) >= len(l.At(place).Obsoletes) {
+			return false
+		}
+		yield(place, dep)
+		return true
+	})
 }
 
-// deps follows a table of pairs. A number that the package does not have is damage.
-func (l Lookup) deps(t *table, name string, limit func(*Package) int, yield func(place, dep int32)) {
+// pairs follows a table of pairs. One that the package does not have is damage.
+func (l Lookup) pairs(t *table, name string, has func(place, dep int32) bool) {
 	for at, end := t.span(l.ix, name); at < end; at += 2 {
-		place, dep := t.posts.at(at), int(t.posts.at(at+1))-1
-		if dep >= limit(l.At(int32(place))) { //nolint:gosec // checked when the index was opened
+		if !has(int32(t.posts.at(at)), int32(t.posts.at(at+1))-1) { //nolint:gosec // places were checked when the index was opened, and numbers are small
 			l.r.read.Lock()
 			l.r.mend()
 			l.r.read.Unlock()
-			continue
 		}
-		yield(int32(place), int32(dep)) //nolint:gosec // as above
 	}
 }
 
@@ -309,12 +340,37 @@ func (d *decoder) index() *index {
 	return x
 }
 
-// read decodes one package; nil when it makes no sense.
-func (x *index) read(number uint32) *Package {
+// record is where one package stands.
+func (x *index) record(number uint32) decoder {
 	from := uint32(0)
 	if number > 0 {
 		from = x.ends.at(int(number) - 1)
 	}
-	d := decoder{strings: x.strings, b: x.records[from:x.ends.at(int(number))]}
+	return decoder{strings: x.strings, b: x.records[from:x.ends.at(int(number))]}
+}
+
+// read decodes one package; nil when it makes no sense.
+func (x *index) read(number uint32) *Package {
+	d := x.record(number)
 	return d.record()
+}
+
+// provided decodes one entry of the Provides of a package; its own name for -1. False: that makes no sense.
+func (x *index) provided(number uint32, dep int) (has rpm.Dep, ok bool) {
+	d := x.record(number)
+	if dep < 0 {
+		has.Name = d.str()
+		d.skip(1) // arch
+		has.Sense, has.EVR = rpm.Equal, rpm.EVR{Epoch: d.uint32(), Version: d.str(), Release: d.str()}
+		return has, d.err == nil
+	}
+	d.skip(recordFields)
+	if dep >= d.count(1) { // Provides are the first list
+		return has, false
+	}
+	for range dep {
+		d.skipDep()
+	}
+	d.dep(&has)
+	return has, d.err == nil
 }

@@ -59,14 +59,25 @@ func randomPackages(random *rand.Rand, n int) []*Package {
 	return list
 }
 
-// askedPair is what Provides and Obsoletes give.
+// askedPair is what Obsoletes gives.
 type askedPair struct{ Place, Dep int32 }
+
+// askedDep is what Provides gives.
+type askedDep struct {
+	Place int32
+	Has   rpm.Dep
+}
 
 // TestIndexTables: what the tables answer is what a walk over the packages gives, in the same order.
 func TestIndexTables(t *testing.T) {
 	for seed := range uint64(40) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		list := randomPackages(random, []int{0, 1, 2, 7, 100, 1500}[seed%6])
+		if len(list) > 1 { // symbols of a kernel
+			for i := range 2 * farProvide {
+				list[1].Provides = append(list[1].Provides, rpm.Dep{Name: fmt.Sprintf("w%d", i%9), Sense: rpm.Equal, EVR: rpm.EVR{Version: fmt.Sprint(i)}})
+			}
+		}
 		ix := newIndex(list)
 		if ix == nil {
 			t.Fatalf("seed %d: the index makes no sense", seed)
@@ -76,7 +87,7 @@ func TestIndexTables(t *testing.T) {
 		sorted := slices.Clone(list)
 		slices.SortStableFunc(sorted, canonical)
 		names, lists, locations := map[string][]int32{}, map[string][]int32{}, map[string][]int32{}
-		provides, obsoletes := map[string][]askedPair{}, map[string][]askedPair{}
+		provides, obsoletes := map[string][]askedDep{}, map[string][]askedPair{}
 		required := map[string]bool{}
 		for i, p := range sorted {
 			place := int32(i)
@@ -88,15 +99,16 @@ func TestIndexTables(t *testing.T) {
 			for j, d := range p.Obsoletes {
 				obsoletes[d.Name] = append(obsoletes[d.Name], askedPair{place, int32(j)})
 			}
-			for j, d := range p.Provides {
-				provides[d.Name] = append(provides[d.Name], askedPair{place, int32(j)})
+			for _, d := range p.Provides {
+				provides[d.Name] = append(provides[d.Name], askedDep{place, d})
 			}
 			if !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == p.Name && d.Sense == rpm.Equal && d.EVR == p.EVR }) {
-				provides[p.Name] = append(provides[p.Name], askedPair{place, -1})
+				provides[p.Name] = append(provides[p.Name], askedDep{place, rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}})
 			}
 			p.NamedPaths(func(path string) { required[path] = true })
 		}
 		l := r.Lookup()
+		unread := &Repo{ix: ix, packages: make([]*Package, ix.n), unread: ix.n}
 		same := func(what string, want, got any) {
 			if d := gocmp.Diff(want, got); d != "" {
 				t.Fatalf("seed %d: %s (-want +got):\n%s", seed, what, d)
@@ -126,10 +138,13 @@ func TestIndexTables(t *testing.T) {
 			same("lists "+w, lists[w], l.Lists(w))
 			same("requires "+w, required[w], l.Requires(w))
 			same("at location "+w, locations[w], ix.locations.places(ix, w))
-			var gotProvides, gotObsoletes []askedPair
-			l.Provides(w, func(place, dep int32) { gotProvides = append(gotProvides, askedPair{place, dep}) })
+			for _, l := range []Lookup{l, unread.Lookup()} {
+				var got []askedDep
+				l.Provides(w, func(place int32, has rpm.Dep) { got = append(got, askedDep{place, has}) })
+				same("provides "+w, provides[w], got)
+			}
+			var gotObsoletes []askedPair
 			l.Obsoletes(w, func(place, dep int32) { gotObsoletes = append(gotObsoletes, askedPair{place, dep}) })
-			same("provides "+w, provides[w], gotProvides)
 			same("obsoletes "+w, obsoletes[w], gotObsoletes)
 		}
 	}

@@ -87,9 +87,9 @@ func TestLookup(t *testing.T) {
 			if got, ok := l.Located(p.Location); !ok || got != p {
 				t.Errorf("at %s: %v", p.Location, got)
 			}
-			for i, d := range p.Provides {
+			for _, d := range p.Provides {
 				found := false
-				l.Provides(d.Name, func(at, dep int32) { found = found || at == place && int(dep) == i })
+				l.Provides(d.Name, func(at int32, has rpm.Dep) { found = found || at == place && has == d })
 				if !found {
 					t.Errorf("%s does not provide %s", p.NEVRA, d)
 				}

@@ -24,6 +24,13 @@ func (r *Repo) at(number uint32) *Package {
 	return r.packages[number]
 }
 
+// known returns the package of a number when somebody read it before, else nil.
+func (r *Repo) known(number uint32) *Package {
+	r.read.Lock()
+	defer r.read.Unlock()
+	return r.packages[number]
+}
+
 // number returns the number of a package, which was given out before.
 func (r *Repo) number(p *Package) (int32, bool) {
 	r.read.Lock()

@@ -32,8 +32,8 @@ func (s Sense) String() string {
 type Dep struct {
 	Name  string
 	Sense Sense
-	EVR   EVR  // zero when Sense is 0; Release may be empty
 	Pre   bool // needed before scriptlets run: orders a transaction, changes no solution
+	EVR   EVR  // zero when Sense is 0; Release may be empty
 }
 
 // IsRich tells whether the dependency is a boolean expression (rpm-dependencies: it begins with a parenthesis).
