@@ -28,48 +28,58 @@ func boundMemory(atOnce int, each int64) (end func()) {
 	return func() { debug.SetMemoryLimit(before) }
 }
 
-// firstGarbage is planGarbage until something was looked for: the smaller plans end before.
-const firstGarbage = 1200
-
 // planGarbage is how much the heap may grow, in percent, before what is not needed any more is looked for while a plan is made from stored
 // facts: such a process lives for a second, and twice Go's own value takes a quarter off its time. Memory it costs where there was little.
 const planGarbage = 200
 
-// The memory that comes in large pages while a plan is made from stored facts, in bytes: what a plan of one host takes, what each further host adds,
-// and at most. What is not needed is never touched and costs nothing.
+// The heap of a plan that is made from stored facts, in bytes, up to which nothing is looked for: what a plan of one host takes, what each further host
+// adds, and at most. So much comes in large pages; what is not needed is never touched and costs nothing.
 const (
-	largeHeap    = 48 << 20
-	largePerHost = 16 << 10
-	mostLarge    = 256 << 20
+	heapOfPlan  = 48 << 20
+	heapPerHost = 12 << 10
+	mostHeap    = 256 << 20
 )
+
+// leastHeap is that of Go's collector at its own pace, in bytes: with less than that it does not begin.
+const leastHeap = 4 << 20
 
 // shortLived prepares the heap of a process that ends soon: it comes in large pages, and grows faster, unless GOMEMLIMIT or GOGC in the environment say how it
 // is to be. What it returns is called once it is known of how many hosts the process will know; until then nothing is collected. Both go on beside other work.
 func shortLived() (known func(hosts int)) {
 	before := debug.SetGCPercent(-1)
 	large := func(size int) {
-		if os.Getenv("GOMEMLIMIT") == "" {
+		if os.Getenv("GOMEMLIMIT") == "" && size > 0 {
 			largePages(size)
 		}
 	}
 	first := make(chan struct{})
 	go func() {
 		defer close(first)
-		large(largeHeap)
+		large(heapOfPlan)
 	}()
 	return func(hosts int) {
 		go func() {
 			<-first
-			if more := min(hosts*largePerHost, mostLarge) - largeHeap/2; more > 0 {
-				large(more)
+			heap := min(heapOfPlan+hosts*heapPerHost, mostHeap)
+			if hosts >= manyHosts {
+				large(heap - heapOfPlan)
 			}
-			if os.Getenv("GOGC") != "" {
-				debug.SetGCPercent(before)
-				return
+			if os.Getenv("GOGC") == "" {
+				before = max(planGarbage, int(int64(heap)*100/max(liveHeap(), leastHeap))-100)
+				// The cleanup of what nobody holds is run after the first collection.
+				runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
 			}
-			debug.SetGCPercent(firstGarbage)
-			// The cleanup of what nobody holds is run after the first collection.
-			runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
+			debug.SetGCPercent(before)
 		}()
 	}
+}
+
+// manyHosts are worth the second collection that more large pages cost.
+const manyHosts = 1000
+
+// liveHeap is what the last collection left, in bytes.
+func liveHeap() int64 {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	return int64(live[0].Value.Uint64()) //nolint:gosec // memory of this process
 }
