@@ -33,11 +33,11 @@ func boundMemory(atOnce int, each int64) (end func()) {
 const planGarbage = 200
 
 // The heap of a plan that is made from stored facts, in bytes, up to which nothing is looked for: what a plan of one host takes, what each further host
-// adds, and at most. So much comes in large pages; what is not needed is never touched and costs nothing.
+// adds, and at most. The most comes in large pages; what is not needed is never touched and costs nothing.
 const (
 	heapOfPlan  = 48 << 20
 	heapPerHost = 12 << 10
-	mostHeap    = 256 << 20
+	mostHeap    = 192 << 20
 )
 
 // leastHeap is that of Go's collector at its own pace, in bytes: with less than that it does not begin.
@@ -46,36 +46,27 @@ const leastHeap = 4 << 20
 // shortLived prepares the heap of a process that ends soon: it comes in large pages, and grows faster, unless GOMEMLIMIT or GOGC in the environment say how it
 // is to be. What it returns is called once it is known of how many hosts the process will know; until then nothing is collected. Both go on beside other work.
 func shortLived() (known func(hosts int)) {
-	before := debug.SetGCPercent(-1)
-	large := func(size int) {
-		if os.Getenv("GOMEMLIMIT") == "" && size > 0 {
-			largePages(size)
-		}
-	}
-	first := make(chan struct{})
+	percent := debug.SetGCPercent(-1)
+	ready := make(chan struct{})
 	go func() {
-		defer close(first)
-		large(heapOfPlan)
+		defer close(ready)
+		if os.Getenv("GOMEMLIMIT") == "" {
+			largePages(mostHeap)
+		}
 	}()
 	return func(hosts int) {
 		go func() {
-			<-first
-			heap := min(heapOfPlan+hosts*heapPerHost, mostHeap)
-			if hosts >= manyHosts {
-				large(heap - heapOfPlan)
-			}
+			<-ready
 			if os.Getenv("GOGC") == "" {
-				before = max(planGarbage, int(int64(heap)*100/max(liveHeap(), leastHeap))-100)
+				heap := int64(min(heapOfPlan+hosts*heapPerHost, mostHeap))
+				percent = max(planGarbage, int(heap*100/max(liveHeap(), leastHeap))-100)
 				// The cleanup of what nobody holds is run after the first collection.
 				runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
 			}
-			debug.SetGCPercent(before)
+			debug.SetGCPercent(percent)
 		}()
 	}
 }
-
-// manyHosts are worth the second collection that more large pages cost.
-const manyHosts = 1000
 
 // liveHeap is what the last collection left, in bytes.
 func liveHeap() int64 {
