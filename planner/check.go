@@ -25,7 +25,13 @@ func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
 func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added []Fault) {
 	c := &checker{u: u, h: h, r: r, start: sortedInstalled(h), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	state := make(chan []Fault, 1)
-	go func() { state <- c.state(c.start) }()
+	go func() {
+		// From the end, since the search begins at the beginning: each finds what the other has read already.
+		for _, p := range slices.Backward(c.start) {
+			c.isOnly(p)
+		}
+		state <- c.state(c.start)
+	}()
 	return func(set *Set) (before, added []Fault) {
 		before = <-state
 		c.set = set

@@ -129,11 +129,19 @@ func (u *Universe) Err() error {
 	return nil
 }
 
-// fill makes a candidate usable. It needs the lock of memo; whoever gets the number later took that lock as well.
+// fill makes a candidate usable: for all who get the number after somebody took the lock of memo. Others may read other packages beside it.
 func (u *Universe) fill(si int, place int32) int32 {
 	id := u.first[si] + place
+	u.memo.RLock()
+	filled := u.cands[id].Candidate != nil
+	u.memo.RUnlock()
+	if filled {
+		return id
+	}
+	c := u.indexes[si].At(place)
+	u.memo.Lock()
+	defer u.memo.Unlock()
 	if u.cands[id].Candidate == nil {
-		c := u.indexes[si].At(place)
 		u.cands[id].Candidate = &c
 	}
 	return id
@@ -141,8 +149,6 @@ func (u *Universe) fill(si int, place int32) int32 {
 
 // fillAll makes every candidate usable.
 func (u *Universe) fillAll() {
-	u.memo.Lock()
-	defer u.memo.Unlock()
 	for si, x := range u.indexes {
 		for place := range int32(x.Len()) {
 			u.fill(si, place)
@@ -150,7 +156,7 @@ func (u *Universe) fillAll() {
 	}
 }
 
-// remembered gives what get finds for a key, from the memo where it was asked before.
+// remembered gives what get finds for a key, from the memo where it was asked before. Who asks for the same at the same time gets the same list.
 func remembered[T any](u *Universe, in map[string][]T, key string, get func() []T) []T {
 	u.memo.RLock()
 	l, ok := in[key]
@@ -158,12 +164,13 @@ func remembered[T any](u *Universe, in map[string][]T, key string, get func() []
 	if ok {
 		return l
 	}
+	found := get()
 	u.memo.Lock()
 	defer u.memo.Unlock()
-	if l, ok := in[key]; ok {
+	if l, ok = in[key]; ok {
 		return l
 	}
-	l = get()
+	l = found
 	in[strings.Clone(key)] = l // the key may be a piece of a whole file
 	return l
 }
@@ -200,19 +207,9 @@ func (u *Universe) providing(name string) []offer {
 
 // ready fills candidates that are known as offers.
 func (u *Universe) ready(ids []int32) {
-	empty := func(id int32) bool { return u.cands[id].Candidate == nil }
-	u.memo.RLock()
-	all := !slices.ContainsFunc(ids, empty)
-	u.memo.RUnlock()
-	if all {
-		return
-	}
-	u.memo.Lock()
-	defer u.memo.Unlock()
 	for _, id := range ids {
-		if si := int(u.cands[id].source); empty(id) {
-			u.fill(si, id-u.first[si])
-		}
+		si := int(u.cands[id].source)
+		u.fill(si, id-u.first[si])
 	}
 }
 
@@ -256,8 +253,6 @@ func (u *Universe) numbered(si, i int) (int32, error) {
 	if place < 0 {
 		return -1, nil
 	}
-	u.memo.Lock()
-	defer u.memo.Unlock()
 	return u.fill(si, place), nil
 }
 

@@ -9,17 +9,21 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// at returns the package of a number, reading it from the index when nobody did before.
+// at returns the package of a number, reading it from the index when nobody did before. Others read beside it; everybody gets the same package.
 func (r *Repo) at(number uint32) *Package {
+	if p := r.known(number); p != nil {
+		return p
+	}
+	p := r.ix.read(number)
 	r.read.Lock()
 	defer r.read.Unlock()
-	if r.packages[number] == nil {
-		if p := r.ix.read(number); p != nil {
-			r.packages[number] = p
-			r.unread--
-		} else {
-			r.mend()
-		}
+	switch {
+	case r.packages[number] != nil:
+	case p != nil:
+		r.packages[number] = p
+		r.unread--
+	default:
+		r.mend()
 	}
 	return r.packages[number]
 }
