@@ -66,13 +66,18 @@ func (b *bench) lookAround(ctx context.Context) error {
 }
 
 func (b *bench) parts(ctx context.Context) error {
-	if err := b.up(ctx); err != nil {
+	if err := b.prepare(); err != nil {
 		return err
+	}
+	if !slices.Equal(b.o.parts, []string{realPart}) { // which needs no lab
+		if err := b.up(ctx); err != nil {
+			return err
+		}
 	}
 	for _, p := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"facts", b.facts}, {"plan", b.plan}, {"repos", b.repos}, {"upload", b.upload}} {
+	}{{"facts", b.facts}, {"plan", b.plan}, {"repos", b.repos}, {realPart, b.real}, {"upload", b.upload}} {
 		if !slices.Contains(b.o.parts, p.name) {
 			continue
 		}

@@ -83,6 +83,10 @@ func TestOptions(t *testing.T) {
 		"bad round trip": {[]string{"--rtt", "10"}, `--rtt "10"`},
 		"no rounds":      {[]string{"--rounds", "0"}, "--rounds 0"},
 		"unknown flag":   {[]string{"--host", "3"}, "-host"},
+		"own host":       {[]string{"--rpmdb", "/d", "--release", "rocky9.4", "--kernel", "5.14", "--repo", "a", "--repo", "/b", "real"}, ""},
+		"no database":    {[]string{"--release", "rocky9", "--kernel", "5.14", "--repo", "/b", "real"}, "--rpmdb FILE"},
+		"no version":     {[]string{"--rpmdb", "/d", "--release", "rocky", "--kernel", "5.14", "--repo", "/b", "real"}, `--release "rocky"`},
+		"not for repos":  {[]string{"--rpmdb", "/d", "repos"}, "for the part real"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := parseOptions(append(append([]string{}, always...), tc.args...), io.Discard)

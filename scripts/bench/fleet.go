@@ -34,13 +34,22 @@ sed -i 's/^PermitRootLogin .*/PermitRootLogin prohibit-password/' /etc/ssh/sshd_
 kill -HUP "$(cat /run/sshd.pid)"
 `
 
-// up makes the lab, opens its hosts to root and writes what the contestants need.
-func (b *bench) up(ctx context.Context) error {
+// prepare makes the directories that every part uses.
+func (b *bench) prepare() error {
 	for _, dir := range []string{"out", "home", "site/inventory", "cm"} {
 		if err := os.MkdirAll(filepath.Join(b.o.work, dir), 0o700); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
 	}
+	// Debian's rpm has another default.
+	if err := os.WriteFile(filepath.Join(b.o.work, "home/.rpmmacros"), []byte("%_dbpath /var/lib/rpm\n"), 0o600); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	return nil
+}
+
+// up makes the lab, opens its hosts to root and writes what the contestants need.
+func (b *bench) up(ctx context.Context) error {
 	argv := []string{b.tool("cpacman-lab"), "up", "--dir", b.labDir(), "--hosts", strconv.Itoa(b.o.hosts), "--packages", strconv.Itoa(b.o.packages),
 		// room for one upload and the file that a tool may write beside it
 		"--disk", strconv.FormatInt(2*b.o.sizeMB+256, 10)}
@@ -128,7 +137,6 @@ func (b *bench) writeFiles() error {
 		"ansible.cfg":             b.ansibleConfig(),
 		"ansible.hosts":           ansible.String(),
 		"floor.hosts":             floor.String(),
-		"home/.rpmmacros":         "%_dbpath /var/lib/rpm\n", // Debian's rpm has another default
 	} {
 		path := filepath.Join(b.o.work, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -36,9 +37,10 @@ type options struct {
 	rtts      []time.Duration
 	forks     int // hosts worked on at once, of every contestant
 	parts     []string
+	real      realHost
 }
 
-// parts in the order they are run.
+// allParts are those that are run when none is named, in the order they are run; realPart wants a host of the caller's.
 func allParts() []string { return []string{"facts", "plan", "repos", "upload"} }
 
 func main() {
@@ -90,7 +92,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.Usage = func() {
-		fmt.Fprintf(stderr, "usage: scripts/bench/run [flags] [%s]\n", strings.Join(allParts(), "] ["))
+		fmt.Fprintf(stderr, "usage: scripts/bench/run [flags] [%s]\n", strings.Join(append(allParts(), realPart), "] ["))
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.bin, "bin", "", "directory of cpacman and cpacman-lab (set by scripts/bench/run)")
@@ -103,6 +105,14 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.Int64Var(&o.sizeMB, "size", 500, "upload of this many MB (10^6 bytes)")
 	f.StringVar(&rtts, "rtt", rtts, "round-trip times of the uploads")
 	f.IntVar(&o.forks, "forks", 64, "hosts worked on at once by clush, parallel-ssh, ansible and the floor (cpacman's limits.connections too)")
+	f.StringVar(&o.real.database, "rpmdb", "", "rpmdb.sqlite `FILE` of the host for the part real")
+	f.StringVar(&o.real.release, "release", "", "release of that host, as in rocky9 or rhel7.2")
+	f.StringVar(&o.real.kernel, "kernel", "", "kernel `VERSION` that runs on it, as uname -r prints it")
+	f.Func("repo", "repository `DIR` of that host; repeatable", func(dir string) (err error) {
+		dir, err = filepath.Abs(dir)
+		o.real.repos = append(o.real.repos, dir)
+		return err
+	})
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, err
@@ -123,9 +133,12 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 // check refuses what cannot work.
 func (o *options) check() error {
 	for _, p := range o.parts {
-		if !slices.Contains(allParts(), p) {
-			return fmt.Errorf("%w: no part %q: the parts are %s (flags stand before them)", errUsage, p, strings.Join(allParts(), ", "))
+		if known := append(allParts(), realPart); !slices.Contains(known, p) {
+			return fmt.Errorf("%w: no part %q: the parts are %s (flags stand before them)", errUsage, p, strings.Join(known, ", "))
 		}
+	}
+	if err := o.real.check(slices.Contains(o.parts, realPart)); err != nil {
+		return err
 	}
 	if len(o.parts) == 0 {
 		o.parts = allParts()

@@ -39,7 +39,11 @@ func (b *bench) repos(ctx context.Context) error {
 	if err := b.planningLarge(ctx); err != nil {
 		return err
 	}
-	return b.planningMany(ctx)
+	leaves, err := b.leafFiller(ctx)
+	if err != nil {
+		return err
+	}
+	return b.planningMany(ctx, many{part: "repos", site: b.siteDir(), host: b.hosts[0].Name, leaves: leaves, dir: b.o.work, like: "hosts"})
 }
 
 // addLarge adds the repository to the site.
@@ -160,15 +164,46 @@ const (
 	manyConfigurations = 20
 )
 
+// many says of what planningMany makes its fleets: of the stored facts of a host of a site, less one of the leaves for each configuration but the first.
+type many struct {
+	part, site, host string
+	leaves           []string // packages that nothing needs
+	dir              string   // where the sites of the fleets go
+	like             string   // words for what the hosts are like
+}
+
+// leafFiller are filler packages of the lab's hosts that nothing requires.
+func (b *bench) leafFiller(ctx context.Context) ([]string, error) {
+	db, err := store.Open(ctx, filepath.Join(b.siteDir(), "state"))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	facts, err := db.Facts(ctx, b.hosts[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	var filler []string
+	for _, p := range facts.Packages {
+		if strings.HasPrefix(p.Name, "filler-") {
+			filler = append(filler, p.Name)
+		}
+	}
+	if slices.Sort(filler); len(filler) < manyConfigurations {
+		return nil, fmt.Errorf("%s has %d filler packages, and %d configurations differ by one", facts.Host, len(filler), manyConfigurations)
+	}
+	return filler[len(filler)-manyConfigurations+1:], nil // they require those before them
+}
+
 // planningMany compares many hosts of few configurations with one host of each: what is the same is solved once (PLAN-11).
-func (b *bench) planningMany(ctx context.Context) error {
+func (b *bench) planningMany(ctx context.Context, m many) error {
 	var few, many []*contestant
 	for _, n := range []int{manyConfigurations, manyHosts} {
-		dir := filepath.Join(b.o.work, fmt.Sprintf("many-%d", n))
-		if err := b.manySite(ctx, dir, n); err != nil {
+		dir := filepath.Join(m.dir, fmt.Sprintf("many-%d", n))
+		if err := m.write(ctx, dir, n); err != nil {
 			return err
 		}
-		c := b.contest("repos", fmt.Sprintf("cpacman plan --stored, %d hosts in %d configurations", n, manyConfigurations),
+		c := b.contest(m.part, fmt.Sprintf("cpacman plan --stored, %d %s in %d configurations", n, m.like, manyConfigurations),
 			program{argv: []string{b.tool("cpacman"), "--site", dir, "plan", "--stored", "--out", filepath.Join(dir, "plan.json")}, check: solved(n)})
 		// Not .ours: the limit of memory is for a lab of real hosts, and many hosts need more.
 		if n == manyHosts {
@@ -186,8 +221,8 @@ func (b *bench) planningMany(ctx context.Context) error {
 	if err := b.rounds(ctx, repoRounds, list); err != nil {
 		return err
 	}
-	b.compareTimes(fmt.Sprintf("plan of %d hosts", manyHosts), many[0], few[0], &target{limit: 1.5, atMost: true})
-	b.report.note("Planning %d hosts took %s of memory at most.", manyHosts, megabytes(many[0].series.peak()))
+	b.compareTimes(fmt.Sprintf("plan of %d %s", manyHosts, m.like), many[0], few[0], &target{limit: 1.5, atMost: true})
+	b.report.note("Planning %d %s took %s of memory at most.", manyHosts, m.like, megabytes(many[0].series.peak()))
 	return nil
 }
 
@@ -199,10 +234,9 @@ func solved(hosts int) func(string) error {
 	})
 }
 
-// manySite makes a site of n hosts whose stored facts are those of the first host of the lab, in some configurations that differ by a
-// package of the filler.
-func (b *bench) manySite(ctx context.Context, dir string, n int) error {
-	if err := os.CopyFS(dir, os.DirFS(b.siteDir())); err != nil {
+// write makes a site of n hosts.
+func (m *many) write(ctx context.Context, dir string, n int) error {
+	if err := os.CopyFS(dir, os.DirFS(m.site)); err != nil {
 		return fmt.Errorf("make a site of %d hosts: %w", n, err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
@@ -220,24 +254,15 @@ func (b *bench) manySite(ctx context.Context, dir string, n int) error {
 		return err
 	}
 	defer db.Close()
-	facts, err := db.Facts(ctx, b.hosts[0].Name)
+	facts, err := db.Facts(ctx, m.host)
 	if err != nil {
 		return err
-	}
-	var filler []string
-	for _, p := range facts.Packages {
-		if strings.HasPrefix(p.Name, "filler-") {
-			filler = append(filler, p.Name)
-		}
-	}
-	if slices.Sort(filler); len(filler) < manyConfigurations {
-		return fmt.Errorf("%s has %d filler packages, and %d configurations differ by one", facts.Host, len(filler), manyConfigurations)
 	}
 	var lists [manyConfigurations]*host.Facts
 	for i := range lists {
 		one := *facts
-		if i > 0 { // from the end: nothing requires those
-			one.Packages = slices.DeleteFunc(slices.Clone(facts.Packages), func(p host.Package) bool { return p.Name == filler[len(filler)-i] })
+		if i > 0 {
+			one.Packages = slices.DeleteFunc(slices.Clone(facts.Packages), func(p host.Package) bool { return p.Name == m.leaves[i-1] })
 		}
 		one.InstalledDigest = host.InstalledDigest(one.Packages)
 		lists[i] = &one
