@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -14,9 +15,9 @@ const largePage = 2 << 20
 // largePages makes the heap take so many bytes in large pages, where the system gives them to who asks (transparent_hugepage = madvise): each of the
 // small ones costs a fault when it is touched first, and a process that ends within a tenth of a second spends a fifth of its time on those. The
 // runtime of Go does not ask. So one piece of that size is allocated, marked, and left to the collector untouched: what is allocated afterwards is
-// cut from it. It is advice: what the system makes of it changes nothing else. Where memory that is only promised counts, nothing is done.
+// cut from it. It is advice: what the system makes of it changes nothing else.
 func largePages(size int) {
-	if policy, err := os.ReadFile("/proc/sys/vm/overcommit_memory"); err != nil || strings.TrimSpace(string(policy)) == "2" {
+	if promisesCount() {
 		return
 	}
 	b := make([]byte, size)
@@ -25,4 +26,19 @@ func largePages(size int) {
 	runtime.KeepAlive(&b)
 	b = nil //nolint:ineffassign,wastedassign // it is the collector that reads this
 	runtime.GC()
+}
+
+// promisesCount tells whether memory is limited that a process asks for and never touches (proc(5), getrlimit(2)).
+func promisesCount() bool {
+	policy, err := os.ReadFile("/proc/sys/vm/overcommit_memory")
+	if err != nil || strings.TrimSpace(string(policy)) == "2" {
+		return true
+	}
+	for _, what := range [...]int{syscall.RLIMIT_AS, syscall.RLIMIT_DATA} {
+		var limit syscall.Rlimit
+		if err := syscall.Getrlimit(what, &limit); err != nil || limit.Cur != math.MaxUint64 {
+			return true
+		}
+	}
+	return false
 }
