@@ -38,9 +38,9 @@ func (p *Plan) Seal() error {
 type Observer interface {
 	// Complete tells that the plan has all but its id, and is called beside all that follows; SealText returns after it.
 	Complete(p *Plan)
-	// Text gives the beginning of what Encode writes, as far as it is there: each time more of it, in the end up to the id, behind which little comes.
-	// What was given does not change.
-	Text(beginning []byte)
+	// Text gives the beginning of what Encode writes, as far as it is there: each time more of it, at last, which it says, up to the id, behind which
+	// little comes. What was given does not change.
+	Text(beginning []byte, last bool)
 }
 
 // SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. The observer may be
@@ -68,16 +68,16 @@ func (p *Plan) seal(o Observer) ([]byte, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	tell := func([]byte) {}
+	tell := func([]byte, bool) {}
 	if o != nil {
 		tell = o.Text
 		var beside sync.WaitGroup
 		beside.Go(func() { o.Complete(&c) })
 		defer beside.Wait()
 	}
-	text, err := c.canonical(sum, tell)
+	text, err := c.canonical(sum, func(beginning []byte) { tell(beginning, false) })
 	if err == nil {
-		tell(text[:placeOfID(text)])
+		tell(text[:placeOfID(text)], true)
 	}
 	invalid := p.validate() // while the rest of the text is summed
 	id := sum.sum()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -372,10 +373,13 @@ func TestCheckUnit(t *testing.T) {
 type told struct {
 	complete *Plan
 	texts    []string
+	ends     []bool
 }
 
-func (o *told) Complete(p *Plan)      { o.complete = p }
-func (o *told) Text(beginning []byte) { o.texts = append(o.texts, string(beginning)) }
+func (o *told) Complete(p *Plan) { o.complete = p }
+func (o *told) Text(beginning []byte, last bool) {
+	o.texts, o.ends = append(o.texts, string(beginning)), append(o.ends, last)
+}
 
 // TestSealObserver: what is written of a plan before its id is known is the beginning of what Encode writes, each time more of it.
 func TestSealObserver(t *testing.T) {
@@ -404,6 +408,9 @@ func TestSealObserver(t *testing.T) {
 	}
 	if !strings.HasPrefix(b.String(), before+p.ID+"\"") {
 		t.Error("the last text does not end where the id begins")
+	}
+	if at := slices.Index(o.ends, true); at != len(o.texts)-1 {
+		t.Errorf("text %d of %d is said to be the last", at, len(o.texts))
 	}
 	p.Hosts = append(p.Hosts, p.Hosts[0])
 	if _, err := p.SealText(&told{}); err == nil {

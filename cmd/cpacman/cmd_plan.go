@@ -179,25 +179,31 @@ type delivery struct {
 	table    []byte
 	tableErr error // of a table that was made
 	made     bool
-	file     *growing    // nil: none, or not begun
-	texts    chan []byte // what is to be written of the file; nil: it was not begun, or has ended
+	file     *growing      // nil: none, or not begun
+	texts    chan planText // what is to be written of the file; nil: it was not begun, or has ended
 	writing  sync.WaitGroup
 }
 
+// planText is the beginning of a plan's file, and whether little comes behind it.
+type planText struct {
+	text []byte
+	last bool
+}
+
 // worthSync is how many bytes of a plan are worth a way to the disk of their own.
-const worthSync = 8 << 20
+const worthSync = 4 << 20
 
 // Complete implements planner.Observer.
 func (d *delivery) Complete(p *planner.Plan) { d.makeTable(p) }
 
 // Text implements planner.Observer.
-func (d *delivery) Text(beginning []byte) {
+func (d *delivery) Text(beginning []byte, last bool) {
 	out := d.c.String("out")
 	if out == "" {
 		return
 	}
 	if d.texts == nil {
-		d.texts = make(chan []byte, 1)
+		d.texts = make(chan planText, 1)
 		texts := d.texts
 		d.writing.Go(func() { d.follow(out, texts) })
 	}
@@ -205,18 +211,18 @@ func (d *delivery) Text(beginning []byte) {
 	case <-d.texts: // of what waits the longest is enough
 	default:
 	}
-	d.texts <- beginning
+	d.texts <- planText{beginning, last}
 }
 
 // follow writes a file while its text comes.
-func (d *delivery) follow(out string, texts <-chan []byte) {
+func (d *delivery) follow(out string, texts <-chan planText) {
 	d.file = newGrowing(out)
 	synced := 0
-	for text := range texts {
-		d.file.upTo(text)
-		if len(text)-synced >= worthSync {
+	for t := range texts {
+		d.file.upTo(t.text)
+		if n := len(t.text); n-synced >= worthSync || t.last && n >= worthSync {
 			d.file.sync()
-			synced = len(text)
+			synced = n
 		}
 	}
 }
