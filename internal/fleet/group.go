@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"runtime"
 
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
@@ -11,11 +10,10 @@ import (
 
 // group puts hosts with the same key together, so that each key is solved once.
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	shares := runtime.GOMAXPROCS(0)
 	mine := make([]*keyed, len(candidates))
-	sideBySide(shares, func(n int) {
+	inShares(len(candidates), func(from, to int) {
 		k := keyer{fleet: f, req: &req, known: map[keyID]*keyed{}, views: map[place[inventory.Repo]]string{}}
-		for i := n * len(candidates) / shares; i < (n+1)*len(candidates)/shares; i++ {
+		for i := from; i < to; i++ {
 			if candidates[i].entry.Status == planner.StatusPlanned {
 				mine[i] = k.key(candidates[i])
 			}

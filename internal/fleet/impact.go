@@ -148,6 +148,12 @@ func sideBySide(n int, fn func(i int)) {
 	work.Wait()
 }
 
+// inShares divides 0…n-1 among all processors.
+func inShares(n int, fn func(from, to int)) {
+	shares := runtime.GOMAXPROCS(0)
+	sideBySide(shares, func(i int) { fn(i*n/shares, (i+1)*n/shares) })
+}
+
 // impact says what the set of a group touches beside packages.
 func (t *touched) impact(g *group) *planner.Impact {
 	out := &planner.Impact{}

@@ -144,22 +144,24 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	if err != nil {
 		return nil, err
 	}
-	list := make([]candidate, len(req.Hosts))
 	out := make([]*candidate, len(req.Hosts))
-	for i, h := range req.Hosts {
-		c := &list[i]
-		out[i] = c
-		c.host, c.facts = h, facts[h.Name]
-		c.entry.Host, c.entry.Class, c.entry.Level = h.Name, h.Class, h.Level
-		if c.facts != nil {
-			c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
+	inShares(len(out), func(from, to int) {
+		list := make([]candidate, to-from)
+		for i := from; i < to; i++ {
+			c, h := &list[i-from], req.Hosts[i]
+			out[i] = c
+			c.host, c.facts = h, facts[h.Name]
+			c.entry.Host, c.entry.Class, c.entry.Level = h.Name, h.Class, h.Level
+			if c.facts != nil {
+				c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
+			}
+			contact, asked := contacts[h.Name]
+			c.entry.Status, c.entry.Detail = f.Status(ids, h, c.facts, contact, asked, req.Live)
+			if c.entry.Status == planner.StatusPlanned {
+				c.note, c.entry.Detail = c.entry.Detail, ""
+			}
 		}
-		contact, asked := contacts[h.Name]
-		c.entry.Status, c.entry.Detail = f.Status(ids, h, c.facts, contact, asked, req.Live)
-		if c.entry.Status == planner.StatusPlanned {
-			c.note, c.entry.Detail = c.entry.Detail, ""
-		}
-	}
+	})
 	return out, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -178,6 +179,7 @@ func (b *bench) turn(ctx context.Context, c *contestant) (s sample, err error) {
 			return s, err
 		}
 	}
+	syscall.Sync() // who flushes a file of its own would wait for what the one before left unwritten
 	s, err = b.time(ctx, c.series.file(), c.program)
 	if c.after != nil {
 		err = errors.Join(err, c.after(ctx))

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// planRounds is how often planning is measured: it is short.
-const planRounds = 7
+// planRounds is how often planning is measured: it is short, and a busy moment doubles it.
+const planRounds = 15
 
 // plan measures "what can be updated on this host", from stored facts and a warm cache,
 // against dnf on a copy of that host's rpm database and the same repositories.

@@ -150,7 +150,7 @@ func (b *bench) planningLarge(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.rounds(ctx, repoRounds, list); err != nil {
+	if err := b.rounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes(fmt.Sprintf("plan of one host, %d packages", b.o.large), ours, peer, &target{limit: 0.1, atMost: true})
@@ -218,7 +218,7 @@ func (b *bench) planningMany(ctx context.Context, m many) error {
 			return err
 		}
 	}
-	if err := b.rounds(ctx, repoRounds, list); err != nil {
+	if err := b.rounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes(fmt.Sprintf("plan of %d %s", manyHosts, m.like), many[0], few[0], &target{limit: 1.5, atMost: true})
