@@ -124,7 +124,7 @@ func (c *cache) read(name string) ([]byte, error) {
 	if st.Size() < int64(cacheHead) || st.Size() > maxCacheFile {
 		return nil, errCache
 	}
-	b := make([]byte, st.Size())
+	b := unset(int(st.Size()))
 	adviseLarge(b)
 	head, body := b[:cacheHead], b[cacheHead:]
 	if _, err := io.ReadFull(f, head); err != nil {
