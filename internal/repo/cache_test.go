@@ -261,7 +261,11 @@ func lookAt(x *index) {
 		l.Requires(key)
 		l.Located(key)
 		l.Provides(key, func(place int32, _ rpm.Dep) { l.At(place) })
-		l.Obsoletes(key, func(place, _ int32) { l.At(place) })
+		l.Obsoletes(key, func(place, dep int32) {
+			if p := l.At(place); r.fault == nil {
+				_ = p.Obsoletes[dep]
+			}
+		})
 	}
 	l.Names(func(string) bool { return true })
 	for i := range x.n {

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 	"strings"
 
@@ -95,7 +96,7 @@ func (l Lookup) provided(place, dep int32) (has rpm.Dep, ok bool) {
 // Obsoletes gives, in the order of places, who has an Obsoletes entry for a name, and its number.
 func (l Lookup) Obsoletes(name string, yield func(place, dep int32)) {
 	l.pairs(&l.ix.obsoletes, name, func(place, dep int32) bool {
-		if int(dep) >= len(l.At(place).Obsoletes) {
+		if dep < 0 || int(dep) >= len(l.At(place).Obsoletes) {
 			return false
 		}
 		yield(place, dep)
@@ -106,7 +107,8 @@ func (l Lookup) Obsoletes(name string, yield func(place, dep int32)) {
 // pairs follows a table of pairs. One that the package does not have is damage.
 func (l Lookup) pairs(t *table, name string, has func(place, dep int32) bool) {
 	for at, end := t.span(l.ix, name); at < end; at += 2 {
-		if !has(int32(t.posts.at(at)), int32(t.posts.at(at+1))-1) { //nolint:gosec // places were checked when the index was opened, and numbers are small
+		place, number := t.posts.at(at), t.posts.at(at+1)
+		if number > math.MaxInt32 || !has(int32(place), int32(number)-1) { //nolint:gosec // places were checked when the index was opened
 			l.r.read.Lock()
 			l.r.mend()
 			l.r.read.Unlock()

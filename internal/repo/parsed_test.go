@@ -154,3 +154,34 @@ func TestIndexDamagedBehindItsSum(t *testing.T) {
 		t.Errorf("the damaged index is still there: %v", err)
 	}
 }
+
+// TestIndexDamagedPairs: an entry that a package does not have is damage, whatever its number.
+func TestIndexDamagedPairs(t *testing.T) {
+	list := []*Package{{Package: &rpm.Package{NEVRA: rpm.NEVRA{Name: "foo"}, Provides: []rpm.Dep{{Name: "bar"}}, Obsoletes: []rpm.Dep{{Name: "bar"}}}}}
+	for _, number := range []uint32{0, 3, 1 << 31, 1<<31 + 1, 1<<32 - 1} {
+		for _, what := range []string{"provides", "obsoletes"} {
+			x := newIndex(list)
+			table := &x.provides
+			if what == "obsoletes" {
+				table = &x.obsoletes
+			}
+			from, to := table.span(x, "bar")
+			if to-from != 2 {
+				t.Fatalf("%d numbers of an entry", to-from)
+			}
+			table.posts.set(from+1, number)
+			r := &Repo{ix: x, packages: make([]*Package, x.n), unread: x.n, md: &repomd{}, opt: Options{}, path: "/nowhere",
+				cache: &cache{log: slog.New(slog.DiscardHandler)}}
+			l, given := r.Lookup(), 0
+			if what == "provides" {
+				l.Provides("bar", func(int32, rpm.Dep) { given++ })
+			} else {
+				l.Obsoletes("bar", func(int32, int32) { given++ })
+			}
+			own := what == "provides" && number == 0 // the name of the package itself
+			if (given == 1) != own || (l.Err() == nil) != own {
+				t.Errorf("%s with number %d: %d given, %v", what, number, given, l.Err())
+			}
+		}
+	}
+}
