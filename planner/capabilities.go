@@ -34,12 +34,8 @@ func newCapabilities(pkgs []*rpm.Package) *capabilities {
 		c.first[i] = -1
 	}
 	for i := len(pkgs) - 1; i >= 0; i-- { // from the end: what is added last stands first
-		pkg, self := pkgs[i], false
-		for k := range pkg.Provides {
-			d := &pkg.Provides[k]
-			self = self || d.Name == pkg.Name && d.Sense == rpm.Equal && d.EVR == pkg.EVR
-		}
-		if !self {
+		pkg := pkgs[i]
+		if !providesItself(pkg) {
 			c.add(pkg.Name, int32(i), -1)
 		}
 		for k := len(pkg.Provides) - 1; k >= 0; k-- {
@@ -47,6 +43,16 @@ func newCapabilities(pkgs []*rpm.Package) *capabilities {
 		}
 	}
 	return c
+}
+
+// providesItself tells whether a package has its own name and EVR among its Provides, as rpm writes them.
+func providesItself(pkg *rpm.Package) bool {
+	for i := range pkg.Provides {
+		if d := &pkg.Provides[i]; d.Name == pkg.Name && d.Sense == rpm.Equal && d.EVR == pkg.EVR {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *capabilities) add(name string, id, dep int32) {

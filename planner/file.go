@@ -68,16 +68,16 @@ func (p *Plan) seal(o Observer) ([]byte, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	tell := func([]byte, bool) {}
+	var tell func([]byte)
 	if o != nil {
-		tell = o.Text
+		tell = func(beginning []byte) { o.Text(beginning, false) }
 		var beside sync.WaitGroup
 		beside.Go(func() { o.Complete(&c) })
 		defer beside.Wait()
 	}
-	text, err := c.canonical(sum, func(beginning []byte) { tell(beginning, false) })
-	if err == nil {
-		tell(text[:placeOfID(text)], true)
+	text, err := c.canonical(sum, tell)
+	if err == nil && o != nil {
+		o.Text(text[:placeOfID(text)], true)
 	}
 	invalid := p.validate() // while the rest of the text is summed
 	id := sum.sum()
@@ -212,7 +212,7 @@ func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
 	sum := newSumming()
-	_, err := c.canonical(sum, func([]byte) {})
+	_, err := c.canonical(sum, nil)
 	id := sum.sum()
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
@@ -248,7 +248,7 @@ func (s Set) MarshalJSON() ([]byte, error) { return s.text() }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := p.canonical(nil, func([]byte) {})
+	b, err := p.canonical(nil, nil)
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}

@@ -18,7 +18,7 @@ const (
 
 // canonical is what the function of that name writes. A large fleet has many hosts and little else but sets, so those are written here, which
 // takes a tenth of the time; a test holds the two together. So far as it is written, the text goes to sum as well, which may be nil, and as far as the
-// hosts go tell is called with it.
+// hosts go tell is called with it, unless it is nil.
 func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, error) {
 	c := *p
 	if len(p.Hosts) > 0 {
@@ -42,7 +42,7 @@ func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, err
 				w.out = append(w.out, ',')
 			}
 			w.host(&p.Hosts[i])
-			if w.flush(summingStep) {
+			if w.flush(summingStep) && tell != nil {
 				tell(w.out)
 			}
 		}

@@ -60,7 +60,7 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := p.canonical(nil, func([]byte) {})
+		got, err := p.canonical(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestSetsAreWrittenAsJSONWrites(t *testing.T) {
 				t.Fatal(d)
 			}
 		}
-		got, err := p.canonical(nil, func([]byte) {})
+		got, err := p.canonical(nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,13 +70,11 @@ func newPackageIndex(list []Candidate) *packageIndex {
 func (x *packageIndex) add(place int32, c *Candidate) {
 	x.packages = append(x.packages, c)
 	x.names[c.Name] = append(x.names[c.Name], place)
-	self := false
 	for i := range c.Provides {
-		d := &c.Provides[i]
-		x.provides[d.Name] = append(x.provides[d.Name], providerRef{place, int32(i)})
-		self = self || d.Name == c.Name && d.Sense == rpm.Equal && d.EVR == c.EVR
+		name := c.Provides[i].Name
+		x.provides[name] = append(x.provides[name], providerRef{place, int32(i)})
 	}
-	if !self {
+	if !providesItself(c.Package) {
 		x.provides[c.Name] = append(x.provides[c.Name], providerRef{place, -1})
 	}
 	for i := range c.Obsoletes {

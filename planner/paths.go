@@ -4,6 +4,14 @@ package planner
 // named by anybody's dependencies. Of a few others it says that they may be.
 type pathFilter [1 << 11]uint64
 
+func newPathFilter(paths map[string]bool) *pathFilter {
+	f := new(pathFilter)
+	for path := range paths {
+		f.add(path)
+	}
+	return f
+}
+
 // place spreads paths by their length and their last bytes, which is where they differ.
 func (f *pathFilter) place(path string) (word, bit uint64) {
 	h := uint64(len(path))

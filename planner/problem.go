@@ -88,15 +88,11 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 
 // findFiles notes who has the files that somebody's dependencies name.
 func (p *problem) findFiles() {
-	var named pathFilter
 	paths := map[string]bool{}
 	for n := range p.nodes {
 		collectPaths(p.nodes[n].pkg, paths)
 	}
-	for path := range paths {
-		named.add(path)
-	}
-	offered := p.u.requiredPaths()
+	named, offered := newPathFilter(paths), p.u.required()
 	for n := range p.nodes {
 		for _, f := range p.nodes[n].pkg.Files {
 			if named.may(f) && paths[f] || offered.may(f) && p.u.requires(f) {

@@ -170,9 +170,8 @@ func remembered[T any](u *Universe, in map[string][]T, key string, get func() []
 	if l, ok = in[key]; ok {
 		return l
 	}
-	l = found
-	in[strings.Clone(key)] = l // the key may be a piece of a whole file
-	return l
+	in[strings.Clone(key)] = found // the key may be a piece of a whole file
+	return found
 }
 
 // named lists the candidates of a name: newest first, then by priority, place of the repository, place in it.
@@ -256,9 +255,7 @@ func (u *Universe) numbered(si, i int) (int32, error) {
 	return u.fill(si, place), nil
 }
 
-// requiredPaths knows of most paths that no candidate requires them, or conflicts with them.
-func (u *Universe) requiredPaths() *pathFilter { return u.required() }
-
+// filterPaths makes what knows of most paths that no candidate requires them, or conflicts with them.
 func (u *Universe) filterPaths() *pathFilter {
 	f := new(pathFilter)
 	for _, x := range u.indexes {

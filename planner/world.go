@@ -25,10 +25,7 @@ func newWorld(pkgs []*rpm.Package, only func(*rpm.Package) bool, carries func(pa
 	for _, p := range pkgs {
 		collectPaths(p, paths)
 	}
-	var named pathFilter
-	for path := range paths {
-		named.add(path)
-	}
+	named := newPathFilter(paths)
 	for n, p := range pkgs {
 		for _, f := range p.Files {
 			if named.may(f) && paths[f] {

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,68 +17,6 @@ import (
 	"cpacman/inventory"
 	"cpacman/planner"
 )
-
-// filterFlags select updates (PLAN-7); plan, explain and audit have the same.
-func filterFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "security", Usage: "only what fixes security advisories, to the version that fixes"},
-		&cli.BoolFlag{Name: "bugfix", Usage: "only what fixes bugfix advisories"},
-		&cli.StringSliceFlag{Name: "severity", Usage: "only advisories of this `SEVERITY` (critical, important, moderate, low); repeatable"},
-		&cli.StringSliceFlag{Name: "advisory", Usage: "only what this advisory `ID` fixes; repeatable"},
-		&cli.StringSliceFlag{Name: "cve", Usage: "only what fixes this `CVE`; repeatable"},
-		&cli.StringSliceFlag{Name: "package", Usage: "only packages whose name matches this `GLOB` (or a NEVRA); repeatable"},
-		&cli.StringSliceFlag{Name: "exclude", Usage: "leave packages out whose name matches this `GLOB`; repeatable"},
-		&cli.BoolFlag{Name: "newest", Usage: "with advisories: the newest version instead of the first that fixes"},
-	}
-}
-
-// filter reads filterFlags.
-func (s *session) filter() (planner.Filter, error) {
-	c := s.c
-	f := planner.Filter{
-		Security: c.Bool("security"), Bugfix: c.Bool("bugfix"), Severities: c.StringSlice("severity"),
-		Advisories: c.StringSlice("advisory"), CVEs: c.StringSlice("cve"),
-		Packages: c.StringSlice("package"), Exclude: c.StringSlice("exclude"), Newest: c.Bool("newest"),
-		OverrideHolds: c.StringSlice("override-hold"),
-	}
-	for _, name := range f.OverrideHolds {
-		if !planner.IsName(name) {
-			return f, usagef("--override-hold wants the name of one package, not %q", name)
-		}
-	}
-	for _, list := range [][]string{f.Severities, f.Advisories, f.CVEs, f.Packages, f.Exclude} {
-		for _, one := range list {
-			if strings.TrimSpace(one) == "" {
-				return f, usagef("an empty name selects nothing; leave the flag out to select everything")
-			}
-		}
-	}
-	if err := checkFilter(f); err != nil {
-		return f, err
-	}
-	if f.Newest && !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
-		return f, usagef("--newest goes with --security, --bugfix, --severity, --advisory or --cve; without them the newest is taken anyway")
-	}
-	return f, nil
-}
-
-// severities are those that --severity knows, from the worst.
-var severities = []string{"critical", "important", "moderate", "low"}
-
-// checkFilter refuses what can match nothing: a typo must not look like a host that has nothing to do.
-func checkFilter(f planner.Filter) error {
-	for _, one := range f.Severities {
-		if !slices.Contains(severities, strings.ToLower(one)) {
-			return usagef("unknown severity %q (%s)", one, strings.Join(severities, ", "))
-		}
-	}
-	for _, glob := range slices.Concat(f.Packages, f.Exclude) {
-		if _, err := path.Match(glob, "x"); err != nil {
-			return usagef("bad glob %q: a [ or a \\ has no end", glob)
-		}
-	}
-	return nil
-}
 
 // wanted reads filterFlags and kindFlags: the request, without hosts.
 func (s *session) wanted() (fleet.PlanRequest, error) {
@@ -171,126 +106,6 @@ func (s *session) plan() error {
 		return keyPlanError(err)
 	}
 	return d.deliver(planned)
-}
-
-// delivery writes a plan file and its summary. For a large fleet both take a while, and need not wait for the id of the plan: it is the plan's observer.
-type delivery struct {
-	*session
-	table    []byte
-	tableErr error // of a table that was made
-	made     bool
-	file     *growing      // nil: none, or not begun
-	texts    chan planText // what is to be written of the file; nil: it was not begun, or has ended
-	writing  sync.WaitGroup
-}
-
-// planText is the beginning of a plan's file, and whether little comes behind it.
-type planText struct {
-	text []byte
-	last bool
-}
-
-// worthSync is how many bytes of a plan are worth a way to the disk of their own.
-const worthSync = 4 << 20
-
-// Complete implements planner.Observer.
-func (d *delivery) Complete(p *planner.Plan) { d.makeTable(p) }
-
-// Text implements planner.Observer.
-func (d *delivery) Text(beginning []byte, last bool) {
-	out := d.c.String("out")
-	if out == "" {
-		return
-	}
-	if d.texts == nil {
-		d.texts = make(chan planText, 1)
-		texts := d.texts
-		d.writing.Go(func() { d.follow(out, texts) })
-	}
-	select {
-	case <-d.texts: // of what waits the longest is enough
-	default:
-	}
-	d.texts <- planText{beginning, last}
-}
-
-// follow writes a file while its text comes.
-func (d *delivery) follow(out string, texts <-chan planText) {
-	d.file = newGrowing(out)
-	synced := 0
-	for t := range texts {
-		d.file.upTo(t.text)
-		if n := len(t.text); n-synced >= worthSync || t.last && n >= worthSync {
-			d.file.sync()
-			synced = n
-		}
-	}
-}
-
-// written waits until what came of the text is written.
-func (d *delivery) written() {
-	if d.texts != nil {
-		close(d.texts)
-		d.texts = nil
-	}
-	d.writing.Wait()
-}
-
-func (d *delivery) makeTable(p *planner.Plan) {
-	if d.made || d.c.String("output") == "json" {
-		return
-	}
-	var b bytes.Buffer
-	t := planTable(p)
-	t.value = p
-	d.tableErr = d.write(&b, d.c, t)
-	d.table, d.made = b.Bytes(), true
-}
-
-// end removes what was begun and not finished.
-func (d *delivery) end() {
-	d.written()
-	if d.file != nil {
-		d.file.abandon()
-	}
-}
-
-// deliver writes the plan file, its summary, and what to do next.
-func (d *delivery) deliver(planned *fleet.Planned) error {
-	s, p, out, format := d.session, planned.Plan, d.c.String("out"), d.c.String("output")
-	file := planned.File
-	if file == nil {
-		var b bytes.Buffer
-		if err := p.Encode(&b); err != nil {
-			return err
-		}
-		file = b.Bytes()
-	}
-	d.makeTable(p)
-	d.written()
-	var err error
-	if out != "" {
-		if d.file == nil {
-			d.file = newGrowing(out)
-		}
-		err = d.file.finish(file, 0o600)
-	}
-	if err := errors.Join(err, d.tableErr); err != nil {
-		return err
-	}
-	if format == "json" && out == "" {
-		_, err = s.stdout.Write(file)
-	} else {
-		_, err = s.stdout.Write(d.table)
-	}
-	if err != nil {
-		return err
-	}
-	s.sayNotes(planned)
-	for _, n := range planned.KeyNotes {
-		s.say("note: %s", n)
-	}
-	return s.planVerdict(planned, out)
 }
 
 // planVerdict says in words what the plan is worth.

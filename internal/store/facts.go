@@ -197,6 +197,11 @@ const manyFacts = 1000
 // AllFacts returns the newest facts of every stored host, in the order of names, without their packages: those come from
 // Installed, once per digest however many hosts share it. What hosts have in common they share here too: it is not to be changed.
 func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
+	return s.inHalves(ctx, s.someFacts)
+}
+
+// inHalves reads of all hosts, of large fleets from two places at once; some reads the hosts for which a condition on one name holds, about n.
+func (s *Store) inHalves(ctx context.Context, some func(ctx context.Context, which, name string, n int) ([]*host.Facts, error)) ([]*host.Facts, error) {
 	var middle string
 	var all int
 	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM facts").Scan(&all)
@@ -213,12 +218,12 @@ func (s *Store) AllFacts(ctx context.Context) ([]*host.Facts, error) {
 	work, ctx := errgroup.WithContext(ctx)
 	if middle != "" {
 		work.Go(func() (err error) {
-			before, err = s.someFacts(ctx, "host < ?", middle, all/2)
+			before, err = some(ctx, "host < ?", middle, all/2)
 			return err
 		})
 	}
 	work.Go(func() (err error) {
-		behind, err = s.someFacts(ctx, "host >= ?", middle, all-all/2)
+		behind, err = some(ctx, "host >= ?", middle, all-all/2)
 		return err
 	})
 	if err := work.Wait(); err != nil {

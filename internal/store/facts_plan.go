@@ -2,13 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"cpacman/internal/host"
 )
@@ -16,34 +12,7 @@ import (
 // PlanFacts is AllFacts without what no plan of packages asks for, which is most of what differs from host to host: BootID, BootTime, Database and Disk
 // are zero.
 func (s *Store) PlanFacts(ctx context.Context) ([]*host.Facts, error) {
-	var middle string
-	var all int
-	err := s.db.QueryRowContext(ctx, "SELECT count(*) FROM facts").Scan(&all)
-	if err == nil && all >= manyFacts {
-		err = s.db.QueryRowContext(ctx, "SELECT host FROM facts INDEXED BY facts_plan ORDER BY host LIMIT 1 OFFSET ?", all/2).Scan(&middle)
-	}
-	if errors.Is(err, sql.ErrNoRows) { // fewer by now
-		err = nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read facts for a plan: %w", err)
-	}
-	var before, behind []*host.Facts
-	work, ctx := errgroup.WithContext(ctx)
-	if middle != "" {
-		work.Go(func() (err error) {
-			before, err = s.somePlanFacts(ctx, "host < ?", middle, all/2)
-			return err
-		})
-	}
-	work.Go(func() (err error) {
-		behind, err = s.somePlanFacts(ctx, "host >= ?", middle, all-all/2)
-		return err
-	})
-	if err := work.Wait(); err != nil {
-		return nil, fmt.Errorf("read facts for a plan: %w", err)
-	}
-	return append(before, behind...), nil
+	return s.inHalves(ctx, s.somePlanFacts)
 }
 
 // somePlanFacts is PlanFacts of the hosts for which a condition on one name holds; there are about n.

@@ -34,13 +34,7 @@ func (b *bench) plan(ctx context.Context) error {
 	if peer != nil {
 		list = append(list, peer)
 	}
-	// Once without measuring: both read the repositories and keep what they made of them.
-	for _, c := range list {
-		if _, err := b.turn(ctx, c); err != nil {
-			return err
-		}
-	}
-	if err := b.rounds(ctx, planRounds, list); err != nil {
+	if err := b.warmRounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes("plan of one host", ours, peer, nil)
@@ -57,20 +51,13 @@ func (b *bench) dnf(ctx context.Context, host string) (*contestant, error) {
 	if err := b.copyDatabase(ctx, host, filepath.Join(root, "var/lib/rpm")); err != nil {
 		return nil, err
 	}
-	var conf strings.Builder
-	fmt.Fprintf(&conf, "[main]\ncachedir=%[1]s/cache\nlogdir=%[1]s/log\npersistdir=%[1]s/persist\nreposdir=%[1]s/repos.d\n"+
-		"gpgcheck=0\ninstall_weak_deps=0\n\n", filepath.Join(b.o.work, "dnf"))
+	repos := make([]dnfRepo, 0, len(benchRepos()))
 	for _, id := range benchRepos() {
-		fmt.Fprintf(&conf, "[%[1]s]\nname=%[1]s\nbaseurl=file://%[2]s\n\n", id, b.repoPath(id))
+		repos = append(repos, dnfRepo{id, b.repoPath(id)})
 	}
-	for _, dir := range []string{"cache", "log", "persist", "repos.d"} {
-		if err := os.MkdirAll(filepath.Join(b.o.work, "dnf", dir), 0o700); err != nil {
-			return nil, fmt.Errorf("prepare dnf: %w", err)
-		}
-	}
-	confFile := filepath.Join(b.o.work, "dnf/dnf.conf")
-	if err := os.WriteFile(confFile, []byte(conf.String()), 0o600); err != nil {
-		return nil, fmt.Errorf("prepare dnf: %w", err)
+	confFile, err := configureDNF(filepath.Join(b.o.work, "dnf"), repos)
+	if err != nil {
+		return nil, err
 	}
 	argv := []string{path, "-q", "-c", confFile, "--installroot=" + root, "--releasever=9", "--forcearch=x86_64"}
 	if _, err := b.time(ctx, "dnf-makecache", program{argv: append(argv, "makecache")}); err != nil {
@@ -78,6 +65,29 @@ func (b *bench) dnf(ctx context.Context, host string) (*contestant, error) {
 	}
 	// -C: only from its cache, which spares dnf the look at repomd.xml. 100: there are updates.
 	return b.contest("plan", "dnf check-update", program{argv: append(argv, "-C", "check-update"), okStatus: []int{100}}), nil
+}
+
+// dnfRepo is a repository as dnf is told of it.
+type dnfRepo struct{ id, path string }
+
+// configureDNF writes a configuration of dnf that keeps everything in a directory, and returns its file.
+func configureDNF(dir string, repos []dnfRepo) (string, error) {
+	var conf strings.Builder
+	fmt.Fprintf(&conf, "[main]\ncachedir=%[1]s/cache\nlogdir=%[1]s/log\npersistdir=%[1]s/persist\nreposdir=%[1]s/repos.d\n"+
+		"gpgcheck=0\ninstall_weak_deps=0\n\n", dir)
+	for _, r := range repos {
+		fmt.Fprintf(&conf, "[%[1]s]\nname=%[1]s\nbaseurl=file://%[2]s\n\n", r.id, r.path)
+	}
+	for _, sub := range []string{"cache", "log", "persist", "repos.d"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return "", fmt.Errorf("prepare dnf: %w", err)
+		}
+	}
+	file := filepath.Join(dir, "dnf.conf")
+	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
+		return "", fmt.Errorf("prepare dnf: %w", err)
+	}
+	return file, nil
 }
 
 // copyDatabase copies the rpm database out of a host.

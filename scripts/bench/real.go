@@ -53,19 +53,18 @@ func (b *bench) real(ctx context.Context) error {
 	ours := b.contest(realPart, "cpacman plan --stored, a host of yours", program{argv: []string{b.tool("cpacman"), "--site", site, "plan", "--stored", realName,
 		"--out", b.realDir("plan.json")}})
 	list := []*contestant{ours}
-	peer, err := b.realDNF(ctx)
+	root, err := b.realRoot()
+	if err != nil {
+		return err
+	}
+	peer, err := b.realDNF(ctx, root)
 	if err != nil {
 		return err
 	}
 	if peer != nil {
 		list = append(list, peer)
 	}
-	for _, c := range list {
-		if _, err := b.turn(ctx, c); err != nil {
-			return err
-		}
-	}
-	if err := b.rounds(ctx, planRounds, list); err != nil {
+	if err := b.warmRounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes("plan of a host of yours", ours, peer, &target{limit: 0.1, atMost: true})
@@ -73,7 +72,7 @@ func (b *bench) real(ctx context.Context) error {
 	if err := b.planAnswers(b.realDir("plan.json"), peer); err != nil {
 		return err
 	}
-	leaves, err := b.leaves(ctx)
+	leaves, err := b.leaves(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func (b *bench) realSite(ctx context.Context) error {
 	return err
 }
 
-// realRoot is a root with the rpm database.
+// realRoot makes a root with the rpm database.
 func (b *bench) realRoot() (string, error) {
 	root := b.realDir("root")
 	dir := filepath.Join(root, "var/lib/rpm")
@@ -119,30 +118,19 @@ func (b *bench) realRoot() (string, error) {
 	return root, nil
 }
 
-// realDNF prepares dnf check-update over the same. Nil: it is not installed.
-func (b *bench) realDNF(ctx context.Context) (*contestant, error) {
+// realDNF prepares dnf check-update over the same, for a root. Nil: it is not installed.
+func (b *bench) realDNF(ctx context.Context, root string) (*contestant, error) {
 	path, found := b.peer("dnf")
 	if !found {
 		return nil, nil
 	}
-	root, err := b.realRoot()
+	repos := make([]dnfRepo, len(b.o.real.repos))
+	for i, dir := range b.o.real.repos {
+		repos[i] = dnfRepo{fmt.Sprintf("repo%d", i), dir}
+	}
+	file, err := configureDNF(b.realDir("dnf"), repos)
 	if err != nil {
 		return nil, err
-	}
-	var conf strings.Builder
-	fmt.Fprintf(&conf, "[main]\ncachedir=%[1]s/cache\nlogdir=%[1]s/log\npersistdir=%[1]s/persist\nreposdir=%[1]s/repos.d\n"+
-		"gpgcheck=0\ninstall_weak_deps=0\n\n", b.realDir("dnf"))
-	for i, dir := range b.o.real.repos {
-		fmt.Fprintf(&conf, "[repo%[1]d]\nname=repo%[1]d\nbaseurl=file://%[2]s\n\n", i, dir)
-	}
-	for _, dir := range []string{"cache", "log", "persist", "repos.d"} {
-		if err := os.MkdirAll(b.realDir("dnf/"+dir), 0o700); err != nil {
-			return nil, fmt.Errorf("prepare dnf: %w", err)
-		}
-	}
-	file := b.realDir("dnf/dnf.conf")
-	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
-		return nil, fmt.Errorf("prepare dnf: %w", err)
 	}
 	argv := []string{path, "-q", "-c", file, "--installroot=" + root, "--releasever=" + b.o.real.version(), "--forcearch=x86_64"}
 	if _, err := b.time(ctx, "real-makecache", program{argv: append(argv, "makecache")}); err != nil {
@@ -151,12 +139,8 @@ func (b *bench) realDNF(ctx context.Context) (*contestant, error) {
 	return b.contest(realPart, "dnf check-update, a host of yours", program{argv: append(argv, "-C", "check-update"), okStatus: []int{100}}), nil
 }
 
-// leaves are installed packages that nothing installed needs, as many as it takes to make the configurations differ.
-func (b *bench) leaves(ctx context.Context) ([]string, error) {
-	root, err := b.realRoot()
-	if err != nil {
-		return nil, err
-	}
+// leaves are packages installed in a root that nothing there needs, as many as it takes to make the configurations differ.
+func (b *bench) leaves(ctx context.Context, root string) ([]string, error) {
 	database := "--dbpath=" + filepath.Join(root, "var/lib/rpm")
 	names, err := b.quick(ctx, "rpm", database, "-qa", "--qf", `%{NAME}\n`)
 	if err != nil {

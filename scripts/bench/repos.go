@@ -145,12 +145,7 @@ func (b *bench) planningLarge(ctx context.Context) error {
 		peer = b.contest("repos", "dnf check-update, large view", program{argv: append(slices.Clone(argv), "-C", "check-update"), okStatus: []int{100}})
 		list = append(list, peer)
 	}
-	for _, c := range list {
-		if _, err := b.turn(ctx, c); err != nil {
-			return err
-		}
-	}
-	if err := b.rounds(ctx, planRounds, list); err != nil {
+	if err := b.warmRounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes(fmt.Sprintf("plan of one host, %d packages", b.o.large), ours, peer, &target{limit: 0.1, atMost: true})
@@ -213,12 +208,7 @@ func (b *bench) planningMany(ctx context.Context, m many) error {
 		}
 	}
 	list := append(few, many...)
-	for _, c := range list {
-		if _, err := b.turn(ctx, c); err != nil {
-			return err
-		}
-	}
-	if err := b.rounds(ctx, planRounds, list); err != nil {
+	if err := b.warmRounds(ctx, planRounds, list); err != nil {
 		return err
 	}
 	b.compareTimes(fmt.Sprintf("plan of %d %s", manyHosts, m.like), many[0], few[0], &target{limit: 1.5, atMost: true})
