@@ -32,10 +32,11 @@ const (
 	kindFiles      = "files"
 	kindAdvisories = "advisories"
 	kindModules    = "modules"
+	kindDerived    = "derived"
 	kindUnfinished = ".new" // left behind by a process that was killed
 )
 
-var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindUnfinished} //nolint:gochecknoglobals // a constant list
+var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindDerived, kindUnfinished} //nolint:gochecknoglobals // a constant list
 
 // How long a cache file that nobody reads is kept, and how often its time is set to say that somebody does.
 const (

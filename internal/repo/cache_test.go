@@ -298,6 +298,14 @@ func FuzzCache(f *testing.F) {
 					p.Get("aa")
 				}
 			},
+			func(d *decoder) {
+				if s := d.storedLists(); d.err == nil {
+					for i := range s.len() {
+						s.key(i)
+						s.read(i)
+					}
+				}
+			},
 			func(d *decoder) { d.advisories("x") },
 			func(d *decoder) { d.modules("x") },
 			func(d *decoder) {

@@ -22,7 +22,7 @@ const maxDirFiles = 1_000_000
 // dirEntry is one RPM file of a directory and what was read from it.
 type dirEntry struct {
 	path string
-	id   fileID
+	id   FileID
 	pkg  *Package // nil: a delta package, which is not offered
 }
 

@@ -10,15 +10,15 @@ import (
 // indexBlock is how many packages are decoded together; blocks are independent, so that several workers can decode.
 const indexBlock = 512
 
-// fileID tells whether a file is the one that was read before, without reading it. A changed file with an unchanged ctime would
+// FileID tells whether a file is the one that was read before, without reading it. A changed file with an unchanged ctime would
 // take a clock set back on purpose.
-type fileID struct {
+type FileID struct {
 	Size         int64
 	MTime, CTime int64 // nanoseconds since 1970
 	Inode, Dev   uint64
 }
 
-func (e *encoder) fileID(f fileID) {
+func (e *encoder) fileID(f FileID) {
 	e.int(f.Size)
 	e.int(f.MTime)
 	e.int(f.CTime)
@@ -26,8 +26,8 @@ func (e *encoder) fileID(f fileID) {
 	e.uint(f.Dev)
 }
 
-func (d *decoder) fileID() fileID {
-	return fileID{d.int(), d.int(), d.int(), d.uint(), d.uint()}
+func (d *decoder) fileID() FileID {
+	return FileID{d.int(), d.int(), d.int(), d.uint(), d.uint()}
 }
 
 func (e *encoder) problems(list []Problem) {

@@ -7,7 +7,7 @@ import (
 
 // packageList is what a cache file of kindPackages says after its kind and key.
 type packageList struct {
-	file     fileID // the package list that was read
+	file     FileID // the package list that was read
 	problems []Problem
 	sources  []*Package
 	ix       *index
@@ -47,7 +47,7 @@ func (m *listMaker) take(part primaryResult) {
 }
 
 // bytes writes the cache file.
-func (m *listMaker) bytes(id fileID, problems []Problem) []byte {
+func (m *listMaker) bytes(id FileID, problems []Problem) []byte {
 	m.e.fileID(id)
 	m.e.problems(problems)
 	m.e.packages(m.settle.sources)
@@ -56,7 +56,7 @@ func (m *listMaker) bytes(id fileID, problems []Problem) []byte {
 }
 
 // readPrimary parses the package list. It returns the cache file, which answers at once.
-func (r *Repo) readPrimary(ctx context.Context, k *disk, e dataEntry, id fileID) ([]byte, error) {
+func (r *Repo) readPrimary(ctx context.Context, k *disk, e dataEntry, id FileID) ([]byte, error) {
 	m := r.newListMaker()
 	reader := &metaReader[primaryResult]{
 		root:   "metadata",

@@ -125,7 +125,7 @@ func (r *Repo) again() ([]*Package, error) {
 		return nil, err
 	}
 	fresh.md, fresh.digest = r.md, r.digest
-	if _, err := fresh.readPrimary(context.Background(), k, e, fileID{}); err != nil {
+	if _, err := fresh.readPrimary(context.Background(), k, e, FileID{}); err != nil {
 		return nil, err
 	}
 	list := make([]*Package, fresh.ix.n)

@@ -212,7 +212,7 @@ func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
 
 // loadPackages takes the packages from the cache. The package list on disk is still proven to be the one that was read: by its
 // identity, else by its checksum.
-func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id fileID) (bool, error) {
+func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id FileID) (bool, error) {
 	d, ok := r.cache.load(kindPackages, r.digest)
 	if !ok {
 		return false, nil
@@ -252,20 +252,20 @@ func (r *Repo) noteMetadata(k *disk) {
 }
 
 // identify looks at a metadata file without reading it, and tells at once that it is missing or has another size.
-func (k *disk) identify(e dataEntry) (fileID, error) {
+func (k *disk) identify(e dataEntry) (FileID, error) {
 	st, err := k.root.Stat(e.Location)
 	if err != nil {
 		what, cause := missing(err)
-		return fileID{}, &Damage{k.id, e.Location, what, cause}
+		return FileID{}, &Damage{k.id, e.Location, what, cause}
 	}
 	if err := sizeDamage(k.id, e, st.Size()); err != nil {
-		return fileID{}, err
+		return FileID{}, err
 	}
 	return identity(st), nil
 }
 
-func identity(st fs.FileInfo) fileID {
-	id := fileID{Size: st.Size(), MTime: st.ModTime().UnixNano()}
+func identity(st fs.FileInfo) FileID {
+	id := FileID{Size: st.Size(), MTime: st.ModTime().UnixNano()}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 		id.CTime, id.Inode, id.Dev = sys.Ctim.Nano(), sys.Ino, uint64(sys.Dev) //nolint:unconvert // its type differs by system
 	}

@@ -36,40 +36,85 @@ func (r *Repo) FilePath(p *Package) (string, error) {
 // OpenPackage opens a package's file for reading; the caller closes it. It is a regular file below the repository, of the right
 // size. Missing is a *Damage that wraps fs.ErrNotExist, and also ErrNotLocal when the metadata says that the file is elsewhere.
 func (r *Repo) OpenPackage(p *Package) (*os.File, error) {
+	d, err := r.OpenDir()
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.OpenPackage(p)
+}
+
+// Dir is the directory of a repository, held open for who looks at many of its files. It may be used by many goroutines.
+type Dir struct{ k *disk }
+
+// OpenDir opens the directory; the caller closes it.
+func (r *Repo) OpenDir() (*Dir, error) {
 	k, err := r.disk()
 	if err != nil {
 		return nil, err
 	}
-	defer k.root.Close() //nolint:errcheck // opened for reading
-	return k.openPackage(p)
+	return &Dir{k}, nil
+}
+
+// Close releases the directory.
+func (d *Dir) Close() { d.k.root.Close() } //nolint:errcheck,gosec // opened for reading
+
+// OpenPackage is that of Repo.
+func (d *Dir) OpenPackage(p *Package) (*os.File, error) { return d.k.openPackage(p) }
+
+// FileID tells whether the file of a package is the one that was looked at before, without opening it; its errors are those of OpenPackage.
+func (d *Dir) FileID(p *Package) (FileID, error) {
+	st, err := d.k.root.Stat(p.Location)
+	if err != nil {
+		return FileID{}, d.k.absent(p, err)
+	}
+	if err := d.k.unfit(p, st); err != nil {
+		return FileID{}, err
+	}
+	return identity(st), nil
 }
 
 func (k *disk) openPackage(p *Package) (*os.File, error) {
-	bad := func(what string, err error) (*os.File, error) { return nil, &Damage{k.id, p.Location, what, err} }
 	f, err := k.root.OpenFile(p.Location, os.O_RDONLY|nonblock, 0)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) && p.Base != "" {
-			return bad("package missing here, the metadata has it at "+quoted(p.Base)+"; mirror the repository first", errors.Join(ErrNotLocal, fs.ErrNotExist))
-		}
-		what, cause := missing(err)
-		return bad("package "+what, cause)
+		return nil, k.absent(p, err)
 	}
 	st, err := f.Stat()
-	switch {
-	case err != nil:
-		_, err = bad("cannot be read", err)
-	case !st.Mode().IsRegular():
-		_, err = bad("is not a regular file", nil)
-	case p.Size >= 0 && st.Size() < p.Size:
-		_, err = bad(fmt.Sprintf("truncated: %d bytes, the metadata says %d", st.Size(), p.Size), nil)
-	case p.Size >= 0 && st.Size() != p.Size:
-		_, err = bad(fmt.Sprintf("%d bytes, the metadata says %d", st.Size(), p.Size), nil)
+	if err != nil {
+		err = &Damage{k.id, p.Location, "cannot be read", err}
+	} else {
+		err = k.unfit(p, st)
 	}
 	if err != nil {
 		f.Close() //nolint:errcheck,gosec // the first error counts
 		return nil, err
 	}
 	return f, nil
+}
+
+// absent says why a package's file cannot be opened.
+func (k *disk) absent(p *Package, err error) error {
+	if errors.Is(err, fs.ErrNotExist) && p.Base != "" {
+		return &Damage{k.id, p.Location, "package missing here, the metadata has it at " + quoted(p.Base) + "; mirror the repository first", errors.Join(ErrNotLocal, fs.ErrNotExist)}
+	}
+	what, cause := missing(err)
+	return &Damage{k.id, p.Location, "package " + what, cause}
+}
+
+// unfit says what is wrong with a package's file before it is read; nil: nothing.
+func (k *disk) unfit(p *Package, st fs.FileInfo) error {
+	what := ""
+	switch {
+	case !st.Mode().IsRegular():
+		what = "is not a regular file"
+	case p.Size >= 0 && st.Size() < p.Size:
+		what = fmt.Sprintf("truncated: %d bytes, the metadata says %d", st.Size(), p.Size)
+	case p.Size >= 0 && st.Size() != p.Size:
+		what = fmt.Sprintf("%d bytes, the metadata says %d", st.Size(), p.Size)
+	default:
+		return nil
+	}
+	return &Damage{k.id, p.Location, what, nil}
 }
 
 // VerifyPackage reads a package's file and proves it: size and checksum as the metadata has them; in a directory of RPMs the header
