@@ -74,6 +74,7 @@ func (s *session) plan() error {
 	}
 	live := !s.c.Bool("stored")
 	if !live {
+		s.repos.ShortLived()
 		var first *inventory.Host
 		if !s.c.Bool("keys-only") { // which reads no repository
 			first = s.firstOf(s.c.Args().Slice())

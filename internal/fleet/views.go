@@ -56,6 +56,9 @@ func (f *Fleet) NewRepos() *Repos {
 	}
 }
 
+// ShortLived tells that the process ends soon: repo.Options.Mapped. It is called before anything is opened.
+func (r *Repos) ShortLived() { r.opt.Mapped = true }
+
 // Relocate reads repositories from other directories than the site says, by id: an earlier state of a repository is another directory
 // (PLAN-12). It is called before anything is opened.
 func (r *Repos) Relocate(at map[string]string) error {

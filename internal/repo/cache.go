@@ -23,6 +23,7 @@ const (
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30
+	leastMapped  = 256 << 10 // bytes; below, reading costs less
 )
 
 // What is cached, each in a file of its own: the first part of the file's name.
@@ -50,6 +51,8 @@ type cache struct {
 	dir string // "": no cache
 	log *slog.Logger
 	now func() time.Time
+
+	mapFrom int64 // files of so many bytes and more are mapped; 0: none
 }
 
 // load reads a cache file; ok is false when there is none that can be trusted.
@@ -125,16 +128,11 @@ func (c *cache) read(name string) ([]byte, error) {
 	if st.Size() < int64(cacheHead) || st.Size() > maxCacheFile {
 		return nil, errCache
 	}
-	b := unset(int(st.Size()))
-	adviseLarge(b)
-	head, body := b[:cacheHead], b[cacheHead:]
-	if _, err := io.ReadFull(f, head); err != nil {
-		return nil, err
-	}
-	sum, err := readSummed(f, int64(cacheHead), body)
+	b, sum, err := c.content(f, st.Size())
 	if err != nil {
 		return nil, err
 	}
+	head, body := b[:cacheHead], b[cacheHead:]
 	if string(head[:len(cacheMagic)]) != cacheMagic {
 		return nil, errCache
 	}
@@ -149,6 +147,21 @@ func (c *cache) read(name string) ([]byte, error) {
 		_ = os.Chtimes(name, now, now) // only prune looks at it
 	}
 	return body, nil
+}
+
+// content gives the bytes of a file, and the CRC-32C of those behind the head.
+func (c *cache) content(f *os.File, size int64) ([]byte, uint32, error) {
+	if c.mapFrom > 0 && size >= c.mapFrom {
+		if b := mapFile(f, size); b != nil {
+			return b, summed(b[cacheHead:]), nil
+		}
+	}
+	b := make([]byte, size)
+	if _, err := io.ReadFull(f, b[:cacheHead]); err != nil {
+		return nil, 0, err
+	}
+	sum, err := readSummed(f, int64(cacheHead), b[cacheHead:])
+	return b, sum, err
 }
 
 // ownFile refuses what somebody else owns or may write.

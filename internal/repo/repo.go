@@ -28,6 +28,10 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxOpen bounds, in bytes, what one metadata file may open to; 0 means 2 GiB.
 	MaxOpen int64
+	// Mapped lets large cache files be mapped rather than read, where the system can: bringing the bytes here costs more than all else that opening an
+	// unchanged repository needs. It is for processes that end soon: they stay mapped, and where memory is so short that pages are given up and
+	// the disk fails when they are wanted again, the process ends.
+	Mapped bool
 	// Advisories tells that they will be asked for: the index of them is read beside that of the packages.
 	Advisories bool
 	// Full makes Check read every package and compare its digest, instead of its size alone.
@@ -124,6 +128,9 @@ func prepare(cfg Config, opt Options) (*Repo, *disk, error) {
 	}
 	r := &Repo{id: cfg.ID, path: path, opt: opt, log: opt.Logger,
 		cache: &cache{dir: opt.CacheDir, log: opt.Logger, now: opt.Now}}
+	if opt.Mapped {
+		r.cache.mapFrom = leastMapped
+	}
 	k, err := r.disk()
 	return r, k, err
 }

@@ -13,6 +13,20 @@ const leastPart = 1 << 20
 
 // readSummed fills b from an offset of a file, in parts side by side, and returns the CRC-32C of b: most of the time goes to bringing the bytes here.
 func readSummed(f io.ReaderAt, offset int64, b []byte) (uint32, error) {
+	return inParts(b, func(at int, part []byte) error {
+		_, err := io.ReadFull(io.NewSectionReader(f, offset+int64(at), int64(len(part))), part)
+		return err
+	})
+}
+
+// summed is the CRC-32C of b.
+func summed(b []byte) uint32 {
+	s, _ := inParts(b, func(int, []byte) error { return nil })
+	return s
+}
+
+// inParts calls get for parts of b, side by side, and returns the CRC-32C of b as it is then.
+func inParts(b []byte, get func(at int, part []byte) error) (uint32, error) {
 	parts := max(1, min(runtime.GOMAXPROCS(0), len(b)/leastPart))
 	sums := make([]uint32, parts)
 	at := func(i int) int { return len(b) / parts * i }
@@ -26,7 +40,7 @@ func readSummed(f io.ReaderAt, offset int64, b []byte) (uint32, error) {
 	for i := range parts {
 		work.Go(func() error {
 			part := b[at(i):end(i)]
-			_, err := io.ReadFull(io.NewSectionReader(f, offset+int64(at(i)), int64(len(part))), part)
+			err := get(at(i), part)
 			sums[i] = castagnoli(part)
 			return err
 		})
@@ -34,11 +48,11 @@ func readSummed(f io.ReaderAt, offset int64, b []byte) (uint32, error) {
 	if err := work.Wait(); err != nil {
 		return 0, err
 	}
-	sum := sums[0]
+	joined := sums[0]
 	for i := 1; i < parts; i++ {
-		sum = joinedSum(sum, sums[i], end(i)-at(i))
+		joined = joinedSum(joined, sums[i], end(i)-at(i))
 	}
-	return sum, nil
+	return joined, nil
 }
 
 // joinedSum is the CRC-32C of two texts after each other, from those of each and the length of the second in bytes: the first is what it would be

@@ -28,9 +28,9 @@ func TestReadSummed(t *testing.T) {
 	}
 	for _, n := range []int{0, 1, leastPart, 2*leastPart - 1, 2 * leastPart, 3*leastPart + 10} {
 		b := make([]byte, n)
-		sum, err := readSummed(bytes.NewReader(text), 7, b)
-		if err != nil || !bytes.Equal(b, text[7:7+n]) || sum != castagnoli(b) {
-			t.Errorf("%d bytes: %08x %v", n, sum, err)
+		got, err := readSummed(bytes.NewReader(text), 7, b)
+		if err != nil || !bytes.Equal(b, text[7:7+n]) || got != castagnoli(b) || got != summed(b) {
+			t.Errorf("%d bytes: %08x %v", n, got, err)
 		}
 	}
 	if _, err := readSummed(bytes.NewReader(text), 18, make([]byte, 3*leastPart)); !errors.Is(err, io.ErrUnexpectedEOF) {
