@@ -10,6 +10,7 @@ import (
 
 // Ahead is what a plan from stored facts needs beside them.
 type Ahead struct {
+	read     func() // reads what follows, once
 	work     sync.WaitGroup
 	contacts map[string]store.Contact // of hosts whose last attempt failed; the others tell nothing
 	ids      *Identities
@@ -21,15 +22,18 @@ type Ahead struct {
 // repositories that it may have are read too. Faults are told by whoever needs what was read. The caller waits for the end.
 func (f *Fleet) ReadAhead(ctx context.Context, repos *Repos, first *inventory.Host) *Ahead {
 	a := &Ahead{}
-	// One after the other: a connection to the database costs as much as most of what is read over it.
-	a.work.Go(func() {
-		if first != nil {
-			f.readView(ctx, repos, first, &a.view)
-		}
-		a.contacts, a.ids, a.err = f.beside(ctx)
-	})
+	a.read = sync.OnceFunc(func() { a.contacts, a.ids, a.err = f.beside(ctx) })
+	if first != nil {
+		f.readView(ctx, repos, first, &a.view)
+	}
+	if len(f.Site.Hosts) >= hostsBeside {
+		a.work.Go(a.read)
+	}
 	return a
 }
+
+// hostsBeside is from how many hosts on it pays to read side by side: that takes another connection to the database, which costs a millisecond.
+const hostsBeside = 1000
 
 // readView begins to read the repositories of a host.
 func (f *Fleet) readView(ctx context.Context, repos *Repos, h *inventory.Host, work *sync.WaitGroup) {
@@ -55,6 +59,7 @@ func (f *Fleet) beside(ctx context.Context) (map[string]store.Contact, *Identiti
 // known waits for what is known beside facts.
 func (a *Ahead) known() (map[string]store.Contact, *Identities, error) {
 	a.work.Wait()
+	a.read()
 	return a.contacts, a.ids, a.err
 }
 

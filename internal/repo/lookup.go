@@ -173,8 +173,8 @@ func (x u32s) set(i int, n uint32) { binary.LittleEndian.PutUint32(x[4*i:], n) }
 
 // below tells whether all numbers are less than n.
 func (x u32s) below(n int) bool {
-	for i := range x.len() {
-		if int(x.at(i)) >= n {
+	for ; len(x) >= 4; x = x[4:] {
+		if int(binary.LittleEndian.Uint32(x)) >= n {
 			return false
 		}
 	}
@@ -183,14 +183,15 @@ func (x u32s) below(n int) bool {
 
 // rises tells whether the numbers never fall, and end at last; an empty list does not.
 func (x u32s) rises(last int) bool {
-	before := uint32(0)
-	for i := range x.len() {
-		if x.at(i) < before {
+	before, some := uint32(0), len(x) >= 4
+	for ; len(x) >= 4; x = x[4:] {
+		n := binary.LittleEndian.Uint32(x)
+		if n < before {
 			return false
 		}
-		before = x.at(i)
+		before = n
 	}
-	return x.len() > 0 && int(before) == last
+	return some && int(before) == last
 }
 
 // table leads from strings to what is written about them. Its keys stand by bucket, the upper bits of their hash, and in a bucket in the
@@ -267,8 +268,8 @@ func (t *table) sound(x *index) bool {
 	if t.posts.len()%t.stride != 0 || !t.ends.rises(t.posts.len()/t.stride) {
 		return false
 	}
-	for i := 0; i < t.posts.len(); i += t.stride {
-		if int(t.posts.at(i)) >= x.n {
+	for p := t.posts; len(p) >= 4*t.stride; p = p[4*t.stride:] {
+		if int(binary.LittleEndian.Uint32(p)) >= x.n {
 			return false
 		}
 	}
