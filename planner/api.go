@@ -52,7 +52,17 @@ type Advisory struct {
 type View struct {
 	Sources    []Source // in the order of the configuration
 	Advisories []Advisory
+	Notices    []Notices // advisories that are looked up; they count as standing after Advisories
 	Modules    []ModuleStream
+}
+
+// Notices are advisories that are looked up by package, as in the index of a repository. They may be asked by many goroutines.
+type Notices interface {
+	// Naming gives the builds of a name that advisories list, in their order, each with its advisory, whose Packages need not be there. It is
+	// never changed.
+	Naming(name string, yield func(rpm.NEVRA, *Advisory))
+	// Err tells that answers given so far are void.
+	Err() error
 }
 
 // ModuleStream is one stream of a module with the packages that belong to it (PLAN-6).

@@ -350,10 +350,10 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 // fixesFor returns the EVRs that the selected advisories list for a name.arch.
 func (u *Universe) fixesFor(name, arch string, f *Filter) []rpm.EVR {
 	var out []rpm.EVR
-	u.fixed.each(name, func(p *rpm.NEVRA, i int32) {
-		if p.Arch == arch && f.selects(&u.advisories[i]) {
-			out = append(out, p.EVR)
+	for _, one := range u.listed(name) {
+		if one.nevra.Arch == arch && f.selects(one.advisory) {
+			out = append(out, one.nevra.EVR)
 		}
-	})
+	}
 	return out
 }

@@ -16,16 +16,15 @@ const maxCandidates = 4 << 20
 // Universe is a view made ready for planning. Its answers never change after NewUniverse and it may be used by any number of goroutines.
 // What it gives out as numbers is in cands by then, but for offers: those nobody asked for are empty.
 type Universe struct {
-	sources    []Source
-	indexes    []Index // of the sources
-	first      []int32 // candidate of each source's first place
-	cands      []candidate
-	memo       memo
-	advisories []Advisory
-	fixed      fixed
-	required   func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
-	modular    map[rpm.NEVRA][]string // "name:stream", sorted
-	modNames   map[string][]string    // package name: streams that have it
+	sources  []Source
+	indexes  []Index // of the sources
+	first    []int32 // candidate of each source's first place
+	cands    []candidate
+	memo     memo
+	notices  []Notices              // of the view
+	required func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
+	modular  map[rpm.NEVRA][]string // "name:stream", sorted
+	modNames map[string][]string    // package name: streams that have it
 }
 
 // memo is what was looked up in the indexes: it changes no answer.
@@ -35,6 +34,7 @@ type memo struct {
 	provides  map[string][]offer
 	obsoletes map[string][]providerRef
 	files     map[string][]int32
+	listed    map[string][]listed
 }
 
 // offer is a candidate that has a capability, and which versions of it. The candidate may be empty: Universe.ready.
@@ -61,10 +61,13 @@ type providerRef struct{ id, dep int32 }
 // NewUniverse indexes a view. The view's packages are shared, not copied, and must not change afterwards.
 func NewUniverse(v View) (*Universe, error) {
 	u := &Universe{
-		sources: v.Sources, advisories: v.Advisories,
+		sources: v.Sources, notices: v.Notices,
 		memo: memo{names: map[string][]int32{}, provides: map[string][]offer{}, obsoletes: map[string][]providerRef{},
-			files: map[string][]int32{}},
-		fixed: newFixed(v.Advisories), modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
+			files: map[string][]int32{}, listed: map[string][]listed{}},
+		modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
+	}
+	if len(v.Advisories) > 0 {
+		u.notices = append([]Notices{newNoticeList(v.Advisories)}, v.Notices...)
 	}
 	u.required = sync.OnceValue(u.filterPaths)
 	ids := map[string]bool{}
@@ -122,6 +125,11 @@ func (u *Universe) take(si int32) error {
 // Err tells that an index gave wrong answers: then no result that came from it counts.
 func (u *Universe) Err() error {
 	for _, x := range u.indexes {
+		if err := x.Err(); err != nil {
+			return err
+		}
+	}
+	for _, x := range u.notices {
 		if err := x.Err(); err != nil {
 			return err
 		}

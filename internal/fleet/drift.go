@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"cpacman/internal/repo"
 	"cpacman/internal/report"
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
@@ -111,8 +112,8 @@ func (d *drifter) offer(ctx context.Context, in *Input) error {
 		if err != nil {
 			return err
 		}
-		for _, a := range list {
-			advisories = append(advisories, advisory(&a))
+		for i := range list {
+			advisories = append(advisories, advisory(&list[i]))
 		}
 		if !cfg.Auto {
 			continue // nothing comes from it by itself, so nobody is behind it
@@ -123,6 +124,15 @@ func (d *drifter) offer(ctx context.Context, in *Input) error {
 	}
 	d.offers[id] = report.NewOffer(packages, advisories)
 	return nil
+}
+
+// advisory turns one of a repository into the planner's words.
+func advisory(a *repo.Advisory) planner.Advisory {
+	out := planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs, Packages: make([]rpm.NEVRA, len(a.Packages))}
+	for i := range a.Packages {
+		out.Packages[i] = a.Packages[i].NEVRA
+	}
+	return out
 }
 
 func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, error) {

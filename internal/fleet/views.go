@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -252,14 +251,11 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 		x := index{one.Lookup()}
 		source.Index, source.Files = x, x
 		v.Sources = append(v.Sources, source)
-		advisories, err := one.Advisories()
+		found, err := one.Notices()
 		if err != nil {
 			return v, fmt.Errorf("read advisories of %s: %w", cfg.ID, err)
 		}
-		v.Advisories = slices.Grow(v.Advisories, len(advisories))
-		for i := range advisories {
-			v.Advisories = append(v.Advisories, advisory(&advisories[i]))
-		}
+		v.Notices = append(v.Notices, notices{found})
 		modules, _, err := one.Modules()
 		if err != nil {
 			return v, fmt.Errorf("read module streams of %s: %w", cfg.ID, err)
@@ -271,12 +267,14 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	return v, nil
 }
 
-func advisory(a *repo.Advisory) planner.Advisory {
-	out := planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs, Packages: make([]rpm.NEVRA, len(a.Packages))}
-	for i := range a.Packages {
-		out.Packages[i] = a.Packages[i].NEVRA
-	}
-	return out
+// notices lets the planner look into the advisories of a repository.
+type notices struct{ repo.Notices }
+
+// Naming implements planner.Notices.
+func (x notices) Naming(name string, yield func(rpm.NEVRA, *planner.Advisory)) {
+	x.Notices.Naming(name, func(n rpm.NEVRA, a repo.Notice) {
+		yield(n, &planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs})
+	})
 }
 
 // index lets the planner look into a repository, and ask for the carriers of a path.

@@ -19,7 +19,7 @@ import (
 // cache file holds.
 const (
 	cacheMagic   = "cpacman index\n"
-	cacheFormat  = 2
+	cacheFormat  = 3
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30
@@ -105,6 +105,14 @@ func (c *cache) storeBytes(kind, key string, body []byte) {
 // bad tells that a loaded file made no sense after all.
 func (c *cache) bad(kind, key string) {
 	c.log.Warn("cache file ignored, it is built anew", "file", c.file(kind, key), "reason", errCache.Error())
+}
+
+// drop removes a file that made no sense after answers were given from it.
+func (c *cache) drop(kind, key string) {
+	if c.dir != "" {
+		c.bad(kind, key)
+		_ = os.Remove(c.file(kind, key)) // who cannot remove it cannot use the cache either
+	}
 }
 
 func (c *cache) file(kind, key string) string {

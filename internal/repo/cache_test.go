@@ -306,7 +306,15 @@ func FuzzCache(f *testing.F) {
 					}
 				}
 			},
-			func(d *decoder) { d.advisories("x") },
+			func(d *decoder) {
+				if x := d.noticeIndex("x"); x != nil {
+					n := Notices{x: x}
+					for _, name := range []string{"foo", "bar", "", "\xff"} {
+						n.Naming(name, func(rpm.NEVRA, Notice) {})
+					}
+					x.list()
+				}
+			},
 			func(d *decoder) { d.modules("x") },
 			func(d *decoder) {
 				if x := decodeFiles(d, 2); x != nil {

@@ -119,10 +119,10 @@ func (c *checker) advisories() {
 		c.fault(err)
 		return
 	}
-	if c.r.advisories == nil {
+	if c.r.noticeIndex == nil {
 		return
 	}
-	c.add(c.r.advisories.problems...)
+	c.add(c.r.noticeIndex.problems...)
 	have := c.r.have()
 	e, _ := c.r.md.find("updateinfo")
 	for i := range list {

@@ -46,7 +46,7 @@ func TestAdvisories(t *testing.T) {
 		t.Error("retracted")
 	}
 	var words []string
-	for _, p := range r.advisories.problems {
+	for _, p := range r.noticeIndex.problems {
 		words = append(words, p.What)
 	}
 	all := strings.Join(words, "\n")

@@ -88,7 +88,7 @@ func openReal(t *testing.T, base string) {
 				cves[c] = true
 			}
 		}
-		t.Logf("%d advisories, %d CVEs, %v, %d problems", len(advisories), len(cves), time.Since(began), len(r.advisories.problems))
+		t.Logf("%d advisories, %d CVEs, %v, %d problems", len(advisories), len(cves), time.Since(began), len(r.noticeIndex.problems))
 	}
 	streams, defaults, err := r.Modules()
 	if err != nil {

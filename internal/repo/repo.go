@@ -65,11 +65,12 @@ type Repo struct {
 	ix       *index
 	fault    error // see Lookup.Err
 
-	mu         sync.Mutex // guards what is read when asked for
-	files      *fileIndex
-	advisories *advisoryData
-	early      chan *advisoryData // what cachedAdvisories gives; nil: not asked yet, or taken
-	modules    *moduleData
+	mu          sync.Mutex // guards what is read when asked for
+	files       *fileIndex
+	noticeIndex *noticeIndex
+	early       chan *noticeIndex // what cachedNotices gives; nil: not asked yet, or taken
+	advisories  []Advisory        // nil: not read from noticeIndex yet
+	modules     *moduleData
 }
 
 // Open reads the packages of a repository. The error is a *Damage unless the context ended or the path is no directory.
@@ -189,8 +190,8 @@ func (r *Repo) openRepomd(ctx context.Context, k *disk) error {
 	}
 	r.md, r.digest = md, md.Digest
 	if r.opt.Advisories && r.HasAdvisories() {
-		r.early = make(chan *advisoryData, 1)
-		go func() { r.early <- r.cachedAdvisories() }()
+		r.early = make(chan *noticeIndex, 1)
+		go func() { r.early <- r.cachedNotices() }()
 	}
 	e, err := md.primary(r.id)
 	if err != nil {

@@ -52,12 +52,6 @@ type AdvisoryPackage struct {
 // AdvisoryModule names a build of a module stream.
 type AdvisoryModule struct{ Name, Stream, Version, Context, Arch string }
 
-// advisoryData is what the updateinfo files say.
-type advisoryData struct {
-	list     []Advisory
-	problems []Problem
-}
-
 // HasAdvisories tells whether the repository has updateinfo at all. Without it nothing is known: no advisories then means "no
 // data", never "nothing to fix".
 func (r *Repo) HasAdvisories() bool {
@@ -68,91 +62,125 @@ func (r *Repo) HasAdvisories() bool {
 	return ok
 }
 
-// cachedAdvisories takes them from the cache; nil: they are not there.
-func (r *Repo) cachedAdvisories() *advisoryData {
+// cachedNotices takes the advisories from the cache; nil: they are not there.
+func (r *Repo) cachedNotices() *noticeIndex {
 	d, ok := r.cache.load(kindAdvisories, r.digest)
 	if !ok {
 		return nil
 	}
-	if data := d.advisories(r.id); d.err == nil {
-		return data
+	x := d.noticeIndex(r.id)
+	if x == nil {
+		r.cache.bad(kindAdvisories, r.digest)
 	}
-	r.cache.bad(kindAdvisories, r.digest)
-	return nil
+	return x
 }
 
 // Advisories reads the advisories, once, in the order of the metadata. Two notices with one id become one. Without updateinfo the
-// list is empty, and HasAdvisories says why.
+// list is empty, and HasAdvisories says why. Notices answers without reading all of them.
 func (r *Repo) Advisories() ([]Advisory, error) {
+	x, err := r.notices()
+	if x == nil || err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.advisories == nil {
+		list, ok := x.list()
+		if !ok {
+			r.cache.bad(kindAdvisories, r.digest)
+			if list, err = r.makeNotices(); err != nil {
+				return nil, err
+			}
+		}
+		r.advisories = list
+	}
+	return r.advisories, nil
+}
+
+// notices gives the index of the advisories; nil: there is no updateinfo.
+func (r *Repo) notices() (*noticeIndex, error) {
 	if !r.HasAdvisories() {
 		return nil, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.advisories != nil {
-		return r.advisories.list, nil
+	if r.noticeIndex != nil {
+		return r.noticeIndex, nil
 	}
 	k, err := r.disk()
 	if err != nil {
 		return nil, err
 	}
 	defer k.root.Close() //nolint:errcheck // opened for reading
-	entries := r.md.all("updateinfo")
-	for _, e := range entries {
+	for _, e := range r.md.all("updateinfo") {
 		if _, err := k.identify(e); err != nil {
 			return nil, err
 		}
 	}
-	var cached *advisoryData
 	if r.early != nil {
-		cached = <-r.early
+		r.noticeIndex = <-r.early
 		r.early = nil
 	} else {
-		cached = r.cachedAdvisories()
+		r.noticeIndex = r.cachedNotices()
 	}
-	if cached != nil {
-		r.advisories = cached
-		return cached.list, nil
+	if r.noticeIndex == nil {
+		if _, err := r.makeNotices(); err != nil {
+			return nil, err
+		}
 	}
-	data, err := r.readAdvisories(context.Background(), k, entries)
+	return r.noticeIndex, nil
+}
+
+// makeNotices parses the advisories, and makes and keeps the index of them.
+func (r *Repo) makeNotices() ([]Advisory, error) {
+	k, err := r.disk()
+	if err != nil {
+		return nil, err
+	}
+	defer k.root.Close() //nolint:errcheck // opened for reading
+	list, problems, err := r.readAdvisories(context.Background(), k, r.md.all("updateinfo"))
 	if err == nil {
 		err = r.Lookup().Err() // epochs of a damaged index are not to be kept
 	}
 	if err != nil {
 		return nil, err
 	}
+	e := r.cache.start(kindAdvisories, r.digest)
+	e.notices(list, problems)
+	body := e.bytes()
 	if r.cache.dir != "" {
-		e := r.cache.start(kindAdvisories, r.digest)
-		e.advisories(data)
-		r.cache.store(kindAdvisories, r.digest, e)
+		r.cache.storeBytes(kindAdvisories, r.digest, body)
 	}
-	r.advisories = data
-	return data.list, nil
+	d := newDecoder(body)
+	d.skip(2) // kind and key
+	if r.noticeIndex = d.noticeIndex(r.id); r.noticeIndex == nil {
+		return nil, &Damage{r.id, repomdPath, "its advisories have more text than an index can hold", nil}
+	}
+	return list, nil
 }
 
 // readAdvisories parses all updateinfo files.
-func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (*advisoryData, error) {
+func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (all []Advisory, problems []Problem, err error) {
 	epochs := r.epochs()
-	data := &advisoryData{}
 	byID := make(map[string]int)
 	for _, e := range entries {
 		list, notes, err := readNotices(ctx, k, e, epochs)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, n := range notes {
-			data.problems = append(data.problems, Problem{Repo: r.id, File: e.Location, What: n})
+			problems = append(problems, Problem{Repo: r.id, File: e.Location, What: n})
 		}
 		for _, a := range list {
 			if i, again := byID[a.ID]; again {
-				data.list[i] = mergeAdvisories(data.list[i], a)
+				all[i] = mergeAdvisories(all[i], a)
 				continue
 			}
-			byID[a.ID] = len(data.list)
-			data.list = append(data.list, a)
+			byID[a.ID] = len(all)
+			all = append(all, a)
 		}
 	}
-	return data, nil
+	return all, problems, nil
 }
 
 // readNotices parses one updateinfo file.

@@ -1,0 +1,89 @@
+package planner
+
+import (
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// listed is a build that an advisory lists.
+type listed struct {
+	nevra    rpm.NEVRA
+	advisory *Advisory
+}
+
+// listed gives what advisories list of a name, in the order of the view.
+func (u *Universe) listed(name string) []listed {
+	return remembered(u, u.memo.listed, name, func() []listed {
+		var l []listed
+		for _, x := range u.notices {
+			x.Naming(name, func(n rpm.NEVRA, a *Advisory) { l = append(l, listed{n, a}) })
+		}
+		return l
+	})
+}
+
+func (a *Advisory) retracted() bool { return strings.EqualFold(a.Status, "retracted") }
+
+// retracted gives the last advisory that takes a build back.
+func (u *Universe) retracted(n rpm.NEVRA) (id string, ok bool) {
+	for _, one := range u.listed(n.Name) {
+		if one.advisory.retracted() && one.nevra == n {
+			id, ok = one.advisory.ID, true
+		}
+	}
+	return id, ok
+}
+
+// listedBy gives the IDs of the advisories that list a build.
+func (u *Universe) listedBy(n rpm.NEVRA) []string {
+	var out []string
+	for _, one := range u.listed(n.Name) {
+		if one.nevra == n {
+			out = append(out, one.advisory.ID)
+		}
+	}
+	return out
+}
+
+// noticeList answers as Notices from advisories that are all there. They are chained by name: there are thousands of them and few are about what a
+// host has.
+type noticeList struct {
+	list    []Advisory
+	first   map[string]int32 // name → entry, one more than its number
+	entries []noticeEntry
+}
+
+// noticeEntry is one package of an advisory.
+type noticeEntry struct {
+	nevra    *rpm.NEVRA
+	advisory int32
+	next     int32 // entry of the same name that comes after, one more than its number; 0 for none
+}
+
+func newNoticeList(list []Advisory) *noticeList {
+	n := 0
+	for i := range list {
+		n += len(list[i].Packages)
+	}
+	x := &noticeList{list: list, first: make(map[string]int32, n/2), entries: make([]noticeEntry, 0, n)}
+	for i := len(list) - 1; i >= 0; i-- { // backwards, so that the chains go forwards
+		for j := len(list[i].Packages) - 1; j >= 0; j-- {
+			p := &list[i].Packages[j]
+			x.entries = append(x.entries, noticeEntry{p, int32(i), x.first[p.Name]})
+			x.first[p.Name] = int32(len(x.entries))
+		}
+	}
+	return x
+}
+
+// Naming implements Notices.
+func (x *noticeList) Naming(name string, yield func(rpm.NEVRA, *Advisory)) {
+	for at := x.first[name]; at > 0; at = x.entries[at-1].next {
+		e := &x.entries[at-1]
+		yield(*e.nevra, &x.list[e.advisory])
+	}
+}
+
+// Err implements Notices.
+func (*noticeList) Err() error { return nil }
