@@ -61,6 +61,8 @@ type Notices interface {
 	// Naming gives the builds of a name that advisories list, in their order, each with its advisory, whose Packages need not be there. It is
 	// never changed.
 	Naming(name string, yield func(rpm.NEVRA, *Advisory))
+	// Retracts tells whether one of the advisories is retracted.
+	Retracts() bool
 	// Err tells that answers given so far are void.
 	Err() error
 }

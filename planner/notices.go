@@ -27,6 +27,9 @@ func (a *Advisory) retracted() bool { return strings.EqualFold(a.Status, "retrac
 
 // retracted gives the last advisory that takes a build back.
 func (u *Universe) retracted(n rpm.NEVRA) (id string, ok bool) {
+	if !u.retracts {
+		return "", false // as in most views, of which no name needs to be looked up for it
+	}
 	for _, one := range u.listed(n.Name) {
 		if one.advisory.retracted() && one.nevra == n {
 			id, ok = one.advisory.ID, true
@@ -83,6 +86,16 @@ func (x *noticeList) Naming(name string, yield func(rpm.NEVRA, *Advisory)) {
 		e := &x.entries[at-1]
 		yield(*e.nevra, &x.list[e.advisory])
 	}
+}
+
+// Retracts implements Notices.
+func (x *noticeList) Retracts() bool {
+	for i := range x.list {
+		if x.list[i].retracted() {
+			return true
+		}
+	}
+	return false
 }
 
 // Err implements Notices.

@@ -11,6 +11,7 @@ import (
 type brokenNotices struct{ err error }
 
 func (brokenNotices) Naming(string, func(rpm.NEVRA, *Advisory)) {}
+func (brokenNotices) Retracts() bool                            { return true }
 func (b brokenNotices) Err() error                              { return b.err }
 
 // TestBrokenNotices: no result counts that came from advisories that made no sense.

@@ -22,6 +22,7 @@ type Universe struct {
 	cands    []candidate
 	memo     memo
 	notices  []Notices              // of the view
+	retracts bool                   // one of them is retracted
 	required func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
 	modular  map[rpm.NEVRA][]string // "name:stream", sorted
 	modNames map[string][]string    // package name: streams that have it
@@ -69,6 +70,7 @@ func NewUniverse(v View) (*Universe, error) {
 	if len(v.Advisories) > 0 {
 		u.notices = append([]Notices{newNoticeList(v.Advisories)}, v.Notices...)
 	}
+	u.retracts = slices.ContainsFunc(u.notices, Notices.Retracts)
 	u.required = sync.OnceValue(u.filterPaths)
 	ids := map[string]bool{}
 	for si := range v.Sources {

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"cpacman/internal/rpm"
@@ -44,6 +45,9 @@ func (n Notices) Naming(name string, yield func(rpm.NEVRA, Notice)) {
 	}
 }
 
+// Retracts tells whether one of the advisories is retracted.
+func (n Notices) Retracts() bool { return n.x != nil && n.x.retracts }
+
 // Err tells that the index was found damaged behind its checksum: answers given so far are void, and the next process makes it anew.
 func (n Notices) Err() error {
 	if n.x == nil || !n.x.damaged.Load() {
@@ -56,6 +60,7 @@ func (n Notices) Err() error {
 // noticeIndex is advisories as they stand in a cache file, and a table to find them by.
 type noticeIndex struct {
 	problems []Problem
+	retracts bool // one of them is retracted
 	records  []byte
 	ends     u32s   // of each advisory's record, in records
 	builds   u32s   // of all advisories, one after the other: buildSize numbers each
@@ -134,6 +139,7 @@ func (x *noticeIndex) list() (out []Advisory, ok bool) {
 // notices writes what updateinfo says.
 func (e *encoder) notices(list []Advisory, problems []Problem) {
 	e.problems(problems)
+	e.bool(slices.ContainsFunc(list, func(a Advisory) bool { return a.Retracted() }))
 	records := e.fork()
 	var ends, builds []uint32
 	names := postings{stride: 1}
@@ -161,7 +167,7 @@ func (e *encoder) notices(list []Advisory, problems []Problem) {
 
 // noticeIndex takes what encoder.notices wrote, and checks everything but builds and advisories; nil when it makes no sense.
 func (d *decoder) noticeIndex(id string) *noticeIndex {
-	x := &noticeIndex{problems: d.problems(id), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
+	x := &noticeIndex{problems: d.problems(id), retracts: d.bool(), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
 	x.strs = &index{strings: d.strings, n: x.builds.len() / buildSize}
 	x.names = d.table(x.strs, 1)
 	if d.err != nil || x.builds.len()%buildSize != 0 || x.ends.len() > 0 && !x.ends.rises(len(x.records)) {

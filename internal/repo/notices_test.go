@@ -50,7 +50,7 @@ func TestNotices(t *testing.T) {
 			}
 			found += len(got)
 		}
-		if found != 3 || n.Err() != nil {
+		if found != 3 || n.Err() != nil || !n.Retracts() {
 			t.Errorf("%d: %d builds, %v", i, found, n.Err())
 		}
 		if got, err := r.Advisories(); err != nil || cmp.Diff(want, got) != "" {
@@ -60,8 +60,8 @@ func TestNotices(t *testing.T) {
 	none := open(t, madeRepo(t, metaFile{kind: "primary", compress: "gz", content: primaryXML()}), Options{})
 	n, err := none.Notices()
 	n.Naming("foo", func(b rpm.NEVRA, _ Notice) { t.Error(b) })
-	if err != nil || n.Err() != nil {
-		t.Error(err, n.Err())
+	if err != nil || n.Err() != nil || n.Retracts() {
+		t.Error(err, n.Err(), n.Retracts())
 	}
 }
 
