@@ -53,7 +53,7 @@ func planCommand(e *env) *cli.Command {
 			}
 			known := func(int) {}
 			if c.Bool("stored") {
-				known = shortLived()
+				known = shortLived(!namesOneHost(c.Args().Slice()))
 			}
 			s, err := e.open(c)
 			if err != nil {
@@ -64,6 +64,11 @@ func planCommand(e *env) *cli.Command {
 			return s.plan()
 		},
 	}
+}
+
+// namesOneHost tells that a selector is the name of a host, as far as it shows before the inventory is read.
+func namesOneHost(args []string) bool {
+	return len(args) == 1 && args[0] != "all" && !strings.ContainsAny(args[0], "*?[]{}()=!<> \"'")
 }
 
 // plan computes and prints a plan.

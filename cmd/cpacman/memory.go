@@ -43,14 +43,15 @@ const (
 // leastHeap is that of Go's collector at its own pace, in bytes: with less than that it does not begin.
 const leastHeap = 4 << 20
 
-// shortLived prepares the heap of a process that ends soon: it comes in large pages, and grows faster, unless GOMEMLIMIT or GOGC in the environment say how it
-// is to be. What it returns is called once it is known of how many hosts the process will know; until then nothing is collected. Both go on beside other work.
-func shortLived() (known func(hosts int)) {
+// shortLived prepares the heap of a process that ends soon: it grows faster, and comes in large pages where it will be large, unless GOMEMLIMIT or GOGC in the
+// environment say how it is to be. (For one host, to ask for them costs more than they save.) What it returns is called once it is known of how many hosts the
+// process will know; until then nothing is collected. Both go on beside other work.
+func shortLived(large bool) (known func(hosts int)) {
 	percent := debug.SetGCPercent(-1)
 	ready := make(chan struct{})
 	go func() {
 		defer close(ready)
-		if os.Getenv("GOMEMLIMIT") == "" {
+		if large && os.Getenv("GOMEMLIMIT") == "" {
 			largePages(mostHeap)
 		}
 	}()

@@ -26,7 +26,7 @@ func TestShortLived(t *testing.T) {
 		}
 	}
 	t.Setenv("GOGC", "")
-	shortLived()(1)
+	shortLived(true)(1)
 	waitFor("a plan of one host", func(p uint64) bool { return p >= planGarbage && p < 1<<20 })
 	for range 3 { // a cleanup is queued by one collection and run soon after
 		runtime.GC()
@@ -34,6 +34,19 @@ func TestShortLived(t *testing.T) {
 	waitFor("after the first collection", func(p uint64) bool { return p == planGarbage })
 	debug.SetGCPercent(70)
 	t.Setenv("GOGC", "70")
-	shortLived()(10_000)
+	shortLived(false)(10_000)
 	waitFor("with GOGC", func(p uint64) bool { return p == 70 })
+}
+
+// TestNamesOneHost: what may be more than one host is not taken for one.
+func TestNamesOneHost(t *testing.T) {
+	for text, want := range map[string]bool{"web01": true, "web01.example.org": true, "all": false, "web*": false, "class=production": false,
+		"web01 or web02": false, "not web01": false, "web[01]": false, "(web01)": false, "": true} {
+		if namesOneHost([]string{text}) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+	if namesOneHost(nil) || namesOneHost([]string{"web01", "web02"}) {
+		t.Error("none, or several")
+	}
 }
