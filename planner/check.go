@@ -23,9 +23,10 @@ func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
 
 // beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once.
 func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added []Fault) {
-	c := &checker{u: u, h: h, r: r, start: sortedInstalled(h), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	c := &checker{u: u, h: h, r: r, byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	state := make(chan []Fault, 1)
 	go func() {
+		c.start = sortedInstalled(h)
 		// From the end, since the search begins at the beginning: each finds what the other has read already.
 		for _, p := range slices.Backward(c.start) {
 			c.isOnly(p)
@@ -61,6 +62,7 @@ type checker struct {
 	candidate map[*rpm.Package]*candidate
 	only      map[string]bool // memo of isOnly, by name
 	decided   map[string]*decision
+	undecided decision
 	names     map[string][]*rpm.Package // c.start by name
 	leaving   map[rpm.NEVRA]leaving     // what the lines of the set say
 	faults    []Fault
@@ -139,7 +141,7 @@ func (c *checker) isOnly(p *rpm.Package) bool {
 	only, ok := c.only[p.Name]
 	if !ok {
 		if c.only == nil {
-			c.only = map[string]bool{}
+			c.only = make(map[string]bool, len(c.start))
 		}
 		only = c.findOnly(p)
 		c.only[p.Name] = only
@@ -166,22 +168,22 @@ func (c *checker) findOnly(p *rpm.Package) bool {
 
 // rules checks the lines of the set against the rules that need no execution.
 func (c *checker) rules() {
-	arches := map[string][]string{}
-	highest := map[rpm.NameArch]rpm.EVR{}
-	for _, p := range c.start {
-		arches[p.Name] = append(arches[p.Name], p.Arch)
-		if e, ok := highest[p.NameArch()]; !ok || rpm.Compare(p.EVR, e) > 0 {
-			highest[p.NameArch()] = p.EVR
-		}
-	}
 	c.moveRules()
 	c.stayRules()
 	for _, p := range slices.Concat(c.upgrades, c.installs) {
-		if have, ok := highest[p.NameArch()]; ok && rpm.Compare(p.EVR, have) <= 0 && !c.mayLower(p.Name) {
-			c.fault("older", "%s is not newer than the installed %s", p.NEVRA, have)
+		var highest *rpm.Package // of those with its arch
+		var arches []string
+		for _, i := range c.installed(p.Name) {
+			arches = append(arches, i.Arch)
+			if i.Arch == p.Arch && (highest == nil || rpm.Compare(i.EVR, highest.EVR) > 0) {
+				highest = i
+			}
 		}
-		if l := arches[p.Name]; len(l) > 0 && !slices.Contains(l, p.Arch) && !c.mayChange(p) {
-			c.fault(ruleArch, "%s is installed as %s, not as %s", p.Name, strings.Join(l, ", "), p.Arch)
+		if highest != nil && rpm.Compare(p.EVR, highest.EVR) <= 0 && !c.mayLower(p.Name) {
+			c.fault("older", "%s is not newer than the installed %s", p.NEVRA, highest.EVR)
+		}
+		if len(arches) > 0 && highest == nil && !c.mayChange(p) {
+			c.fault(ruleArch, "%s is installed as %s, not as %s", p.Name, strings.Join(arches, ", "), p.Arch)
 		}
 	}
 	for _, p := range c.upgrades {

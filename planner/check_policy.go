@@ -8,6 +8,9 @@ import (
 
 // decision asks the policies about a name, once.
 func (c *checker) decision(name string) *decision {
+	if len(c.h.Policies) == 0 {
+		return &c.undecided
+	}
 	if d, ok := c.decided[name]; ok {
 		return d
 	}
@@ -20,7 +23,7 @@ func (c *checker) decision(name string) *decision {
 		c.fault("policy", "%s", bad.Error())
 	}
 	if c.decided == nil {
-		c.decided = map[string]*decision{}
+		c.decided = make(map[string]*decision, len(c.start))
 	}
 	c.decided[name] = &d
 	return &d
@@ -32,9 +35,14 @@ func (c *checker) isInstalled(name string) bool { return len(c.installed(name)) 
 // installed returns the builds of a name that the host has before the set.
 func (c *checker) installed(name string) []*rpm.Package {
 	if c.names == nil {
-		c.names = map[string][]*rpm.Package{}
-		for _, p := range c.start {
-			c.names[p.Name] = append(c.names[p.Name], p)
+		c.names = make(map[string][]*rpm.Package, len(c.start))
+		for from := 0; from < len(c.start); { // sorted: those of one name stand together
+			to := from + 1
+			for to < len(c.start) && c.start[to].Name == c.start[from].Name {
+				to++
+			}
+			c.names[c.start[from].Name] = c.start[from:to:to]
+			from = to
 		}
 	}
 	return c.names[name]

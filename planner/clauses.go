@@ -41,10 +41,12 @@ func (p *problem) laterStep(n int32) bool { return p.nodes[n].cand >= 0 && p.nod
 // clauses states every rule over the nodes. What is installed satisfies all of them: faults that the host already has are left
 // out (FACT-4).
 func (p *problem) clauses() {
+	p.reasons = slices.Grow(p.reasons, 2*len(p.nodes)) // mostly enough
+	p.sat.reserve(2 * len(p.nodes))
 	for range p.nodes {
 		p.sat.newVar()
 	}
-	byName := map[string][]int32{}
+	byName := make(map[string][]int32, len(p.nodes))
 	for n := range int32(len(p.nodes)) {
 		byName[p.nodes[n].pkg.Name] = append(byName[p.nodes[n].pkg.Name], n)
 	}

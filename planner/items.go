@@ -49,21 +49,19 @@ func (p *problem) highest(it *item) *rpm.Package {
 
 // makeItems lists what is installed, by name.arch, with what the request wants of it.
 func (p *problem) makeItems() {
-	at := map[rpm.NameArch]*item{}
-	for n := range int32(p.installed) {
+	items, inst := make([]item, 0, p.installed), make([]int32, p.installed)
+	for n := range inst { // sorted: those of one name and arch stand together
+		inst[n] = int32(n)
 		pkg := p.nodes[n].pkg
-		it := at[pkg.NameArch()]
-		if it == nil {
-			it = &item{key: pkg.NameArch(), only: p.nodes[n].only}
-			at[it.key] = it
-			p.items = append(p.items, it)
+		if last := len(items) - 1; last < 0 || items[last].key != pkg.NameArch() {
+			items = append(items, item{key: pkg.NameArch(), only: p.nodes[n].only, inst: inst[n:n]})
 		}
-		it.inst = append(it.inst, n)
+		it := &items[len(items)-1]
+		it.inst = inst[n-len(it.inst) : n+1 : n+1]
 	}
-	slices.SortFunc(p.items, func(a, b *item) int {
-		return cmp.Or(cmp.Compare(a.key.Name, b.key.Name), cmp.Compare(a.key.Arch, b.key.Arch))
-	})
-	for _, it := range p.items {
+	for i := range items {
+		it := &items[i]
+		p.items = append(p.items, it)
 		inst := p.nodes[it.inst[0]].pkg
 		for _, id := range p.name(it.key.Name).eligible {
 			if p.succeeds(p.u.cands[id].Package, inst) {
@@ -92,7 +90,7 @@ func (p *problem) makeItems() {
 func (p *problem) preferred(it *item) []int32 {
 	have := p.highest(it).EVR
 	r := p.name(it.key.Name)
-	if r.pin != nil && r.downgrade != nil && !pinned(r.pin.Value, have) || p.r.Type == TypeDowngrade && !r.present[it.key.Arch] {
+	if r.pin != nil && r.downgrade != nil && !pinned(r.pin.Value, have) || p.r.Type == TypeDowngrade && !slices.Contains(r.present, it.key.Arch) {
 		return it.cands
 	}
 	return slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) <= 0 })

@@ -65,10 +65,11 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	p := &problem{
 		refused: refused,
 		u:       u, h: h, r: r, nodeOf: map[int32]int32{},
-		instFiles: map[string][]int32{}, names: map[string]*nameRule{}, asked: map[string][]int32{}, demandIDs: map[depKey]demandID{},
+		instFiles: map[string][]int32{}, asked: map[string][]int32{}, demandIDs: map[depKey]demandID{},
 		sat: newSAT(),
 	}
 	list := sortedInstalled(h)
+	p.names, p.nodes = make(map[string]*nameRule, len(list)), make([]node, 0, 2*len(list))
 	p.instByName = make(map[string][]int32, len(list))
 	for _, pkg := range list {
 		p.instByName[pkg.Name] = append(p.instByName[pkg.Name], int32(len(p.nodes)))

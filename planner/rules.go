@@ -134,10 +134,10 @@ type nameRule struct {
 	only        bool    // install-only
 	eligible    []int32 // candidates that may come in, newest first
 	dropped     []drop
-	heldBecause string          // the whole name stays
-	stays       string          // nothing may replace it by Obsoletes: a hold, a pin, a protected package
-	present     map[string]bool // by arch: a repository has what is installed, in an arch that it may have
-	decision                    // of the policies
+	heldBecause string   // the whole name stays
+	stays       string   // nothing may replace it by Obsoletes: a hold, a pin, a protected package
+	present     []string // arches: a repository has what is installed, in an arch that it may have
+	decision             // of the policies
 }
 
 // drop is a candidate that a rule took away.
@@ -186,7 +186,10 @@ func (p *problem) name(name string) *nameRule {
 
 // keepBest finishes a name: priority, the relation to what is installed, lockstep.
 func (p *problem) keepBest(r *nameRule, open []int32, best int) {
-	seen := map[rpm.NEVRA]bool{}
+	var seen map[rpm.NEVRA]bool
+	if len(open) > 1 {
+		seen = make(map[rpm.NEVRA]bool, len(open))
+	}
 	for _, id := range open {
 		c := &p.u.cands[id]
 		src := &p.u.sources[c.source]
@@ -195,7 +198,9 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 			r.dropped = append(r.dropped, drop{id, rulePriority, "repository " + src.ID + " has a lower priority than another that has " + c.Name})
 		case seen[c.NEVRA]:
 		default:
-			seen[c.NEVRA] = true
+			if seen != nil {
+				seen[c.NEVRA] = true
+			}
 			if rule, because := p.againstInstalled(r, c.Package); rule != "" {
 				if because != "" {
 					r.dropped = append(r.dropped, drop{id, rule, because})
@@ -316,17 +321,12 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	sameArch, same, older, modular := p.hasArch(r, c.Arch), false, false, false
 	changes := p.changesArch(c)
 	var beside, ahead *rpm.Package
-	arches := []string{}
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
-		arches = append(arches, i.Arch)
 		modular = modular || i.ModularityLabel != "" || p.u.isModular(i.NEVRA)
 		order := rpm.Compare(c.EVR, i.EVR)
 		if order == 0 && (i.Arch == c.Arch || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0) {
-			if r.present == nil {
-				r.present = map[string]bool{}
-			}
-			r.present[i.Arch] = true
+			r.present = append(r.present, i.Arch)
 		}
 		if i.Arch == c.Arch || changes {
 			same = same || order == 0
@@ -346,6 +346,10 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	}
 	switch {
 	case !sameArch && !r.opens(p.h.Arch, c) && p.target == nil:
+		var arches []string
+		for _, n := range r.installed {
+			arches = append(arches, p.nodes[n].pkg.Arch)
+		}
 		slices.Sort(arches)
 		return ruleArch, c.Name + " is installed as " + strings.Join(slices.Compact(arches), " and ") + ", not as " + c.Arch
 	case same, older && !p.mayLower(r):

@@ -49,6 +49,12 @@ type sat struct {
 
 func newSAT() *sat { return &sat{dead: -1} }
 
+// reserve makes room for so many variables and clauses.
+func (s *sat) reserve(n int) {
+	s.value, s.level, s.reason, s.seen = slices.Grow(s.value, n), slices.Grow(s.level, n), slices.Grow(s.reason, n), slices.Grow(s.seen, n)
+	s.watches, s.clauses = slices.Grow(s.watches, 2*n), slices.Grow(s.clauses, n)
+}
+
 // newVar makes a variable.
 func (s *sat) newVar() int32 {
 	v := int32(len(s.value))
