@@ -45,6 +45,9 @@ type sat struct {
 	conflicts int
 	dead      int32 // the clause that makes everything false, -1 if none
 	gaveUp    bool
+
+	lits     []lit     // room for clauses, made for many at once
+	watchers []watcher // room for the first watchers of literals
 }
 
 func newSAT() *sat { return &sat{dead: -1} }
@@ -76,7 +79,7 @@ func (s *sat) val(l lit) int8 {
 
 // add puts in a clause; only at level 0. Literals are made unique; a tautology is dropped.
 func (s *sat) add(why int32, lits ...lit) {
-	c := slices.Clone(lits)
+	c := s.copied(lits)
 	slices.Sort(c)
 	c = slices.Compact(c)
 	for i := 1; i < len(c); i++ {
@@ -85,6 +88,16 @@ func (s *sat) add(why int32, lits ...lit) {
 		}
 	}
 	s.attach(clause{lits: c, why: why})
+}
+
+// copied is a copy of literals that the search may change.
+func (s *sat) copied(lits []lit) []lit {
+	if cap(s.lits)-len(s.lits) < len(lits) {
+		s.lits = make([]lit, 0, max(1024, len(lits)))
+	}
+	from := len(s.lits)
+	s.lits = append(s.lits, lits...)
+	return s.lits[from:len(s.lits):len(s.lits)]
 }
 
 // attach stores a clause and watches two literals that are not false, if there are such.
@@ -116,6 +129,12 @@ func (s *sat) attach(c clause) int32 {
 }
 
 func (s *sat) watch(l lit, id int32, blocker lit) {
+	if s.watches[l] == nil { // most get no more than two
+		if len(s.watchers) < 2 {
+			s.watchers = make([]watcher, 512)
+		}
+		s.watches[l], s.watchers = s.watchers[:0:2], s.watchers[2:]
+	}
 	s.watches[l] = append(s.watches[l], watcher{id, blocker})
 }
 

@@ -89,6 +89,7 @@ func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep) lit {
 // rules makes a search over the rules alone, without preferences that were fixed.
 func (p *problem) rules() *sat {
 	t := newSAT()
+	t.reserve(max(len(p.sat.value), len(p.sat.clauses)))
 	for range p.sat.value {
 		t.newVar()
 	}
