@@ -14,7 +14,7 @@ type listed struct {
 
 // listed gives what advisories list of a name, in the order of the view.
 func (u *Universe) listed(name string) []listed {
-	return remembered(u, u.memo.listed, name, func() []listed {
+	return remembered(u, func(p *memoPiece) map[string][]listed { return p.listed }, name, func() []listed {
 		var l []listed
 		for _, x := range u.notices {
 			x.Naming(name, func(n rpm.NEVRA, a *Advisory) { l = append(l, listed{n, a}) })

@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ type Universe struct {
 	indexes  []Index // of the sources
 	first    []int32 // candidate of each source's first place
 	cands    []candidate
-	memo     memo
+	memo     *memo
 	notices  []Notices              // of the view
 	retracts bool                   // one of them is retracted
 	required func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
@@ -28,15 +29,38 @@ type Universe struct {
 	modNames map[string][]string    // package name: streams that have it
 }
 
-// memo is what was looked up in the indexes: it changes no answer.
+// memo is what was looked up in the indexes: it changes no answer. It is in pieces, each with a lock, since hosts that are solved side by side ask for little else.
 type memo struct {
-	sync.RWMutex
+	seed   maphash.Seed
+	pieces [memoPieces]memoPiece
+}
+
+const memoPieces = 32
+
+type memoPiece struct {
+	sync.Mutex
 	names     map[string][]int32
 	provides  map[string][]offer
 	obsoletes map[string][]providerRef
 	files     map[string][]int32
 	listed    map[string][]listed
 }
+
+func newMemo() *memo {
+	m := &memo{seed: maphash.MakeSeed()}
+	for i := range m.pieces {
+		p := &m.pieces[i]
+		p.names, p.provides, p.obsoletes = map[string][]int32{}, map[string][]offer{}, map[string][]providerRef{}
+		p.files, p.listed = map[string][]int32{}, map[string][]listed{}
+	}
+	return m
+}
+
+// of gives the piece that a key belongs to.
+func (m *memo) of(key string) *memoPiece { return &m.pieces[maphash.String(m.seed, key)%memoPieces] }
+
+// ofCandidate gives the piece under whose lock a candidate is filled.
+func (m *memo) ofCandidate(id int32) *memoPiece { return &m.pieces[id%memoPieces] }
 
 // offer is a candidate that has a capability, and which versions of it. The candidate may be empty: Universe.ready.
 type offer struct {
@@ -63,8 +87,7 @@ type providerRef struct{ id, dep int32 }
 func NewUniverse(v View) (*Universe, error) {
 	u := &Universe{
 		sources: v.Sources, notices: v.Notices,
-		memo: memo{names: map[string][]int32{}, provides: map[string][]offer{}, obsoletes: map[string][]providerRef{},
-			files: map[string][]int32{}, listed: map[string][]listed{}},
+		memo:    newMemo(),
 		modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
 	}
 	if len(v.Advisories) > 0 {
@@ -139,18 +162,19 @@ func (u *Universe) Err() error {
 	return nil
 }
 
-// fill makes a candidate usable: for all who get the number after somebody took the lock of memo. Others may read other packages beside it.
+// fill makes a candidate usable: for who calls it, and for all who get the number of him under some lock. Others may read other packages beside it.
 func (u *Universe) fill(si int, place int32) int32 {
 	id := u.first[si] + place
-	u.memo.RLock()
+	piece := u.memo.ofCandidate(id)
+	piece.Lock()
 	filled := u.cands[id].Candidate != nil
-	u.memo.RUnlock()
+	piece.Unlock()
 	if filled {
 		return id
 	}
 	c := u.indexes[si].At(place)
-	u.memo.Lock()
-	defer u.memo.Unlock()
+	piece.Lock()
+	defer piece.Unlock()
 	if u.cands[id].Candidate == nil {
 		u.cands[id].Candidate = &c
 	}
@@ -167,26 +191,27 @@ func (u *Universe) fillAll() {
 }
 
 // remembered gives what get finds for a key, from the memo where it was asked before. Who asks for the same at the same time gets the same list.
-func remembered[T any](u *Universe, in map[string][]T, key string, get func() []T) []T {
-	u.memo.RLock()
-	l, ok := in[key]
-	u.memo.RUnlock()
+func remembered[T any](u *Universe, in func(*memoPiece) map[string][]T, key string, get func() []T) []T {
+	piece := u.memo.of(key)
+	piece.Lock()
+	l, ok := in(piece)[key]
+	piece.Unlock()
 	if ok {
 		return l
 	}
 	found := get()
-	u.memo.Lock()
-	defer u.memo.Unlock()
-	if l, ok = in[key]; ok {
+	piece.Lock()
+	defer piece.Unlock()
+	if l, ok = in(piece)[key]; ok {
 		return l
 	}
-	in[strings.Clone(key)] = found // the key may be a piece of a whole file
+	in(piece)[strings.Clone(key)] = found // the key may be a piece of a whole file
 	return found
 }
 
 // named lists the candidates of a name: newest first, then by priority, place of the repository, place in it.
 func (u *Universe) named(name string) []int32 {
-	return remembered(u, u.memo.names, name, func() []int32 {
+	return remembered(u, func(p *memoPiece) map[string][]int32 { return p.names }, name, func() []int32 {
 		var l []int32
 		for si, x := range u.indexes {
 			for _, place := range x.Named(name) {
@@ -205,7 +230,7 @@ func (u *Universe) named(name string) []int32 {
 
 // providing lists who has a capability, in the order of candidates.
 func (u *Universe) providing(name string) []offer {
-	return remembered(u, u.memo.provides, name, func() []offer {
+	return remembered(u, func(p *memoPiece) map[string][]offer { return p.provides }, name, func() []offer {
 		var l []offer
 		for si, x := range u.indexes {
 			x.Provides(name, func(place int32, has rpm.Dep) { l = append(l, offer{u.first[si] + place, has.Sense, has.EVR}) })
@@ -224,7 +249,7 @@ func (u *Universe) ready(ids []int32) {
 
 // obsoleting lists who has an Obsoletes entry for a name, in the order of candidates.
 func (u *Universe) obsoleting(name string) []providerRef {
-	return remembered(u, u.memo.obsoletes, name, func() []providerRef {
+	return remembered(u, func(p *memoPiece) map[string][]providerRef { return p.obsoletes }, name, func() []providerRef {
 		var l []providerRef
 		for si, x := range u.indexes {
 			x.Obsoletes(name, func(place, dep int32) { l = append(l, providerRef{u.fill(si, place), dep}) })
@@ -235,7 +260,7 @@ func (u *Universe) obsoleting(name string) []providerRef {
 
 // listing returns the candidates whose known files include a path.
 func (u *Universe) listing(path string) []int32 {
-	return remembered(u, u.memo.files, path, func() []int32 {
+	return remembered(u, func(p *memoPiece) map[string][]int32 { return p.files }, path, func() []int32 {
 		var l []int32
 		for si, x := range u.indexes {
 			for _, place := range x.Lists(path) {
