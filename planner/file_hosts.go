@@ -12,8 +12,9 @@ import (
 
 // How canonical writes a plan without hosts, or without sets: the only places at that depth with those keys.
 const (
-	noHosts = "\n  \"hosts\": []"
-	noSets  = "\n  \"sets\": []"
+	noHosts    = "\n  \"hosts\": []"
+	noPackages = "\n  \"packages\": []"
+	noSets     = "\n  \"sets\": []"
 )
 
 // canonical is what the function of that name writes. A large fleet has many hosts and little else but sets, so those are written here, which
@@ -23,6 +24,9 @@ func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, err
 	c := *p
 	if len(p.Hosts) > 0 {
 		c.Hosts = []PlanHost{}
+	}
+	if len(p.Packages) > 0 {
+		c.Packages = []PlanPackage{}
 	}
 	if len(p.Sets) > 0 {
 		c.Sets = []Set{}
@@ -48,11 +52,24 @@ func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, err
 		}
 		w.out = append(w.out, "\n  ]"...)
 	}
+	// No host stands behind these, and a line of a text never begins: the last one is the key.
+	upTo := func(empty string) {
+		at := bytes.LastIndex(frame, []byte(empty))
+		w.out = append(append(w.out, frame[:at]...), empty[:len(empty)-1]...)
+		frame = frame[at+len(empty):]
+	}
+	if len(p.Packages) > 0 {
+		upTo(noPackages)
+		for i := range p.Packages {
+			if i > 0 {
+				w.out = append(w.out, ',')
+			}
+			w.pkg(&p.Packages[i])
+		}
+		w.out = append(w.out, "\n  ]"...)
+	}
 	if len(p.Sets) > 0 {
-		// No host stands behind this, and a line of a text never begins: the last one is the key.
-		at := bytes.LastIndex(frame, []byte(noSets))
-		w.out = append(append(w.out, frame[:at]...), noSets[:len(noSets)-1]...)
-		frame = frame[at+len(noSets):]
+		upTo(noSets)
 		for i := range p.Sets {
 			if i > 0 {
 				w.out = append(w.out, ',')
@@ -83,10 +100,10 @@ func (p *Plan) guess() int {
 		s := &p.Sets[i]
 		n += 300 + 200*(len(s.Install)+len(s.Upgrade)+len(s.Downgrade)+len(s.Remove)+len(s.Held)+len(s.Blocked))
 	}
-	return n
+	return n + 700*len(p.Packages)
 }
 
-// textWriter writes entries of hosts and sets, their keys in order. After the first error it goes on and what it wrote counts for nothing.
+// textWriter writes entries of hosts, packages and sets, their keys in order. After the first error it goes on and what it wrote counts for nothing.
 type textWriter struct {
 	out []byte
 	err error
@@ -192,6 +209,35 @@ func (w *textWriter) host(h *PlanHost) {
 		w.text("set", h.Set)
 	}
 	w.text("status", string(h.Status))
+	w.out = append(w.out, "\n    }"...)
+}
+
+// pkg writes a package as canonical does.
+func (w *textWriter) pkg(p *PlanPackage) {
+	const deeper = "        "
+	w.out = append(w.out, "\n    {"...)
+	w.key("      ", "advisories")
+	if p.Advisories == nil {
+		w.out = append(w.out, "null"...)
+	} else {
+		w.list("      ", p.Advisories)
+	}
+	w.key("      ", "checksum")
+	w.out = append(w.out, '{')
+	w.key(deeper, "type")
+	w.string(p.Checksum.Type)
+	w.key(deeper, "value")
+	w.string(p.Checksum.Value)
+	w.out = append(w.out, "\n      }"...)
+	w.text("nevra", p.NEVRA.String())
+	w.text("path", p.Path)
+	w.text("repo", p.Repo)
+	if p.SHA256 != "" {
+		w.text("sha256", p.SHA256)
+	}
+	w.key("      ", "size")
+	w.out = strconv.AppendInt(w.out, p.Size, 10)
+	w.text("vendor", p.Vendor)
 	w.out = append(w.out, "\n    }"...)
 }
 

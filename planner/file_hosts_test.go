@@ -70,6 +70,38 @@ func TestHostsAreWrittenAsJSONWrites(t *testing.T) {
 	})
 }
 
+// TestPackagesAreWrittenAsJSONWrites: the writer of packages gives the bytes of encoding/json, whatever is in a package.
+func TestPackagesAreWrittenAsJSONWrites(t *testing.T) {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "a<b>&c", "\"quoted\"", "line\nbreak", "\u2028ü", "\xff", "\n  \"sets\": []", "\n  \"packages\": []"}))
+	pkg := rapid.Custom(func(t *rapid.T) PlanPackage {
+		p := PlanPackage{Checksum: Checksum{text.Draw(t, "type"), text.Draw(t, "value")}, Path: text.Draw(t, "path"), Repo: text.Draw(t, "repo"),
+			SHA256: text.Draw(t, "sha256"), Size: rapid.Int64().Draw(t, "size"), Vendor: text.Draw(t, "vendor"),
+			NEVRA: rpm.NEVRA{Name: text.Draw(t, "name"), EVR: rpm.EVR{Epoch: rapid.Uint32().Draw(t, "epoch"), Version: text.Draw(t, "version"), Release: "1"}, Arch: "noarch"}}
+		if rapid.Bool().Draw(t, "listed") {
+			p.Advisories = append([]string{}, rapid.SliceOfN(text, 0, 3).Draw(t, "advisories")...)
+		}
+		return p
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		p := &Plan{Format: PlanFormat, Hosts: []PlanHost{}, Sets: []Set{}, Packages: rapid.SliceOfN(pkg, 0, 3).Draw(t, "packages"), MissingFiles: []string{text.Draw(t, "missing")}}
+		p.RollbackPackages = rapid.SliceOfN(pkg, 0, 2).Draw(t, "back")
+		if rapid.Bool().Draw(t, "has a host") {
+			p.Hosts = append(p.Hosts, PlanHost{Host: text.Draw(t, "host"), Rollback: RollbackInfo{Missing: []rpm.NEVRA{}}})
+		}
+		want, err := canonical(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := p.canonical(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), string(got)); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
 // TestSetsAreWrittenAsJSONWrites: the writer of sets gives the bytes of encoding/json with its keys sorted, alone and in a plan.
 func TestSetsAreWrittenAsJSONWrites(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "web01", "a<b>&c", "\"quoted\"", "line\nbreak", "\u2028ü", "\xff", "\n  \"sets\": []", "\n  \"id\": \""}))
