@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,9 +19,16 @@ type decoder struct {
 	src      *Source // of the table being read, if it has one
 }
 
-// schema is what the decoders of a site share: it is only read after newSchema.
+// schema is what the decoders of a site share. What few sites need is found out when it is asked for. It may be used by several goroutines.
 type schema struct {
-	types  map[reflect.Type][]field   // fields by struct
+	strange func() *strangeKeys
+
+	mu    sync.Mutex
+	types map[reflect.Type][]field // fields by struct
+}
+
+// strangeKeys is what is known of keys that have no field.
+type strangeKeys struct {
 	later  map[string]map[string]bool // refused keys by table
 	tables map[string]string          // first word of a table -> where it may stand
 	other  map[string]bool            // first words of tables of unsupported features
@@ -32,10 +40,13 @@ type field struct {
 	index []int
 }
 
-// newSchema reads the tags of the structs and the list of later features.
 func newSchema() *schema {
-	s := &schema{
-		types:  make(map[reflect.Type][]field),
+	return &schema{types: make(map[reflect.Type][]field), strange: sync.OnceValue(newStrangeKeys)}
+}
+
+// newStrangeKeys reads the list of later features.
+func newStrangeKeys() *strangeKeys {
+	s := &strangeKeys{
 		later:  make(map[string]map[string]bool),
 		tables: make(map[string]string),
 		other:  make(map[string]bool),
@@ -61,8 +72,6 @@ func newSchema() *schema {
 			delete(s.other, firstWord(k.Table))
 		}
 	}
-	s.learn(reflect.TypeFor[mainFile]())
-	s.learn(reflect.TypeFor[inventoryFile]())
 	return s
 }
 
@@ -72,24 +81,20 @@ func firstWord(table string) string {
 	return word
 }
 
-// learn notes the tagged fields of a struct and of those within it.
-func (s *schema) learn(t reflect.Type) {
-	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
-		t = t.Elem()
-	}
-	if t.Kind() != reflect.Struct || s.types[t] != nil {
-		return
-	}
-	var fields []field
-	for _, f := range reflect.VisibleFields(t) {
-		if key := f.Tag.Get("toml"); key != "" && key != "-" {
-			fields = append(fields, field{key, f.Index})
+// fields lists the tagged fields of a struct.
+func (s *schema) fields(t reflect.Type) []field {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fields, known := s.types[t]
+	if !known {
+		for _, f := range reflect.VisibleFields(t) {
+			if key := f.Tag.Get("toml"); key != "" && key != "-" {
+				fields = append(fields, field{key, f.Index})
+			}
 		}
+		s.types[t] = fields
 	}
-	s.types[t] = fields
-	for _, f := range fields {
-		s.learn(t.FieldByIndex(f.index).Type)
-	}
+	return fields
 }
 
 // selfDecoder is a type that reads its own value. The error says what is wrong
@@ -123,7 +128,7 @@ func (d *decoder) table(values map[string]any, pos *position, name string, v ref
 		d.src = src
 		defer func() { d.src = outer }()
 	}
-	fields := d.schema.types[v.Type()]
+	fields := d.schema.fields(v.Type())
 	found := 0
 	for _, f := range fields {
 		value, ok := values[f.key]
@@ -167,7 +172,7 @@ func (d *decoder) strangers(values map[string]any, pos *position, name string, f
 
 // stranger reports one key: not built yet, in the wrong kind of file, or unknown.
 func (d *decoder) stranger(key string, line int, name string, known []string) {
-	if d.schema.later[name][key] {
+	if d.schema.strange().later[name][key] {
 		d.fault(line, "remove it", "%s is not supported yet", d.keyName(name, key))
 		return
 	}
@@ -175,14 +180,14 @@ func (d *decoder) stranger(key string, line int, name string, known []string) {
 		d.fault(line, hintFor(key, known), "unknown %s", d.keyName(name, key))
 		return
 	}
-	switch where, ok := d.schema.tables[key]; {
-	case ok && d.schema.other[key]:
+	switch where, ok := d.schema.strange().tables[key]; {
+	case ok && d.schema.strange().other[key]:
 		d.fault(line, "remove it", "table %q is not supported yet", key)
 	case ok:
 		d.fault(line, "move it there", "%q may stand only in %s", key, where)
 	default:
 		known = append([]string(nil), known...)
-		for k := range d.schema.tables {
+		for k := range d.schema.strange().tables {
 			known = append(known, k)
 		}
 		sort.Strings(known)

@@ -73,7 +73,7 @@ func (d *decoder) text(s string, pos *position, table, key string) string {
 // slice reads a list; it returns what was wanted when the value is no list.
 func (d *decoder) slice(value any, pos *position, table, key string, v reflect.Value) string {
 	elem := v.Type().Elem()
-	if elem.Kind() == reflect.Struct && d.schema.types[elem] != nil && len(d.schema.types[elem]) > 0 {
+	if elem.Kind() == reflect.Struct && len(d.schema.fields(elem)) > 0 {
 		return d.tables(value, pos, key, v)
 	}
 	list, ok := value.([]any)

@@ -237,7 +237,7 @@ func TestInitRefuses(t *testing.T) {
 
 // TestSchemaTables: each word at the top of a file belongs to one kind of file.
 func TestSchemaTables(t *testing.T) {
-	s := newSchema()
+	s := newStrangeKeys()
 	var main, inv, later []string
 	for word, where := range s.tables {
 		switch {

@@ -374,18 +374,22 @@ func (ld *loading) read(f *os.File, isDir bool, path string) (text string, ok bo
 		ld.unreadable(path, errors.New("it is a directory"))
 		return "", false
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSiteBytes-ld.bytes+1))
+	var data strings.Builder
+	if info, err := f.Stat(); err == nil {
+		data.Grow(int(min(max(info.Size(), 0), maxSiteBytes)))
+	}
+	n, err := io.Copy(&data, io.LimitReader(f, maxSiteBytes-ld.bytes+1))
 	if err != nil {
 		ld.unreadable(path, err)
 		return "", false
 	}
-	ld.bytes += int64(len(data))
+	ld.bytes += n
 	if ld.bytes > maxSiteBytes {
 		ld.unreadable(path, fmt.Errorf("the files of the site are larger than %s together", Bytes(maxSiteBytes)))
 		ld.bytes = maxSiteBytes
 		return "", false
 	}
-	return string(data), true
+	return data.String(), true
 }
 
 // decodeText decodes the text of a file into the struct that file points to. A
