@@ -73,7 +73,8 @@ type group struct {
 	universe *planner.Universe
 	result   *planner.Result
 	err      error
-	notes    []string // what was decided over several groups
+	notes    []string  // what was decided over several groups
+	touches  []touchID // of result.Packages, in their order
 	members  []*candidate
 }
 
@@ -105,25 +106,22 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 // openViews begins to read the repositories of the hosts that may be planned, since that takes as long as all that is read of the hosts themselves.
 // Faults are told by whoever needs them. The caller waits for the end.
 func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *sync.WaitGroup {
-	views := map[string][]inventory.Repo{}
-	seen := map[place[inventory.Repo]]bool{}
-	now := f.now()
-	for _, h := range req.Hosts {
-		if facts := req.Facts[h.Name]; facts != nil && now.Sub(facts.CollectedAt) <= f.Site.Facts.MaxAge {
-			if view := f.View(h, facts); !seen[placeOf(view)] {
+	work := new(sync.WaitGroup)
+	work.Go(func() {
+		seen := map[place[inventory.Repo]]bool{}
+		now := f.now()
+		for _, h := range req.Hosts {
+			facts := req.Facts[h.Name]
+			if facts == nil || now.Sub(facts.CollectedAt) > f.Site.Facts.MaxAge {
+				continue
+			}
+			view := f.View(h, facts)
+			if len(view) > 0 && !seen[placeOf(view)] {
 				seen[placeOf(view)] = true
-				views[ViewID(view)] = view
+				work.Go(func() { _, _ = repos.Universe(ctx, view) })
 			}
 		}
-	}
-	work := new(sync.WaitGroup)
-	for _, view := range views {
-		work.Go(func() {
-			if len(view) > 0 {
-				_, _ = repos.Universe(ctx, view)
-			}
-		})
-	}
+	})
 	return work
 }
 
@@ -311,15 +309,19 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range groups {
+	answers := make([]answer, len(groups))
+	sideBySide(len(groups), func(i int) {
+		a, g := &answers[i], groups[i]
+		a.rollback, a.back = f.wayBack(g)
+		a.impact, a.bytes = touched.impact(g), g.bytes()
+		for _, c := range g.members {
+			describe(c, g, a)
+		}
+	})
+	for i, g := range groups {
+		back := answers[i].back
 		for _, r := range g.view {
 			usedRepos[r.ID] = true
-		}
-		rollback, back := f.wayBack(g)
-		impact := touched.impact(g)
-		bytes := g.bytes()
-		for _, c := range g.members {
-			describe(c, g, rollback, impact, bytes)
 		}
 		if g.err != nil || g.held() {
 			continue
@@ -385,8 +387,16 @@ func (g *group) bytes() (n int64) {
 	return n
 }
 
-// describe fills the entry of one host from its group's answer, which bytes belongs to.
-func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *planner.Impact, bytes int64) {
+// answer is what hosts of one group have in common beside the set.
+type answer struct {
+	rollback planner.RollbackInfo
+	back     *planner.Result // nil: none
+	impact   *planner.Impact
+	bytes    int64
+}
+
+// describe fills the entry of one host from its group's answer.
+func describe(c *candidate, g *group, a *answer) {
 	e := &c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
@@ -412,12 +422,12 @@ func describe(c *candidate, g *group, rollback planner.RollbackInfo, impact *pla
 		e.Status, e.Detail = planner.StatusPreBroken, "held by pre_broken = \"hold\" of class "+c.host.Class+": "+e.PreBroken[0]
 		return
 	}
-	e.Set, e.Rollback = g.result.Set.ID, rollback
+	e.Set, e.Rollback = g.result.Set.ID, a.rollback
 	if g.result.Set.Empty() {
 		e.Status = planner.StatusNothing
 		return
 	}
-	e.Bytes, e.Impact = bytes, *impact
+	e.Bytes, e.Impact = a.bytes, *a.impact
 }
 
 func planPackage(u planner.Used) planner.PlanPackage {

@@ -71,21 +71,22 @@ func (f *Fleet) touched(ctx context.Context, repos *Repos, groups []*group) (*to
 func touchesOf(groups []*group) []*touch {
 	var list []*touch
 	seen := map[touchID]bool{}
+	sideBySide(len(groups), func(i int) { groups[i].touches = groups[i].findTouches() })
 	for _, g := range groups {
-		g.eachTouch(func(u *planner.Used, id touchID) {
+		for i, id := range g.touches {
 			if !seen[id] {
 				seen[id] = true
-				list = append(list, &touch{id: id, nevra: u.NEVRA})
+				list = append(list, &touch{id: id, nevra: g.result.Packages[i].NEVRA})
 			}
-		})
+		}
 	}
 	return list
 }
 
-// eachTouch gives every package that comes in with what it does there.
-func (g *group) eachTouch(yield func(*planner.Used, touchID)) {
+// findTouches names what every package of the result touches, in their order.
+func (g *group) findTouches() []touchID {
 	if g.result == nil {
-		return
+		return nil
 	}
 	to := make(map[rpm.NEVRA]rpm.NameArch, len(g.result.Set.Upgrade))
 	for _, list := range [...][]planner.Move{g.result.Set.Upgrade, g.result.Set.Downgrade} {
@@ -99,14 +100,15 @@ func (g *group) eachTouch(yield func(*planner.Used, touchID)) {
 			old[key] = p
 		}
 	}
-	for i := range g.result.Packages {
+	out := make([]touchID, len(g.result.Packages))
+	for i := range out {
 		u := &g.result.Packages[i]
-		id := touchID{repo: u.Source, path: u.Path}
+		out[i] = touchID{repo: u.Source, path: u.Path}
 		if p := old[u.NameArch()]; p != nil {
-			id.going, id.replaces = p.Header, true
+			out[i].going, out[i].replaces = p.Header, true
 		}
-		yield(u, id)
 	}
+	return out
 }
 
 // locate finds the packages of touches and opens the directories of their repositories, which the caller closes. The error is of the metadata.
@@ -148,15 +150,26 @@ func (t *touch) recall(kept *repo.Derived) {
 		t.missing, t.known, t.impact.Unread = true, true, 1
 		return
 	}
-	p := t.at.Package
-	sum := sha256.New()
-	_ = binary.Write(sum, binary.LittleEndian, [...]int64{touchRules, file.Size, file.MTime, file.CTime, int64(file.Inode), int64(file.Dev), p.HeaderStart, p.HeaderEnd}) //nolint:gosec // bits
-	fmt.Fprintf(sum, "%q %q %v", t.nevra.String(), t.id.going, t.id.replaces)
-	sum.Sum(t.key[:0])
+	t.key = t.sum(file)
 	if lists, found := kept.Get(t.key); found && len(lists) == 3 {
 		t.known = true
 		t.impact.Services, t.impact.ConfigFiles, t.impact.Scriptlets = lists[0], lists[1], lists[2]
 	}
+}
+
+// sum is the key of what is found in a file.
+func (t *touch) sum(file repo.FileID) repo.DerivedKey {
+	p := t.at.Package
+	b := make([]byte, 0, 512)
+	for _, n := range [...]int64{touchRules, file.Size, file.MTime, file.CTime, int64(file.Inode), int64(file.Dev), p.HeaderStart, p.HeaderEnd} { //nolint:gosec // bits
+		b = binary.LittleEndian.AppendUint64(b, uint64(n)) //nolint:gosec // bits
+	}
+	replaces := byte(0)
+	if t.id.replaces {
+		replaces = 1
+	}
+	b = append(append(append(append(b, replaces), t.nevra.String()...), 0), t.id.going...) // neither has a zero in it
+	return sha256.Sum256(b)
 }
 
 // look reads both headers of each touch and compares them.
@@ -223,8 +236,8 @@ func (t *touch) newHeader() (h *rpm.Header, missing bool) {
 // impact says what the set of a group touches beside packages.
 func (t *touched) impact(g *group) *planner.Impact {
 	out := &planner.Impact{}
-	g.eachTouch(func(u *planner.Used, id touchID) {
-		if slices.Contains(rebootNames, u.Name) {
+	for i, id := range g.touches {
+		if u := &g.result.Packages[i]; slices.Contains(rebootNames, u.Name) {
 			out.RebootReasons = append(out.RebootReasons, u.NEVRA.String())
 		}
 		one := &t.touches[id].impact
@@ -232,7 +245,7 @@ func (t *touched) impact(g *group) *planner.Impact {
 		out.ConfigFiles = append(out.ConfigFiles, one.ConfigFiles...)
 		out.Scriptlets = append(out.Scriptlets, one.Scriptlets...)
 		out.Unread += one.Unread
-	})
+	}
 	out.Reboot = len(out.RebootReasons) > 0
 	for _, list := range []*[]string{&out.Services, &out.ConfigFiles, &out.Scriptlets} {
 		slices.Sort(*list)
