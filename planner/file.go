@@ -29,7 +29,7 @@ var ErrPlan = errors.New("not a usable plan")
 // Seal brings the plan into its one written form (lists sorted, times in UTC and whole, no nil lists), sets format, expiry and id.
 // Any change afterwards makes Encode refuse it; seal again.
 func (p *Plan) Seal() error {
-	_, err := p.seal(nil)
+	_, _, err := p.seal(nil)
 	return err
 }
 
@@ -46,15 +46,15 @@ type Observer interface {
 // SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. The observer may be
 // nil. It may have heard of a plan that is not valid, which the error tells.
 func (p *Plan) SealText(o Observer) ([]byte, error) {
-	text, err := p.seal(o)
+	text, at, err := p.seal(o)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Insert(text, placeOfID(text), []byte(p.ID)...), nil
+	return slices.Insert(text, at, []byte(p.ID)...), nil
 }
 
-// seal returns the text without the id. The observer is as in SealText.
-func (p *Plan) seal(o Observer) ([]byte, error) {
+// seal returns the text without the id, and where that belongs. The observer is as in SealText.
+func (p *Plan) seal(o Observer) (text []byte, at int, err error) {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -75,17 +75,19 @@ func (p *Plan) seal(o Observer) ([]byte, error) {
 		beside.Go(func() { o.Complete(&c) })
 		defer beside.Wait()
 	}
-	text, err := c.canonical(sum, tell)
-	if err == nil && o != nil {
-		o.Text(text[:placeOfID(text)], true)
+	if text, err = c.canonical(sum, tell); err == nil {
+		at = placeOfID(text)
+		if o != nil {
+			o.Text(text[:at], true)
+		}
 	}
 	invalid := p.validate() // while the rest of the text is summed
 	id := sum.sum()
 	if err != nil {
-		return nil, fmt.Errorf("digest of the plan: %w", err)
+		return nil, 0, fmt.Errorf("digest of the plan: %w", err)
 	}
 	p.ID = id
-	return text, invalid
+	return text, at, invalid
 }
 
 // normalise sorts what a map or a scheduler may have put in any order.
