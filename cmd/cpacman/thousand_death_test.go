@@ -139,13 +139,10 @@ func (h *scriptedHost) die() {
 	}
 	h.gone = h.fate.dead
 	server := h.server
-	h.closing.Go(func() { // not in the middle of what is to be closed
-		if h.fate.dead == refuses {
-			server.Close()
-		} else {
-			server.CutAll()
-		}
-	})
+	server.CutAll() // at once: what the host would say from now on nobody hears
+	if h.fate.dead == refuses {
+		h.closing.Go(server.Close) // which waits for who is here just now
+	}
 }
 
 // doom gives the host its fate.
