@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -47,31 +44,15 @@ func TestDerived(t *testing.T) {
 	if log.Len() > 0 {
 		t.Error(log.String())
 	}
-	names, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if len(names) != 1 {
-		t.Fatalf("cache files: %v", names)
-	}
-	whole, err := os.ReadFile(names[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for cut := range len(whole) {
-		log.Reset()
-		write(t, names[0], whole[:cut])
-		if _, found := reopen().Get(key("a")); found || !strings.Contains(log.String(), "cache file ignored") {
-			t.Fatalf("cut at %d of %d: %v, %s", cut, len(whole), found, log.String())
+	cutCache(t, dir, &log, func() bool { _, found := reopen().Get(key("a")); return found }, func() {
+		v := reopen()
+		v.Get(key("a"))
+		v.Add(key("f"), []string{"z"})
+		v.Save()
+		if got, found := reopen().Get(key("f")); !found || len(got) != 1 {
+			t.Fatal("what was added to a damaged one is not kept")
 		}
-		if cut > cacheHead {
-			write(t, names[0], resum(whole[:cut]))
-			v := reopen()
-			v.Get(key("a")) // anything but a panic
-			v.Add(key("f"), []string{"z"})
-			v.Save()
-			if got, found := reopen().Get(key("f")); !found || len(got) != 1 {
-				t.Fatalf("cut at %d of %d: what was added then is not kept", cut, len(whole))
-			}
-		}
-	}
+	})
 	none := OpenDerived("", slog.New(slog.NewTextHandler(&log, nil)), time.Now)
 	none.Add(key("a"), []string{"x"})
 	none.Save()
