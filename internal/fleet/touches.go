@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	"cpacman/internal/repo"
@@ -142,11 +141,13 @@ const touchRules = 1
 // recall looks whether the file is there, and for what was found in it before.
 func (t *touch) recall(kept *repo.Derived) {
 	var file repo.FileID
-	err := fmt.Errorf("the repository cannot be opened")
-	if t.dir != nil {
+	there := t.dir != nil
+	if there {
+		var err error
 		file, err = t.dir.FileID(t.at.Package)
+		there = err == nil
 	}
-	if err != nil {
+	if !there {
 		t.missing, t.known, t.impact.Unread = true, true, 1
 		return
 	}

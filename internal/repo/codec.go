@@ -32,6 +32,12 @@ func (e *encoder) bool(b bool) {
 	}
 }
 
+// piece writes bytes behind their number.
+func (e *encoder) piece(b []byte) {
+	e.count(len(b))
+	e.body = append(e.body, b...)
+}
+
 func (e *encoder) str(s string) { e.uint(uint64(e.number(s))) }
 
 // number gives a string's place in the table.
@@ -90,11 +96,8 @@ func (t *stringTable) len() int { return t.ends.len() }
 
 // at returns a string; n is less than len.
 func (t *stringTable) at(n uint32) string {
-	from := uint32(0)
-	if n > 0 {
-		from = t.ends.at(int(n) - 1)
-	}
-	return t.text[from:t.ends.at(int(n))]
+	from, to := t.ends.span(int(n))
+	return t.text[from:to]
 }
 
 // newDecoder takes b over: nobody may change it afterwards, since strings point into it.

@@ -110,11 +110,8 @@ func (s *storedLists) key(i int) []byte { return s.keys[i*sha256.Size : (i+1)*sh
 
 // read decodes an entry; false when it makes no sense.
 func (s *storedLists) read(i int) (lists [][]string, ok bool) {
-	from := uint32(0)
-	if i > 0 {
-		from = s.ends.at(i - 1)
-	}
-	d := decoder{strings: s.strings, b: s.lists[from:s.ends.at(i)]}
+	from, to := s.ends.span(i)
+	d := decoder{strings: s.strings, b: s.lists[from:to]}
 	lists = make([][]string, d.count(1))
 	for k := range lists {
 		lists[k] = d.strs()
@@ -139,8 +136,7 @@ func (e *encoder) derived(all map[DerivedKey][][]string) {
 		e.body = append(e.body, key[:]...)
 	}
 	e.u32s(ends)
-	e.count(len(lists.body))
-	e.body = append(e.body, lists.body...)
+	e.piece(lists.body)
 }
 
 func (d *decoder) storedLists() storedLists {

@@ -40,14 +40,14 @@ func (l Lookup) Err() error {
 func (l Lookup) At(place int32) *Package { return l.r.at(l.ix.order.at(int(place))) }
 
 // Named lists the packages of a name, in the order of their places.
-func (l Lookup) Named(name string) []int32 { return l.ix.names.places(l.ix, name) }
+func (l Lookup) Named(name string) []int32 { return l.ix.names.places(&l.ix.strings, name) }
 
 // Lists gives the packages whose part of the package list has a path, in the order of their places.
-func (l Lookup) Lists(path string) []int32 { return l.ix.listed.places(l.ix, path) }
+func (l Lookup) Lists(path string) []int32 { return l.ix.listed.places(&l.ix.strings, path) }
 
 // Requires tells whether a package of the repository requires, or conflicts with, a path.
 func (l Lookup) Requires(path string) bool {
-	_, found := l.ix.required.find(l.ix, path)
+	_, found := l.ix.required.find(&l.ix.strings, path)
 	return found
 }
 
@@ -106,7 +106,7 @@ func (l Lookup) Obsoletes(name string, yield func(place, dep int32)) {
 
 // pairs follows a table of pairs. One that the package does not have is damage.
 func (l Lookup) pairs(t *table, name string, has func(place, dep int32) bool) {
-	for at, end := t.span(l.ix, name); at < end; at += 2 {
+	for at, end := t.span(&l.ix.strings, name); at < end; at += 2 {
 		place, number := t.posts.at(at), t.posts.at(at+1)
 		if number > math.MaxInt32 || !has(int32(place), int32(number)-1) { //nolint:gosec // places were checked when the index was opened
 			l.r.read.Lock()
@@ -127,7 +127,7 @@ func (l Lookup) Names(yield func(string) bool) {
 
 // Located returns the package at a path of the repository.
 func (l Lookup) Located(path string) (*Package, bool) {
-	for _, place := range l.ix.locations.places(l.ix, path) {
+	for _, place := range l.ix.locations.places(&l.ix.strings, path) {
 		return l.At(place), true
 	}
 	return nil, false
@@ -171,6 +171,14 @@ func (x u32s) at(i int) uint32 { return binary.LittleEndian.Uint32(x[4*i:]) }
 
 func (x u32s) set(i int, n uint32) { binary.LittleEndian.PutUint32(x[4*i:], n) }
 
+// span gives where a piece begins and ends, of a list of ends.
+func (x u32s) span(i int) (from, to uint32) {
+	if i > 0 {
+		from = x.at(i - 1)
+	}
+	return from, x.at(i)
+}
+
 // below tells whether all numbers are less than n.
 func (x u32s) below(n int) bool {
 	for ; len(x) >= 4; x = x[4:] {
@@ -205,35 +213,31 @@ type table struct {
 }
 
 // span gives the numbers in posts that belong to a key.
-func (t *table) span(x *index, key string) (from, to int) {
-	k, found := t.find(x, key)
+func (t *table) span(s *stringTable, key string) (from, to int) {
+	k, found := t.find(s, key)
 	if !found {
 		return 0, 0
 	}
-	if k > 0 {
-		from = int(t.ends.at(k - 1))
-	}
-	return from * t.stride, int(t.ends.at(k)) * t.stride
+	first, end := t.ends.span(k)
+	return int(first) * t.stride, int(end) * t.stride
 }
 
-func (t *table) places(x *index, key string) []int32 {
+func (t *table) places(s *stringTable, key string) []int32 {
 	var out []int32
-	for at, end := t.span(x, key); at < end; at += t.stride {
+	for at, end := t.span(s, key); at < end; at += t.stride {
 		out = append(out, int32(t.posts.at(at))) //nolint:gosec // checked when the index was opened
 	}
 	return out
 }
 
 // find looks for a key.
-func (t *table) find(x *index, key string) (int, bool) {
+func (t *table) find(s *stringTable, key string) (int, bool) {
 	b := bucket(key, t.buckets.len())
-	lo, hi := 0, int(t.buckets.at(b))
-	if b > 0 {
-		lo = int(t.buckets.at(b - 1))
-	}
+	from, to := t.buckets.span(b)
+	lo, hi := int(from), int(to)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		switch c := strings.Compare(x.strings.at(t.keys.at(mid)), key); {
+		switch c := strings.Compare(s.at(t.keys.at(mid)), key); {
 		case c == 0:
 			return mid, true
 		case c < 0:
@@ -254,9 +258,9 @@ func bucket[T string | []byte](key T, n int) int {
 	return int(uint64(h) * uint64(n) >> 32) //nolint:gosec // less than n
 }
 
-// sound checks what find and span rely on.
-func (t *table) sound(x *index) bool {
-	if !t.buckets.rises(t.keys.len()) || t.ends.len() != t.keys.len() || !t.keys.below(x.strings.len()) {
+// sound checks what find and span rely on; places are less than n.
+func (t *table) sound(s *stringTable, n int) bool {
+	if !t.buckets.rises(t.keys.len()) || t.ends.len() != t.keys.len() || !t.keys.below(s.len()) {
 		return false
 	}
 	if t.keys.len() == 0 {
@@ -269,7 +273,7 @@ func (t *table) sound(x *index) bool {
 		return false
 	}
 	for p := t.posts; len(p) >= 4*t.stride; p = p[4*t.stride:] {
-		if int(binary.LittleEndian.Uint32(p)) >= x.n {
+		if int(binary.LittleEndian.Uint32(p)) >= n {
 			return false
 		}
 	}
@@ -285,9 +289,9 @@ func (d *decoder) u32s() u32s {
 	return u32s(d.split(n).b)
 }
 
-func (d *decoder) table(x *index, stride int) table {
+func (d *decoder) table(n, stride int) table {
 	t := table{stride, d.u32s(), d.u32s(), d.u32s(), d.u32s()}
-	if d.err == nil && !t.sound(x) {
+	if d.err == nil && !t.sound(&d.strings, n) {
 		d.fail()
 	}
 	return t
@@ -335,7 +339,7 @@ func (d *decoder) index() *index {
 		to     *table
 		stride int
 	}{{&x.names, 1}, {&x.provides, 2}, {&x.obsoletes, 2}, {&x.listed, 1}, {&x.locations, 1}, {&x.required, 0}} {
-		*t.to = d.table(x, t.stride)
+		*t.to = d.table(x.n, t.stride)
 	}
 	if d.err != nil {
 		return nil
@@ -345,11 +349,8 @@ func (d *decoder) index() *index {
 
 // record is where one package stands.
 func (x *index) record(number uint32) decoder {
-	from := uint32(0)
-	if number > 0 {
-		from = x.ends.at(int(number) - 1)
-	}
-	return decoder{strings: x.strings, b: x.records[from:x.ends.at(int(number))]}
+	from, to := x.ends.span(int(number))
+	return decoder{strings: x.strings, b: x.records[from:to]}
 }
 
 // read decodes one package; nil when it makes no sense.

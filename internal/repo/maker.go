@@ -25,8 +25,7 @@ func (m *recordMaker) size() int { return 3*binary.MaxVarintLen64 + len(m.e.body
 
 func (m *recordMaker) write(e *encoder) {
 	e.count(len(m.ends))
-	e.count(len(m.e.body))
-	e.body = append(e.body, m.e.body...)
+	e.piece(m.e.body)
 	m.e = nil // it is as long as what was written, and is not needed again
 	e.u32s(m.ends)
 }
@@ -122,10 +121,7 @@ func (m *indexMaker) order() []uint32 {
 		}
 		return bytes.Compare(t.at(a), t.at(b))
 	}
-	order := make([]uint32, len(m.ids))
-	for i := range order {
-		order[i] = uint32(i) //nolint:gosec // fewer than 2^31 packages
-	}
+	order := inOrder(len(m.ids))
 	slices.SortFunc(order, func(x, y uint32) int {
 		a, b := &m.ids[x], &m.ids[y]
 		if c := text(a.name, b.name); c != 0 {
@@ -266,6 +262,15 @@ func (w *tableWriter) buckets() {
 			slices.SortFunc(w.sort[from:to], func(a, b uint32) int { return bytes.Compare(text(a), text(b)) })
 		}
 	}
+}
+
+// inOrder is the order of a table whose places are numbers.
+func inOrder(n int) []uint32 {
+	order := make([]uint32, n)
+	for i := range order {
+		order[i] = uint32(i) //nolint:gosec // fewer than 2^31
+	}
+	return order
 }
 
 func (e *encoder) u32s(list []uint32) {

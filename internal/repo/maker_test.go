@@ -137,7 +137,7 @@ func TestIndexTables(t *testing.T) {
 			same("named "+w, names[w], l.Named(w))
 			same("lists "+w, lists[w], l.Lists(w))
 			same("requires "+w, required[w], l.Requires(w))
-			same("at location "+w, locations[w], ix.locations.places(ix, w))
+			same("at location "+w, locations[w], ix.locations.places(&ix.strings, w))
 			for _, l := range []Lookup{l, unread.Lookup()} {
 				var got []askedDep
 				l.Provides(w, func(place int32, has rpm.Dep) { got = append(got, askedDep{place, has}) })

@@ -31,7 +31,7 @@ func (n Notices) Naming(name string, yield func(rpm.NEVRA, Notice)) {
 	if n.x == nil {
 		return
 	}
-	for _, place := range n.x.names.places(n.x.strs, name) {
+	for _, place := range n.x.names.places(&n.x.strings, name) {
 		b, ok := n.x.build(int(place))
 		var notice Notice
 		if ok {
@@ -59,13 +59,13 @@ func (n Notices) Err() error {
 
 // noticeIndex is advisories as they stand in a cache file, and a table to find them by.
 type noticeIndex struct {
+	strings  stringTable
 	problems []Problem
 	retracts bool // one of them is retracted
 	records  []byte
-	ends     u32s   // of each advisory's record, in records
-	builds   u32s   // of all advisories, one after the other: buildSize numbers each
-	strs     *index // has the strings, and the number of builds
-	names    table  // name → numbers of builds
+	ends     u32s  // of each advisory's record, in records
+	builds   u32s  // of all advisories, one after the other: buildSize numbers each
+	names    table // name → numbers of builds
 	damaged  atomic.Bool
 }
 
@@ -84,24 +84,21 @@ func (x *noticeIndex) build(i int) (b listedBuild, ok bool) {
 	for k := range n {
 		n[k] = x.builds.at(i*buildSize + k)
 	}
-	strings := uint32(x.strs.strings.len()) //nolint:gosec // fewer than 2^32
+	strings := uint32(x.strings.len()) //nolint:gosec // fewer than 2^32
 	for _, k := range [...]int{1, 3, 4, 5} {
 		if n[k] >= strings {
 			return b, false
 		}
 	}
-	at := x.strs.strings.at
+	at := x.strings.at
 	b = listedBuild{n[0], rpm.NEVRA{Name: at(n[1]), EVR: rpm.EVR{Epoch: n[2], Version: at(n[3]), Release: at(n[4])}, Arch: at(n[5])}}
 	return b, int(n[0]) < x.ends.len()
 }
 
 // record is where an advisory stands.
 func (x *noticeIndex) record(i uint32) decoder {
-	from := uint32(0)
-	if i > 0 {
-		from = x.ends.at(int(i) - 1)
-	}
-	return decoder{strings: x.strs.strings, b: x.records[from:x.ends.at(int(i))]}
+	from, to := x.ends.span(int(i))
+	return decoder{strings: x.strings, b: x.records[from:to]}
 }
 
 // notice reads the beginning of an advisory; false when it makes no sense.
@@ -153,23 +150,17 @@ func (e *encoder) notices(list []Advisory, problems []Problem) {
 			names.next()
 		}
 	}
-	e.count(len(records.body))
-	e.body = append(e.body, records.body...)
+	e.piece(records.body)
 	e.u32s(ends)
 	e.u32s(builds)
 	e.seal(names.size())
-	order := make([]uint32, len(builds)/buildSize)
-	for i := range order {
-		order[i] = uint32(i) //nolint:gosec // as above
-	}
-	newTableWriter(e).write(&names, order)
+	newTableWriter(e).write(&names, inOrder(len(builds)/buildSize))
 }
 
 // noticeIndex takes what encoder.notices wrote, and checks everything but builds and advisories; nil when it makes no sense.
 func (d *decoder) noticeIndex(id string) *noticeIndex {
-	x := &noticeIndex{problems: d.problems(id), retracts: d.bool(), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
-	x.strs = &index{strings: d.strings, n: x.builds.len() / buildSize}
-	x.names = d.table(x.strs, 1)
+	x := &noticeIndex{strings: d.strings, problems: d.problems(id), retracts: d.bool(), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
+	x.names = d.table(x.builds.len()/buildSize, 1)
 	if d.err != nil || x.builds.len()%buildSize != 0 || x.ends.len() > 0 && !x.ends.rises(len(x.records)) {
 		return nil
 	}

@@ -49,7 +49,7 @@ func (p *Parsed) Get(digest string) *rpm.Package {
 	if known := p.known[digest]; known != nil || p.ix == nil {
 		return known
 	}
-	numbers := p.ix.locations.places(p.ix, digest)
+	numbers := p.ix.locations.places(&p.ix.strings, digest)
 	if len(numbers) == 0 {
 		return nil
 	}
@@ -111,16 +111,12 @@ func (e *encoder) parsed(list []*Package) {
 	e.seal(records.size() + headers.size())
 	records.write(e)
 	w := newTableWriter(e)
-	order := make([]uint32, len(list))
-	for i := range order {
-		order[i] = uint32(i) //nolint:gosec // not more than maxParsed
-	}
-	w.write(&headers, order)
+	w.write(&headers, inOrder(len(list)))
 }
 
 func (d *decoder) parsed() *index {
 	x := d.records()
-	x.locations = d.table(x, 1)
+	x.locations = d.table(x.n, 1)
 	if d.err != nil {
 		return nil
 	}

@@ -172,7 +172,7 @@ func TestIndexDamagedPairs(t *testing.T) {
 			if what == "obsoletes" {
 				table = &x.obsoletes
 			}
-			from, to := table.span(x, "bar")
+			from, to := table.span(&x.strings, "bar")
 			if to-from != 2 {
 				t.Fatalf("%d numbers of an entry", to-from)
 			}
