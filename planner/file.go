@@ -29,32 +29,21 @@ var ErrPlan = errors.New("not a usable plan")
 // Seal brings the plan into its one written form (lists sorted, times in UTC and whole, no nil lists), sets format, expiry and id.
 // Any change afterwards makes Encode refuse it; seal again.
 func (p *Plan) Seal() error {
-	_, _, err := p.seal(nil)
-	return err
+	return p.SealTo(nil)
 }
 
 // Observer hears of a plan while it is sealed: to write and sum that of a large fleet takes a while, and what else is to be done with it need not wait
 // for its id.
 type Observer interface {
-	// Complete tells that the plan has all but its id, and is called beside all that follows; SealText returns after it.
+	// Complete tells that the plan has all but its id, and is called beside all that follows; SealTo returns after it.
 	Complete(p *Plan)
-	// Text gives the beginning of what Encode writes, as far as it is there: each time more of it, at last, which it says, up to the id, behind which
-	// little comes. What was given does not change.
-	Text(beginning []byte, last bool)
+	// Writer gets what Encode writes, piece after piece, from one goroutine at a time. Before the last piece the plan may still turn out not to be valid.
+	io.Writer
 }
 
-// SealText is Seal, and gives what Encode writes of the plan: a plan of a large fleet is long, and is written and summed once so. The observer may be
-// nil. It may have heard of a plan that is not valid, which the error tells.
-func (p *Plan) SealText(o Observer) ([]byte, error) {
-	text, at, err := p.seal(o)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Insert(text, at, []byte(p.ID)...), nil
-}
-
-// seal returns the text without the id, and where that belongs. The observer is as in SealText.
-func (p *Plan) seal(o Observer) (text []byte, at int, err error) {
+// SealTo is Seal, and gives what Encode writes of the plan to the observer, which may be nil. What it gave of a plan that is not valid, which the error
+// tells, is of no use. A fault of the observer is given as it is.
+func (p *Plan) SealTo(o Observer) error {
 	p.Format = PlanFormat
 	if p.Type == "" {
 		p.Type = TypeUpdate
@@ -67,27 +56,30 @@ func (p *Plan) seal(o Observer) (text []byte, at int, err error) {
 	p.normalise()
 	c := *p
 	c.ID = ""
-	sum := newSumming()
-	var tell func([]byte)
+	var to io.Writer
 	if o != nil {
-		tell = func(beginning []byte) { o.Text(beginning, false) }
+		to = o
 		var beside sync.WaitGroup
 		beside.Go(func() { o.Complete(&c) })
 		defer beside.Wait()
 	}
-	if text, err = c.canonical(sum, tell); err == nil {
-		at = placeOfID(text)
-		if o != nil {
-			o.Text(text[:at], true)
-		}
-	}
+	text := follow(to)
+	rest, err := c.written(text.next)
 	invalid := p.validate() // while the rest of the text is summed
-	id := sum.sum()
+	id, failed := text.sum(rest)
 	if err != nil {
-		return nil, 0, fmt.Errorf("digest of the plan: %w", err)
+		return fmt.Errorf("digest of the plan: %w", err)
 	}
 	p.ID = id
-	return text, at, invalid
+	if invalid != nil || to == nil {
+		return invalid
+	}
+	for _, piece := range [][]byte{[]byte(id), rest} {
+		if failed == nil {
+			_, failed = to.Write(piece)
+		}
+	}
+	return failed
 }
 
 // normalise sorts what a map or a scheduler may have put in any order.
@@ -213,24 +205,13 @@ func (s *Set) Seal() error {
 func (p *Plan) digest() (string, error) {
 	c := *p
 	c.ID = ""
-	sum := newSumming()
-	_, err := c.canonical(sum, nil)
-	id := sum.sum()
+	text := follow(nil)
+	rest, err := c.written(text.next)
+	id, _ := text.sum(rest)
 	if err != nil {
 		return "", fmt.Errorf("digest of the plan: %w", err)
 	}
 	return id, nil
-}
-
-// digestWithout is digest of a plan that is written already: its id is the only key of that name that stands two spaces deep.
-func digestWithout(text []byte, id string) string {
-	const key = "\n  \"id\": \""
-	before, after, _ := bytes.Cut(text, []byte(key+id+"\""))
-	d := sha256.New()
-	d.Write(before)
-	d.Write([]byte(key + "\""))
-	d.Write(after)
-	return hex.EncodeToString(d.Sum(nil))
 }
 
 // canonical writes v as JSON with two spaces of indent and a trailing newline. Its keys are sorted where those of its types are.
@@ -250,15 +231,24 @@ func (s Set) MarshalJSON() ([]byte, error) { return s.text() }
 
 // Encode writes a sealed plan. The same plan gives the same bytes.
 func (p *Plan) Encode(w io.Writer) error {
-	b, err := p.canonical(nil, nil)
+	var head bytes.Buffer
+	rest, err := p.written(func(piece []byte) []byte {
+		head.Write(piece)
+		return piece[:0]
+	})
 	if err != nil {
 		return fmt.Errorf("write the plan: %w", err)
 	}
-	if digestWithout(b, p.ID) != p.ID {
+	sum := sha256.New()
+	sum.Write(head.Bytes())
+	sum.Write(rest[len(p.ID):])
+	if hex.EncodeToString(sum.Sum(nil)) != p.ID {
 		return fmt.Errorf("%w: it was changed after it was sealed", ErrPlan)
 	}
-	if _, err := w.Write(b); err != nil {
-		return fmt.Errorf("write the plan: %w", err)
+	for _, piece := range [][]byte{head.Bytes(), rest} {
+		if _, err := w.Write(piece); err != nil {
+			return fmt.Errorf("write the plan: %w", err)
+		}
 	}
 	return nil
 }

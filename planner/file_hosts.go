@@ -2,7 +2,6 @@ package planner
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -10,116 +9,19 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// How canonical writes a plan without hosts, or without sets: the only places at that depth with those keys.
-const (
-	noHosts    = "\n  \"hosts\": []"
-	noPackages = "\n  \"packages\": []"
-	noSets     = "\n  \"sets\": []"
-)
-
-// canonical is what the function of that name writes. A large fleet has many hosts and little else but sets, so those are written here, which
-// takes a tenth of the time; a test holds the two together. So far as it is written, the text goes to sum as well, which may be nil, and as far as the
-// hosts go tell is called with it, unless it is nil.
-func (p *Plan) canonical(sum *summing, tell func(beginning []byte)) ([]byte, error) {
-	c := *p
-	if len(p.Hosts) > 0 {
-		c.Hosts = []PlanHost{}
-	}
-	if len(p.Packages) > 0 {
-		c.Packages = []PlanPackage{}
-	}
-	if len(p.Sets) > 0 {
-		c.Sets = []Set{}
-	}
-	frame, err := canonical(&c)
-	if err != nil {
-		return nil, err
-	}
-	w := newWriter(make([]byte, 0, len(frame)+p.guess()+2*sha256.Size))
-	w.sum = sum
-	if len(p.Hosts) > 0 {
-		var before []byte
-		before, frame, _ = bytes.Cut(frame, []byte(noHosts))
-		w.out = append(append(w.out, before...), noHosts[:len(noHosts)-1]...)
-		for i := range p.Hosts {
-			if i > 0 {
-				w.out = append(w.out, ',')
-			}
-			w.host(&p.Hosts[i])
-			if w.flush(summingStep) && tell != nil {
-				tell(w.out)
-			}
-		}
-		w.out = append(w.out, "\n  ]"...)
-	}
-	// No host stands behind these, and a line of a text never begins: the last one is the key.
-	upTo := func(empty string) {
-		at := bytes.LastIndex(frame, []byte(empty))
-		w.out = append(append(w.out, frame[:at]...), empty[:len(empty)-1]...)
-		frame = frame[at+len(empty):]
-	}
-	if len(p.Packages) > 0 {
-		upTo(noPackages)
-		for i := range p.Packages {
-			if i > 0 {
-				w.out = append(w.out, ',')
-			}
-			w.pkg(&p.Packages[i])
-		}
-		w.out = append(w.out, "\n  ]"...)
-	}
-	if len(p.Sets) > 0 {
-		upTo(noSets)
-		for i := range p.Sets {
-			if i > 0 {
-				w.out = append(w.out, ',')
-			}
-			w.out = append(w.out, "\n    "...)
-			w.set("    ", &p.Sets[i])
-		}
-		w.out = append(w.out, "\n  ]"...)
-	}
-	w.out = append(w.out, frame...)
-	w.flush(1)
-	return w.out, w.err
-}
-
-// guess is about what hosts and sets take, from above: text that has to move while it grows costs time.
-func (p *Plan) guess() int {
-	n := 0
-	for i := range p.Hosts {
-		h := &p.Hosts[i]
-		n += 700 + 24*len(h.Rollback.Missing)
-		for _, list := range [...][]string{h.PreBroken, h.Impact.ConfigFiles, h.Impact.RebootReasons, h.Impact.Scriptlets, h.Impact.Services} {
-			for _, s := range list {
-				n += len(s) + 16
-			}
-		}
-	}
-	for i := range p.Sets {
-		s := &p.Sets[i]
-		n += 300 + 200*(len(s.Install)+len(s.Upgrade)+len(s.Downgrade)+len(s.Remove)+len(s.Held)+len(s.Blocked))
-	}
-	return n + 700*len(p.Packages)
-}
-
 // textWriter writes entries of hosts, packages and sets, their keys in order. After the first error it goes on and what it wrote counts for nothing.
 type textWriter struct {
 	out []byte
 	err error
-	sum *summing // may be nil
-	// What hosts of one configuration share is written once and copied: from and to in out.
-	impacts   map[impactID][2]int
-	rollbacks map[rollbackID][2]int
-	lists     map[listID][2]int
+	// What hosts of one configuration share is written once and copied.
+	impacts   map[impactID][]byte
+	rollbacks map[rollbackID][]byte
+	lists     map[listID][]byte
 }
 
 func newWriter(out []byte) *textWriter {
-	return &textWriter{out: out, impacts: map[impactID][2]int{}, rollbacks: map[rollbackID][2]int{}, lists: map[listID][2]int{}}
+	return &textWriter{out: out, impacts: map[impactID][]byte{}, rollbacks: map[rollbackID][]byte{}, lists: map[listID][]byte{}}
 }
-
-// flush hands on what was written, and says so, when there is that much of it.
-func (w *textWriter) flush(least int) bool { return w.sum != nil && w.sum.upTo(w.out, least) }
 
 // What is shared is known by where it is, not by what it says: hosts of one solution have the same lists.
 type (
@@ -152,15 +54,15 @@ func idOf(list []string) listID {
 const maxShared = 4096
 
 // once writes what belongs to an id, or copies what it wrote for it before.
-func once[K comparable](w *textWriter, in map[K][2]int, id K, write func()) {
-	if span, ok := in[id]; ok {
-		w.out = append(w.out, w.out[span[0]:span[1]]...)
+func once[K comparable](w *textWriter, in map[K][]byte, id K, write func()) {
+	if text, ok := in[id]; ok {
+		w.out = append(w.out, text...)
 		return
 	}
 	from := len(w.out)
 	write()
 	if len(in) < maxShared {
-		in[id] = [2]int{from, len(w.out)}
+		in[id] = bytes.Clone(w.out[from:])
 	}
 }
 

@@ -1,10 +1,6 @@
 package planner
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"hash"
 	"slices"
 	"unicode/utf8"
 
@@ -128,49 +124,4 @@ func (w *textWriter) strings(in, key string, list []string) {
 		}
 	}
 	w.list(in, list)
-}
-
-// summingStep is how much text is summed at once: enough that handing it over costs nothing.
-const summingStep = 256 << 10
-
-// summing computes the digest of a text while it is written. upTo is for one goroutine.
-type summing struct {
-	parts chan []byte
-	done  int // bytes handed over
-	hash  hash.Hash
-	end   chan struct{}
-}
-
-func newSumming() *summing {
-	s := &summing{parts: make(chan []byte, 64), hash: sha256.New(), end: make(chan struct{})}
-	go func() {
-		defer close(s.end)
-		for part := range s.parts {
-			s.hash.Write(part)
-		}
-	}()
-	return s
-}
-
-// upTo hands over what of a text is new, and says so, when it is least bytes or more. What was handed over must not change; the text may move.
-func (s *summing) upTo(text []byte, least int) bool {
-	if len(text)-s.done < least {
-		return false
-	}
-	s.parts <- text[s.done:]
-	s.done = len(text)
-	return true
-}
-
-// sum waits for the digest of all that was handed over; summing is of no use afterwards.
-func (s *summing) sum() string {
-	close(s.parts)
-	<-s.end
-	return hex.EncodeToString(s.hash.Sum(nil))
-}
-
-// placeOfID is where the id belongs in the text of a plan that was written without.
-func placeOfID(text []byte) int {
-	const key = "\n  \"id\": \""
-	return bytes.LastIndex(text, []byte(key)) + len(key) // behind all hosts: little has to move
 }

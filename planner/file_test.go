@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -372,48 +371,47 @@ func TestCheckUnit(t *testing.T) {
 // told keeps what an observer hears.
 type told struct {
 	complete *Plan
-	texts    []string
-	ends     []bool
+	text     bytes.Buffer
+	pieces   int
+	broken   int // from which piece on it fails; 0: never
 }
+
+var errTold = errors.New("no space left")
 
 func (o *told) Complete(p *Plan) { o.complete = p }
-func (o *told) Text(beginning []byte, last bool) {
-	o.texts, o.ends = append(o.texts, string(beginning)), append(o.ends, last)
+func (o *told) Write(piece []byte) (int, error) {
+	if o.pieces++; o.broken > 0 && o.pieces >= o.broken {
+		return 0, errTold
+	}
+	defer clear(piece) // it is not kept: who does sees it change
+	return o.text.Write(piece)
 }
 
-// TestSealObserver: what is written of a plan before its id is known is the beginning of what Encode writes, each time more of it.
+// TestSealObserver: what is given of a plan while it is written, piece after piece, is what Encode writes.
 func TestSealObserver(t *testing.T) {
 	p := examplePlan(t)
-	for i := range 4000 { // for several texts
+	for i := range 20_000 { // for more pieces than are made
 		p.Hosts = append(p.Hosts, PlanHost{Host: fmt.Sprintf("many%05d", i), CollectedAt: p.CreatedAt, Status: StatusNothing})
 	}
 	o := &told{}
-	text, err := p.SealText(o)
-	if err != nil {
+	if err := p.SealTo(o); err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
 	if err := p.Encode(&b); err != nil {
 		t.Fatal(err)
 	}
-	if b.String() != string(text) || len(o.texts) < 3 || o.complete == nil || len(o.complete.Hosts) != len(p.Hosts) {
-		t.Errorf("%d texts, complete: %v", len(o.texts), o.complete != nil)
+	if b.String() != o.text.String() || o.pieces < maxPieces+3 || o.complete == nil || len(o.complete.Hosts) != len(p.Hosts) {
+		t.Errorf("%d pieces, complete: %v", o.pieces, o.complete != nil)
 	}
-	before := ""
-	for _, early := range o.texts {
-		if !strings.HasPrefix(early, before) || early == "" {
-			t.Fatalf("%d bytes do not begin with the %d before", len(early), len(before))
+	for at := 1; at <= o.pieces; at++ {
+		full := &told{broken: at}
+		if err := p.SealTo(full); !errors.Is(err, errTold) || full.pieces != at {
+			t.Fatalf("piece %d of %d could not be written: %v, and %d were tried", at, o.pieces, err, full.pieces)
 		}
-		before = early
-	}
-	if !strings.HasPrefix(b.String(), before+p.ID+"\"") {
-		t.Error("the last text does not end where the id begins")
-	}
-	if at := slices.Index(o.ends, true); at != len(o.texts)-1 {
-		t.Errorf("text %d of %d is said to be the last", at, len(o.texts))
 	}
 	p.Hosts = append(p.Hosts, p.Hosts[0])
-	if _, err := p.SealText(&told{}); err == nil {
+	if err := p.SealTo(&told{}); err == nil {
 		t.Error("a host twice")
 	}
 	p.Hosts[0], p.Hosts[len(p.Hosts)-1] = PlanHost{Host: "zz"}, PlanHost{Host: "zz"}

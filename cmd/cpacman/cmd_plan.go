@@ -104,7 +104,7 @@ func (s *session) plan() error {
 		s.facts = nil
 	}
 	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
-	d := &delivery{session: s}
+	d := newDelivery(s)
 	defer d.end()
 	req.Observer = d
 	planned, err := s.fleet.Plan(s.ctx, s.repos, req)

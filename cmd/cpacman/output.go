@@ -89,15 +89,19 @@ func (e *env) deliver(file string, b []byte) error {
 func writeFile(path string, b []byte, mode os.FileMode) error {
 	g := newGrowing(path)
 	defer g.abandon()
-	return g.finish(b, mode)
+	if _, err := g.Write(b); err != nil {
+		return err
+	}
+	return g.finish(mode)
 }
 
-// growing is a file whose end is not known yet while it is written. Finished it replaces another by one rename; abandoned it leaves nothing. It is for
+// growing is a file that others do not see while it is written. Finished it replaces another by one rename; abandoned it leaves nothing. It is for
 // one goroutine at a time.
 type growing struct {
 	path    string
 	file    *os.File // nil: abandoned or finished
-	written int
+	written int64
+	begun   int64 // so much of it is on its way to the disk
 	err     error // the first, which ends it
 }
 
@@ -107,25 +111,23 @@ func newGrowing(path string) *growing {
 	return g
 }
 
-// upTo writes what is new of a text that begins with what was written before.
-func (g *growing) upTo(b []byte) {
+// worthFlush is how many bytes of a file are worth a way to the disk of their own: there is less to wait for at the end.
+const worthFlush = 1 << 20
+
+// Write implements io.Writer.
+func (g *growing) Write(b []byte) (n int, err error) {
 	if g.err == nil {
-		var n int
-		n, g.err = g.file.Write(b[g.written:])
-		g.written += n
+		n, g.err = g.file.Write(b)
 	}
+	if g.written += int64(n); g.err == nil && g.written-g.begun >= worthFlush {
+		beginFlush(g.file, g.begun, g.written-g.begun)
+		g.begun = g.written
+	}
+	return n, g.fault()
 }
 
-// sync brings what was written to the disk, so that there is less to wait for at the end.
-func (g *growing) sync() {
-	if g.err == nil {
-		g.err = g.file.Sync()
-	}
-}
-
-// finish writes the rest, and gives the file its name with its bytes on disk.
-func (g *growing) finish(b []byte, mode os.FileMode) error {
-	g.upTo(b)
+// finish gives the file its name, with its bytes on disk.
+func (g *growing) finish(mode os.FileMode) error {
 	if g.err == nil {
 		g.err = g.file.Chmod(mode)
 	}
@@ -141,6 +143,10 @@ func (g *growing) finish(b []byte, mode os.FileMode) error {
 			g.file = nil
 		}
 	}
+	return g.fault()
+}
+
+func (g *growing) fault() error {
 	if g.err != nil {
 		return fmt.Errorf("write %s: %w", g.path, g.err)
 	}
@@ -171,34 +177,58 @@ func (d data) columned(w io.Writer) error {
 		return d.tabbed(w)
 	}
 	const gap = 2
-	n := len(d.columns)
-	widths := make([]int, n)
-	cells := make([]string, 0, n*(1+len(d.rows)))
-	for _, c := range d.columns {
-		cells = append(cells, strings.ToUpper(c))
+	columns := make([]column, len(d.columns))
+	heads, last := make([]string, len(d.columns)), &columns[len(columns)-1]
+	for i, name := range d.columns {
+		heads[i] = strings.ToUpper(name)
+		columns[i].see(heads[i])
 	}
+	size := len(last.text)
 	for _, row := range d.rows {
-		for _, cell := range row {
-			cells = append(cells, cellText(cell))
+		for i, cell := range row {
+			columns[i].see(cell)
 		}
+		size += len(last.text)
 	}
-	size := 0
-	for at := 0; at < len(cells); at += n {
-		for i, cell := range cells[at : at+n] {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell)+gap)
-			size += len(cell) + gap
-		}
+	line := len("\n")
+	for i := range columns[:len(columns)-1] {
+		columns[i].width += gap
+		line += columns[i].width
 	}
-	spaces := bytes.Repeat([]byte(" "), slices.Max(widths))
-	out := make([]byte, 0, 2*size)
-	for at := 0; at < len(cells); at += n {
-		for i, cell := range cells[at : at+n-1] {
-			out = append(append(out, cell...), spaces[:widths[i]-utf8.RuneCountInString(cell)]...)
+	spaces := bytes.Repeat([]byte(" "), line)
+	out := make([]byte, 0, (1+len(d.rows))*line+size)
+	write := func(row []string) {
+		for i, cell := range row {
+			c := &columns[i]
+			c.see(cell)
+			out = append(out, c.text...)
+			if c != last {
+				out = append(out, spaces[:c.width-c.runes]...)
+			}
 		}
-		out = append(append(out, cells[at+n-1]...), '\n')
+		out = append(out, '\n')
+	}
+	write(heads)
+	for _, row := range d.rows {
+		write(row)
 	}
 	_, err := w.Write(out)
 	return err
+}
+
+// column is one of a table. In most, many cells say what the one above says.
+type column struct {
+	cell, text   string // the one seen last, as it came and as it is written
+	runes, width int    // of that one, and of the widest
+}
+
+func (c *column) see(cell string) {
+	if cell == c.cell && c.text != "" {
+		return
+	}
+	c.cell, c.text = cell, cellText(cell)
+	c.runes = utf8.RuneCountInString(c.text)
+	c.width = max(c.width, c.runes)
 }
 
 // tabbed is columned by text/tabwriter.

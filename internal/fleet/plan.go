@@ -47,7 +47,6 @@ type PlanRequest struct {
 // Planned is a plan with what the command line tells beside it.
 type Planned struct {
 	Plan      *planner.Plan
-	File      []byte              // the plan as Encode writes it; nil: not written yet
 	Solutions int                 // how many different configurations were solved (PLAN-11)
 	Notes     map[string][]string // by host: what the planner has to say to people
 	Faults    map[string]error    // by host: why StatusUnsolved

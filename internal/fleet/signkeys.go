@@ -232,9 +232,8 @@ func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, 
 	if req.Expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
 	}
-	text, err := p.SealText(req.Observer)
-	out.Plan, out.File = p, text
-	return out, err
+	out.Plan = p
+	return out, p.SealTo(req.Observer)
 }
 
 // importFiles are the keys that a host imports, as it gets them. A plan whose text is not the key it shows is refused.
