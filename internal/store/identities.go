@@ -35,7 +35,11 @@ func putIdentity(ctx context.Context, tx *sql.Tx, host, machine string, at time.
 		if _, err := tx.ExecContext(ctx, "UPDATE identities SET current = 0 WHERE host = ?", host); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO identities VALUES (?,?,?,?,1)", host, machine, stamp(at), stamp(at))
+		if _, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO identities VALUES (?,?,?,?,1,0)", host, machine, stamp(at), stamp(at)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE identities SET shared = 1 WHERE (host = ?1 OR machine_id = ?2)
+			AND (SELECT count(*) FROM identities WHERE host = ?1 OR machine_id = ?2) > 1`, host, machine)
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE identities SET last_seen = ? WHERE host = ? AND machine_id = ?", stamp(at), host, machine)
@@ -50,19 +54,7 @@ func (s *Store) Identities(ctx context.Context) ([]Identity, error) {
 // SharedIdentities lists those of Identities that are not plain: of names under which several machines answered, and of machines that answered
 // under several names. All of such a name and all of such a machine are among them.
 func (s *Store) SharedIdentities(ctx context.Context) ([]Identity, error) {
-	// In most fleets there are none, which is quickly seen.
-	var all, hosts, machines int
-	err := s.db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM identities), (SELECT count(DISTINCT host) FROM identities),
-		(SELECT count(DISTINCT machine_id) FROM identities)`).Scan(&all, &hosts, &machines)
-	if err != nil {
-		return nil, fmt.Errorf("read the identities of hosts: %w", err)
-	}
-	if hosts == all && machines == all {
-		return nil, nil
-	}
-	return s.identities(ctx, `SELECT host, machine_id, since, last_seen, current FROM identities
-		WHERE host IN (SELECT host FROM identities GROUP BY host HAVING count(*) > 1)
-		OR machine_id IN (SELECT machine_id FROM identities GROUP BY machine_id HAVING count(*) > 1) ORDER BY host, current, since`)
+	return s.identities(ctx, "SELECT host, machine_id, since, last_seen, current FROM identities WHERE shared = 1 ORDER BY host, current, since")
 }
 
 func (s *Store) identities(ctx context.Context, query string) ([]Identity, error) {

@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 func TestIdentities(t *testing.T) {
@@ -91,6 +93,59 @@ func TestSharedIdentities(t *testing.T) {
 	if d := cmp.Diff(want, got); len(want) != 6 || d != "" {
 		t.Errorf("%d: %s", len(want), d)
 	}
+}
+
+// TestSharedIdentitiesAreCounted: what is kept of an identity is what counting all of them says, whatever came before, and whether it was kept from the
+// beginning or found by a migration.
+func TestSharedIdentitiesAreCounted(t *testing.T) {
+	names := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"})
+	counted := func(all []Identity) (out []Identity) {
+		hosts, machines := map[string]int{}, map[string]int{}
+		for _, i := range all {
+			hosts[i.Host]++
+			machines[i.MachineID]++
+		}
+		for _, i := range all {
+			if hosts[i.Host] > 1 || machines[i.MachineID] > 1 {
+				out = append(out, i)
+			}
+		}
+		return out
+	}
+	migration, err := migrations.ReadFile("migrations/011-shared-identities.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, found, _ := strings.Cut(string(migration), "UPDATE")
+	found, _, _ = strings.Cut("UPDATE"+found, ";")
+	rapid.Check(t, func(rt *rapid.T) {
+		s, ctx := open(t), context.Background()
+		defer s.Close()
+		for day := range rapid.IntRange(0, 8).Draw(rt, "answers") {
+			f := sample(names.Draw(rt, "host"), "d", 1)
+			f.MachineID, f.CollectedAt = "machine-"+names.Draw(rt, "machine"), time.Date(2026, 3, 1+day, 0, 0, 0, 0, time.UTC)
+			if err := s.PutFacts(ctx, f); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		all, err := s.Identities(ctx)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for _, how := range []string{"kept", "found"} {
+			if how == "found" {
+				for _, stmt := range []string{"UPDATE identities SET shared = 0", found} {
+					if _, err := s.db.ExecContext(ctx, stmt); err != nil {
+						rt.Fatal(err)
+					}
+				}
+			}
+			got, err := s.SharedIdentities(ctx)
+			if d := cmp.Diff(counted(all), got); err != nil || d != "" {
+				rt.Fatalf("%s: %v\n%s", how, err, d)
+			}
+		}
+	})
 }
 
 func TestFailedContacts(t *testing.T) {
