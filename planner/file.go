@@ -56,17 +56,18 @@ func (p *Plan) SealTo(o Observer) error {
 	p.normalise()
 	c := *p
 	c.ID = ""
+	var invalid error
 	var to io.Writer
+	var beside sync.WaitGroup
+	beside.Go(func() { invalid = c.validate() })
 	if o != nil {
 		to = o
-		var beside sync.WaitGroup
 		beside.Go(func() { o.Complete(&c) })
-		defer beside.Wait()
 	}
 	text := follow(to)
 	rest, err := c.written(text.next)
-	invalid := p.validate() // while the rest of the text is summed
 	id, failed := text.sum(rest)
+	beside.Wait()
 	if err != nil {
 		return fmt.Errorf("digest of the plan: %w", err)
 	}
@@ -188,17 +189,22 @@ func (s *Set) normalise() {
 }
 
 // Seal sorts the set and sets its id, the digest of its content.
-func (s *Set) Seal() error {
+func (s *Set) Seal() (err error) {
 	s.normalise()
+	s.ID, err = s.digest()
+	return err
+}
+
+// digest is the sha256 of the set written without its id.
+func (s *Set) digest() (string, error) {
 	c := *s
 	c.ID = ""
 	b, err := c.text()
 	if err != nil {
-		return fmt.Errorf("digest of a set: %w", err)
+		return "", fmt.Errorf("digest of a set: %w", err)
 	}
 	sum := sha256.Sum256(append(b, '\n'))
-	s.ID = hex.EncodeToString(sum[:])
-	return nil
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // digest is the sha256 of the plan written without its id.

@@ -10,7 +10,7 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// validate checks what a reader relies on: known type, no name twice, every reference leads somewhere, no path leaves its
+// validate changes nothing, and checks what a reader relies on: known type, no name twice, every reference leads somewhere, no path leaves its
 // repository, no text that could steer a terminal in a name.
 func (p *Plan) validate() error {
 	bad := func(format string, a ...any) error { return fmt.Errorf("%w: %s", ErrPlan, fmt.Sprintf(format, a...)) }
@@ -184,11 +184,11 @@ func checkSets(list []Set, t PlanType, files map[rpm.NEVRA]bool) (map[string]boo
 // validate checks one set: its id, that every package that comes in has a file, and that no EVR falls in a plan that may not
 // lower one (SEC-6).
 func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
-	c := *s
-	if err := c.Seal(); err != nil {
+	id, err := s.digest()
+	if err != nil {
 		return err
 	}
-	if c.ID != s.ID {
+	if id != s.ID {
 		return fmt.Errorf("its id does not match its content")
 	}
 	for _, in := range s.Install {

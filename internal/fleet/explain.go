@@ -131,14 +131,14 @@ func (f *Fleet) agreed(ctx context.Context, repos *Repos, inputs *Inputs, h *inv
 	if err != nil {
 		return own, err
 	}
-	groups, err := f.group(ctx, repos, req, candidates)
+	groups, err := f.group(ctx, repos, req, candidates.list)
 	if err != nil {
 		return own, err
 	}
 	if err := f.solve(ctx, repos, groups); err != nil {
 		return own, err
 	}
-	if err := f.sameEverywhere(ctx, req, candidates, groups); err != nil {
+	if err := f.sameEverywhere(ctx, req, candidates.list, groups); err != nil {
 		return own, err
 	}
 	for _, g := range groups {

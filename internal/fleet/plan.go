@@ -58,9 +58,31 @@ type candidate struct {
 	host     *inventory.Host
 	facts    *host.Facts          // without packages; nil: none
 	settings *inventory.Effective // in force for the host, and shared; set where it has a group
-	entry    planner.PlanHost
+	entry    *planner.PlanHost
 	note     string // of its identity; it stays, whatever the solver says
 	group    *group // nil: not to be solved
+}
+
+// candidates are all hosts of a plan.
+type candidates struct {
+	list    []*candidate
+	entries []planner.PlanHost // theirs, in the same order
+}
+
+// into gives a plan its hosts and its times.
+func (l *candidates) into(p *planner.Plan, expiry time.Duration) {
+	for _, c := range l.list {
+		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
+			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
+		}
+		if c.entry.CollectedAt.After(p.CreatedAt) {
+			p.CreatedAt = c.entry.CollectedAt
+		}
+	}
+	p.Hosts = l.entries
+	if expiry > 0 {
+		p.ExpiresAt = p.CreatedAt.Add(expiry)
+	}
 }
 
 // group is the hosts that have the same answer.
@@ -89,14 +111,14 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	if req.Keys.Only {
 		return f.planKeysOnly(ctx, req, candidates)
 	}
-	groups, err := f.group(ctx, repos, req, candidates)
+	groups, err := f.group(ctx, repos, req, candidates.list)
 	if err != nil {
 		return nil, err
 	}
 	if err := f.solve(ctx, repos, groups); err != nil {
 		return nil, err
 	}
-	if err := f.sameEverywhere(ctx, req, candidates, groups); err != nil {
+	if err := f.sameEverywhere(ctx, req, candidates.list, groups); err != nil {
 		return nil, err
 	}
 	return f.assemble(ctx, repos, req, candidates, groups)
@@ -125,7 +147,7 @@ func (f *Fleet) openViews(ctx context.Context, repos *Repos, req PlanRequest) *s
 }
 
 // candidates reads the stored facts of the hosts and sorts out those that cannot be planned from them.
-func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, error) {
+func (f *Fleet) candidates(ctx context.Context, req PlanRequest) (*candidates, error) {
 	facts := req.Facts
 	if facts == nil {
 		var err error
@@ -141,13 +163,13 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) ([]*candidate, 
 	if err != nil {
 		return nil, err
 	}
-	out := make([]*candidate, len(req.Hosts))
-	inShares(len(out), func(from, to int) {
+	out := &candidates{list: make([]*candidate, len(req.Hosts)), entries: make([]planner.PlanHost, len(req.Hosts))}
+	inShares(len(out.list), func(from, to int) {
 		list := make([]candidate, to-from)
 		for i := from; i < to; i++ {
 			c, h := &list[i-from], req.Hosts[i]
-			out[i] = c
-			c.host, c.facts = h, facts[h.Name]
+			out.list[i] = c
+			c.host, c.facts, c.entry = h, facts[h.Name], &out.entries[i]
 			c.entry.Host, c.entry.Class, c.entry.Level = h.Name, h.Class, h.Level
 			if c.facts != nil {
 				c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
@@ -296,7 +318,7 @@ func (f *Fleet) solve(ctx context.Context, repos *Repos, groups []*group) error 
 }
 
 // assemble writes the plan.
-func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate, groups []*group) (*Planned, error) {
+func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates *candidates, groups []*group) (*Planned, error) {
 	out := &Planned{Notes: map[string][]string{}, Solutions: len(groups)}
 	p := &planner.Plan{Format: planner.PlanFormat, Type: req.Request.Type,
 		Requested: planner.Requested{Selector: req.Selector, Filter: req.Request.Filter, Weak: req.Request.Weak, Keys: req.Keys}}
@@ -396,7 +418,7 @@ type answer struct {
 
 // describe fills the entry of one host from its group's answer.
 func describe(c *candidate, g *group, a *answer) {
-	e := &c.entry
+	e := c.entry
 	if n := len(g.list.Missing); n > 0 {
 		names := make([]string, 0, 3)
 		for _, m := range g.list.Missing[:min(n, 3)] {

@@ -29,34 +29,25 @@ func (f *Fleet) PlanReboots(ctx context.Context, req RebootRequest) (*Planned, e
 		return nil, err
 	}
 	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeReboot, Requested: planner.Requested{Selector: req.Selector, Force: clean(req.Force)}}
-	for _, c := range candidates {
+	for _, c := range candidates.list {
 		owesReboot(c, due[c.host.Name], req.Force)
 	}
 	return packageFreePlan(p, candidates, req.Expiry)
 }
 
 // packageFreePlan completes and seals a plan that changes no package: every host that is planned has the empty set.
-func packageFreePlan(p *planner.Plan, candidates []*candidate, expiry time.Duration) (*Planned, error) {
+func packageFreePlan(p *planner.Plan, candidates *candidates, expiry time.Duration) (*Planned, error) {
 	var empty planner.Set
 	if err := empty.Seal(); err != nil {
 		return nil, err
 	}
-	for _, c := range candidates {
+	for _, c := range candidates.list {
 		if c.entry.Status == planner.StatusPlanned {
 			c.entry.Set = empty.ID
 			p.Sets = []planner.Set{empty}
 		}
-		if c.note != "" {
-			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
-		}
-		if c.entry.CollectedAt.After(p.CreatedAt) {
-			p.CreatedAt = c.entry.CollectedAt
-		}
-		p.Hosts = append(p.Hosts, c.entry)
 	}
-	if expiry > 0 {
-		p.ExpiresAt = p.CreatedAt.Add(expiry)
-	}
+	candidates.into(p, expiry)
 	return &Planned{Plan: p}, p.Seal()
 }
 

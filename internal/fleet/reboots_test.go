@@ -37,13 +37,13 @@ func TestOwesReboot(t *testing.T) {
 		"imported":        {host.Facts{}, nil, "", planner.StatusUnreadable, nil, "do not tell"},
 		"no proof":        {host.Facts{Reboot: yes}, nil, "", planner.StatusUnreadable, nil, "which boot"},
 	} {
-		cand := &candidate{host: &inventory.Host{Name: "h1"}, facts: &c.facts, entry: planner.PlanHost{Host: "h1", Status: planner.StatusPlanned}}
+		cand := &candidate{host: &inventory.Host{Name: "h1"}, facts: &c.facts, entry: &planner.PlanHost{Host: "h1", Status: planner.StatusPlanned}}
 		owesReboot(cand, c.left, c.force)
 		if d := cmp.Diff(c.want, cand.entry.Reboot); d != "" || cand.entry.Status != c.status || !strings.Contains(cand.entry.Detail, c.detail) {
 			t.Errorf("%s: %s %q %s", name, cand.entry.Status, cand.entry.Detail, d)
 		}
 	}
-	away := &candidate{entry: planner.PlanHost{Host: "h1", Status: planner.StatusUnreachable, Detail: "no route"}}
+	away := &candidate{entry: &planner.PlanHost{Host: "h1", Status: planner.StatusUnreachable, Detail: "no route"}}
 	if owesReboot(away, nil, "x"); away.entry.Status != planner.StatusUnreachable || away.entry.Reboot != nil {
 		t.Errorf("unreachable: %+v", away.entry)
 	}

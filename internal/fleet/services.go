@@ -30,7 +30,7 @@ func (f *Fleet) PlanServices(ctx context.Context, req ServicesRequest) (*Planned
 	slices.Sort(req.Services.Units)
 	req.Services.Units = slices.Compact(req.Services.Units)
 	what := string(req.Services.Action) + " " + strings.Join(req.Services.Units, ", ")
-	for _, c := range candidates {
+	for _, c := range candidates.list {
 		if c.entry.Status == planner.StatusPlanned {
 			c.entry.Detail = what
 		}

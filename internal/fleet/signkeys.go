@@ -193,11 +193,11 @@ func planKey(k *SiteKey) (planner.PlanKey, error) {
 }
 
 // planKeysOnly makes a plan that changes no package.
-func (f *Fleet) planKeysOnly(ctx context.Context, req PlanRequest, candidates []*candidate) (*Planned, error) {
+func (f *Fleet) planKeysOnly(ctx context.Context, req PlanRequest, candidates *candidates) (*Planned, error) {
 	p := &planner.Plan{Format: planner.PlanFormat, Type: planner.TypeUpdate, Requested: planner.Requested{Selector: req.Selector, Keys: req.Keys}}
 	set := emptySet()
 	p.Sets = []planner.Set{set}
-	for _, c := range candidates {
+	for _, c := range candidates.list {
 		if c.entry.Status != planner.StatusPlanned {
 			continue
 		}
@@ -211,27 +211,15 @@ func (f *Fleet) planKeysOnly(ctx context.Context, req PlanRequest, candidates []
 }
 
 // finishPlan adds keys, hosts and times, and seals the plan.
-func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, candidates []*candidate, out *Planned) (*Planned, error) {
+func (f *Fleet) finishPlan(_ context.Context, req PlanRequest, p *planner.Plan, candidates *candidates, out *Planned) (*Planned, error) {
 	if req.Keys.Asked() {
-		notes, err := f.planKeys(req, candidates, p)
+		notes, err := f.planKeys(req, candidates.list, p)
 		if err != nil {
 			return nil, err
 		}
 		out.KeyNotes = notes
 	}
-	p.Hosts = make([]planner.PlanHost, 0, len(candidates))
-	for _, c := range candidates {
-		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
-			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
-		}
-		p.Hosts = append(p.Hosts, c.entry)
-		if c.entry.CollectedAt.After(p.CreatedAt) {
-			p.CreatedAt = c.entry.CollectedAt
-		}
-	}
-	if req.Expiry > 0 {
-		p.ExpiresAt = p.CreatedAt.Add(req.Expiry)
-	}
+	candidates.into(p, req.Expiry)
 	out.Plan = p
 	return out, p.SealTo(req.Observer)
 }
