@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"cpacman/internal/host"
@@ -25,18 +27,23 @@ func (s *Store) somePlanFacts(ctx context.Context, which, name string, n int) ([
 			return err
 		}
 		var whole []int // in one piece, of before format 9: which of out
-		err := rows("SELECT host, collected_at, machine_id, installed_digest, common FROM facts INDEXED BY facts_plan WHERE "+which+" ORDER BY host",
+		err := rows("SELECT host, planned FROM facts INDEXED BY facts_planned WHERE "+which+" ORDER BY host",
 			func(row []driver.Value) error {
 				if len(slab) == cap(slab) {
 					slab = make([]host.Facts, 0, 64)
 				}
 				slab = slab[:len(slab)+1]
 				f := &slab[len(slab)-1]
-				if row[4] == nil {
+				f.Host, _ = row[0].(string)
+				planned, _ := row[1].(string)
+				if strings.HasPrefix(planned, "\n") {
 					whole = append(whole, len(out))
 				}
 				out = append(out, f)
-				return r.read(row, f)
+				if err := r.read(planned, f); err != nil {
+					return fmt.Errorf("of %s: %w", f.Host, err)
+				}
+				return nil
 			}, name)
 		if err != nil {
 			return err
@@ -61,34 +68,43 @@ func (s *Store) somePlanFacts(ctx context.Context, which, name string, n int) ([
 	return out, err
 }
 
-// planFactsReader makes facts of rows of the index facts_plan. It is for one goroutine.
+// planFactsReader makes facts of what the index facts_planned has of them. It is for one goroutine.
 type planFactsReader struct {
 	reader factsReader
 	times  map[string]time.Time
 }
 
-func (r *planFactsReader) read(row []driver.Value, f *host.Facts) error {
-	name, _ := row[0].(string)
-	at, _ := row[1].(string)
-	machine, _ := row[2].(string)
-	digest, _ := row[3].(string)
-	if id, split := row[4].(int64); split {
+// read reads the column planned into facts that have a host already.
+func (r *planFactsReader) read(planned string, f *host.Facts) error {
+	number, rest, _ := strings.Cut(planned, "\n")
+	at, rest, _ := strings.Cut(rest, "\n")
+	digest, machine, whole := strings.Cut(rest, "\n") // the machine's own word comes last: whatever it is, it is nothing else
+	if !whole {
+		return fmt.Errorf("the index says %.40q", planned)
+	}
+	if number != "" {
+		id, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return fmt.Errorf("the index says %.40q", planned)
+		}
 		common := r.reader.common[id]
 		if len(common) == 0 {
-			return fmt.Errorf("of %s: %w", name, noCommon(id))
+			return noCommon(id)
 		}
 		base, err := r.reader.base(id, common)
 		if err != nil {
-			return fmt.Errorf("of %s: %w", name, err)
+			return err
 		}
+		name := f.Host
 		*f = base.common
+		f.Host = name
 	}
-	f.Host, f.MachineID, f.InstalledDigest = name, machine, r.reader.shared(digest)
+	f.MachineID, f.InstalledDigest = machine, r.reader.shared(digest)
 	known, ok := r.times[at]
 	if !ok {
 		var err error
 		if known, err = parseStamp(at); err != nil {
-			return fmt.Errorf("of %s: %w", name, err)
+			return err
 		}
 		if len(r.times) < maxSharedValues {
 			r.times[at] = known

@@ -112,7 +112,7 @@ func TestSharedIdentitiesAreCounted(t *testing.T) {
 		}
 		return out
 	}
-	migration, err := migrations.ReadFile("migrations/011-shared-identities.sql")
+	migration, err := migrations.ReadFile("migrations/011-plan-reads.sql")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,8 @@ CREATE TABLE "facts" (
   installed_digest TEXT NOT NULL,
   common           INTEGER REFERENCES facts_common(id),
   body             BLOB NOT NULL -- JSON: what facts_common has not; packages left out
-) STRICT;
+, planned TEXT
+  GENERATED ALWAYS AS (coalesce(common, '') || char(10) || collected_at || char(10) || installed_digest || char(10) || machine_id) VIRTUAL) STRICT;
 INSERT INTO installed VALUES ('old', X'28B52FFD040005030002C61217A0A52D00A6BD9EAA53A62F9734598BAAE3AA8B2A002C0681A10AC45E455A94482CCE2140E88E94E77A7B91383497E6B6297B980E11EEF5B09D7AD2E2E022B6296AE03531B6B1B89C000806000892D0034440DD90096EB008E9C8A61E7A55CF93');
 INSERT INTO contacts VALUES ('web01', '2026-03-01T02:03:04.000000005Z', 1, '', '');
 INSERT INTO contacts VALUES ('web02', '2026-03-01T02:03:04.000000005Z', 1, '', '');
@@ -189,7 +190,7 @@ CREATE TRIGGER trail_no_delete BEFORE DELETE ON trail BEGIN SELECT RAISE(ABORT, 
 CREATE TRIGGER trail_no_update BEFORE UPDATE ON trail BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
 CREATE INDEX facts_machine ON facts(machine_id);
 CREATE INDEX facts_common_used ON facts(common);
-CREATE INDEX facts_plan ON facts(host, collected_at, machine_id, installed_digest, common);
+CREATE INDEX facts_planned ON facts(host, planned);
 CREATE INDEX rollouts_plan ON rollouts(plan_id);
 CREATE INDEX rollout_hosts_host ON rollout_hosts(host);
 CREATE INDEX identities_machine ON identities(machine_id);
