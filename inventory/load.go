@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/BurntSushi/toml"
@@ -135,7 +134,7 @@ func newSite(dir string, owners Owners) *Site {
 	return &Site{
 		Dir: dir, owners: owners,
 		Groups: make(map[string]*Group), Clusters: make(map[string]*Cluster), Locations: make(map[string]*Location),
-		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), settings: new(settingsCache), views: new(sync.Map),
+		byName: make(map[string]*Host), meta: make(map[string]bool), resolved: new(policyCache), settings: new(settingsCache), views: new(viewCache),
 	}
 }
 
@@ -395,14 +394,13 @@ func (ld *loading) read(f *os.File, isDir bool, path string) (text string, ok bo
 // decodeText decodes the text of a file into the struct that file points to. A
 // broken text is one that is not TOML at all.
 func decodeText(s *schema, path, text string, file any) (problems Problems, broken bool) {
-	var hosts *plainHosts
-	inventory, ok := file.(*inventoryFile)
-	if ok {
-		hosts = newPlainHosts(path, text)
-	}
-	values, pos, ok := parsePlain(text, hosts)
-	if ok && hosts != nil {
-		inventory.hosts = hosts.take()
+	var values map[string]any
+	var pos *position
+	var ok bool
+	if inventory, has := file.(*inventoryFile); has {
+		values, pos, inventory.hosts, ok = parseHosts(path, text, longText)
+	} else {
+		values, pos, ok = parsePlain(text, nil)
 	}
 	if !ok {
 		var problem *Problem

@@ -8,7 +8,6 @@ import "strings"
 
 // plainParser reads plain text from front to back.
 type plainParser struct {
-	text string // what is left
 	line int
 
 	values map[string]any // of the open table
@@ -24,25 +23,46 @@ type plainParser struct {
 // parsePlain gives the values of a text and their positions; false for what is not plain. Hosts that are quite plain go to hosts instead, unless it
 // is nil.
 func parsePlain(text string, hosts *plainHosts) (map[string]any, *position, bool) {
-	p := &plainParser{text: text, root: map[string]any{}, top: &position{line: 1}, hosts: hosts}
+	p := newPlainParser(hosts)
+	if !p.read(text, 1) {
+		return nil, nil, false
+	}
+	return p.root, p.top, true
+}
+
+func newPlainParser(hosts *plainHosts) *plainParser {
+	p := &plainParser{root: map[string]any{}, top: &position{line: 1}, hosts: hosts}
 	p.values, p.pos = p.root, p.top
-	for p.line = 1; p.text != ""; p.line++ {
-		line, rest, found := strings.Cut(p.text, "\n")
-		p.text = rest
+	return p
+}
+
+// read reads a text whose first line has that number.
+func (p *plainParser) read(text string, line int) bool {
+	for p.line = line; text != ""; p.line++ {
+		line, rest, found := strings.Cut(text, "\n")
+		text = rest
 		if !p.readLine(line) {
-			return nil, nil, false
+			return false
 		}
 		if !found {
 			break
 		}
 	}
 	p.closeHost()
-	return p.root, p.top, true
+	return true
+}
+
+// afterBlanks is what stands behind blanks and tabs. (Nearly always there are none, or one, and strings.TrimLeft takes longer than the rest of a line.)
+func afterBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
 }
 
 // readLine reads one line: nothing, a comment, a table's head, a key and its value.
 func (p *plainParser) readLine(line string) bool {
-	line = strings.TrimLeft(line, " \t")
+	line = afterBlanks(line)
 	switch {
 	case line == "" || line[0] == '#':
 		return plainEnd(line)
@@ -55,12 +75,12 @@ func (p *plainParser) readLine(line string) bool {
 		return false
 	}
 	key := line[:n]
-	rest, ok := strings.CutPrefix(strings.TrimLeft(line[n:], " \t"), "=")
+	rest, ok := strings.CutPrefix(afterBlanks(line[n:]), "=")
 	if !ok {
 		return false
 	}
 	if p.hosts != nil && p.hosts.open != nil {
-		if taken, ok := p.hostKey(key, strings.TrimLeft(rest, " \t")); taken || !ok {
+		if taken, ok := p.hostKey(key, afterBlanks(rest)); taken || !ok {
 			return ok
 		}
 		p.openPlainly(p.hosts.open)
@@ -69,7 +89,7 @@ func (p *plainParser) readLine(line string) bool {
 		return false
 	}
 	at := p.position(p.line, false)
-	value, rest, ok := p.value(strings.TrimLeft(rest, " \t"), at)
+	value, rest, ok := p.value(afterBlanks(rest), at)
 	if !ok || !plainEnd(rest) {
 		return false
 	}
@@ -152,7 +172,7 @@ func (p *plainParser) list(s string, at *position) (value any, rest string, ok b
 // plainTexts reads a list of strings behind its bracket.
 func plainTexts(s string) (list []string, rest string, ok bool) {
 	out := []string{}
-	for s = strings.TrimLeft(s, " \t"); ; s = strings.TrimLeft(s[1:], " \t") {
+	for s = afterBlanks(s); ; s = afterBlanks(s[1:]) {
 		if s != "" && s[0] == ']' {
 			return out, s[1:], true
 		}
@@ -161,7 +181,7 @@ func plainTexts(s string) (list []string, rest string, ok bool) {
 			return nil, "", false
 		}
 		out = append(out, text)
-		s = strings.TrimLeft(rest, " \t")
+		s = afterBlanks(rest)
 		if s == "" || s[0] != ',' {
 			if s == "" || s[0] != ']' {
 				return nil, "", false
@@ -219,7 +239,7 @@ func plainKey(s string) int {
 
 // plainEnd tells whether nothing is left of a line but blanks and a comment.
 func plainEnd(s string) bool {
-	s = strings.TrimLeft(s, " \t")
+	s = afterBlanks(s)
 	if s == "" {
 		return true
 	}

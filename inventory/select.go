@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // ErrEmptySelection means that no host matched.
@@ -307,8 +309,15 @@ func (s *Site) ReposFor(h *Host, extra ExtraFunc) []Repo {
 	return out
 }
 
+// viewCache keeps the views of classes.
+type viewCache struct {
+	byClass sync.Map                  // *classView
+	last    atomic.Pointer[classView] // asked for last: the next host has it too, more often than not
+}
+
 // classView is what the hosts of a class may see.
 type classView struct {
+	class string
 	repos []*Repo
 	whole []Repo // the view of every host of the class; nil where selectors decide
 }
@@ -318,17 +327,21 @@ func (s *Site) classView(h *Host) *classView {
 	if s.views == nil { // not loaded from files
 		return &classView{repos: s.classRepos(h)}
 	}
-	if known, ok := s.views.Load(h.Class); ok {
+	if last := s.views.last.Load(); last != nil && last.class == h.Class {
+		return last
+	}
+	if known, ok := s.views.byClass.Load(h.Class); ok {
+		s.views.last.Store(known.(*classView))
 		return known.(*classView)
 	}
-	v := &classView{repos: s.classRepos(h)}
+	v := &classView{class: h.Class, repos: s.classRepos(h)}
 	if !slices.ContainsFunc(v.repos, func(r *Repo) bool { return r.Hosts.root != nil }) {
 		for _, r := range v.repos {
 			v.whole = append(v.whole, *r)
 		}
 		v.whole = slices.Clip(v.whole)
 	}
-	s.views.Store(h.Class, v)
+	s.views.byClass.Store(h.Class, v)
 	return v
 }
 

@@ -3,10 +3,19 @@ package inventory
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // settingsCache keeps Effective, by what it is made of.
-type settingsCache struct{ sync.Map }
+type settingsCache struct {
+	byID sync.Map                        // settingsID to *settingsOfHosts
+	last atomic.Pointer[settingsOfHosts] // found last: of most hosts the next one has the same
+}
+
+type settingsOfHosts struct {
+	id settingsID
+	*Effective
+}
 
 // settingsID is all that the effective settings of a host are made of that writes none of its own.
 type settingsID struct{ class, level, location, groups string }
@@ -25,10 +34,15 @@ func (s *Site) Settings(h *Host) *Effective {
 		}
 		id.groups = string(groups)
 	}
-	if known, ok := s.settings.Load(id); ok {
-		return known.(*Effective)
+	if last := s.settings.last.Load(); last != nil && last.id == id {
+		return last.Effective
 	}
-	e := s.Effective(h)
-	known, _ := s.settings.LoadOrStore(id, &e)
-	return known.(*Effective)
+	known, ok := s.settings.byID.Load(id)
+	if !ok {
+		e := s.Effective(h)
+		known, _ = s.settings.byID.LoadOrStore(id, &settingsOfHosts{id, &e})
+	}
+	found := known.(*settingsOfHosts)
+	s.settings.last.Store(found)
+	return found.Effective
 }

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"sort"
-	"sync"
 	"time"
 )
 
@@ -40,7 +39,7 @@ type Site struct {
 	policies []*Policy    // sorted by name
 	resolved *policyCache // by the policies that apply together
 	settings *settingsCache
-	views    *sync.Map // by class: *classView
+	views    *viewCache
 }
 
 // SSH is how hosts are reached. Paths are absolute.

@@ -160,11 +160,11 @@ func (s *session) printFacts(hosts []*inventory.Host, live bool) error {
 	}
 	whole := s.c.String("output") == "json"
 	d := data{columns: []string{"host", "state", "age", "os", "arch", "kernel", "packages", "failed_units", "reboot", "lock", "detail"}}
-	list := make([]factsRow, 0, len(hosts))
+	list, now := make([]factsRow, 0, len(hosts)), s.now()
 	for _, h := range hosts {
 		contact, asked := contacts[h.Name]
 		f := stored[h.Name]
-		status, detail := s.fleet.Status(ids, h, f, contact, asked, live || asked && !contact.OK)
+		status, detail := s.fleet.Status(now, ids, h, f, contact, asked, live || asked && !contact.OK)
 		if status == planner.StatusPlanned {
 			status = "ok"
 		}

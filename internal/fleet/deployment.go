@@ -260,7 +260,7 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	if n := len(list.Missing); n > 0 {
 		return r, fmt.Errorf("the host changed since the plan, and dependencies of %d of its packages are not known", n)
 	}
-	input, err := d.fleet.plannerHost(h, f)
+	input, err := d.fleet.plannerHost(d.fleet.now(), h, f)
 	if err != nil {
 		return r, err
 	}

@@ -68,7 +68,7 @@ func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*In
 	f, facts := i.fleet, i.facts[h.Name]
 	contact, asked := i.contacts[h.Name]
 	// A host in maintenance is in no plan and stays in reports, so its facts are all that counts here.
-	if status, detail := f.FactsStatus(h, facts, contact, asked, current); status != planner.StatusPlanned {
+	if status, detail := f.FactsStatus(f.now(), h, facts, contact, asked, current); status != planner.StatusPlanned {
 		return nil, &CannotPlan{h.Name, status, detail}
 	}
 	in := &Input{Facts: facts, View: f.View(h, facts)}
@@ -83,7 +83,7 @@ func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*In
 	if err != nil {
 		return nil, err
 	}
-	if in.Host, err = f.plannerHost(h, facts); err != nil {
+	if in.Host, err = f.plannerHost(f.now(), h, facts); err != nil {
 		return nil, &CannotPlan{h.Name, planner.StatusPolicy, err.Error()}
 	}
 	in.Host.Installed = in.List.Packages

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"time"
 
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
@@ -10,9 +11,9 @@ import (
 
 // group puts hosts with the same key together, so that each key is solved once.
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
-	mine := make([]*keyed, len(candidates))
+	mine, now := make([]*keyed, len(candidates)), f.now()
 	inShares(len(candidates), func(from, to int) {
-		k := keyer{fleet: f, req: &req, known: map[keyID]*keyed{}, views: map[place[inventory.Repo]]string{}}
+		k := keyer{fleet: f, at: now, req: &req, known: map[keyID]*keyed{}, views: map[place[inventory.Repo]]string{}}
 		for i := from; i < to; i++ {
 			if candidates[i].entry.Status == planner.StatusPlanned {
 				mine[i] = k.key(candidates[i])
@@ -51,6 +52,7 @@ type keyed struct {
 // goroutine.
 type keyer struct {
 	fleet *Fleet
+	at    time.Time // of the plan: policies end
 	req   *PlanRequest
 	known map[keyID]*keyed
 	views map[place[inventory.Repo]]string // ViewID, made once
@@ -73,7 +75,7 @@ func (k *keyer) key(c *candidate) *keyed {
 		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
 		return nil
 	}
-	given, err := f.given(c.host, c.facts)
+	given, err := f.given(k.at, c.host, c.facts)
 	c.settings = given.settings
 	if err != nil {
 		c.entry.Status, c.entry.Detail = planner.StatusPolicy, err.Error()

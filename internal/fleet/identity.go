@@ -127,15 +127,15 @@ func (ids *Identities) Twins(site *inventory.Site) []string {
 	return out
 }
 
-// Status is FactsStatus with what the inventory and the identity of the host say: in maintenance, one machine with another host.
-func (f *Fleet) Status(ids *Identities, h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
-	if why, ok := h.Maintenance(f.now()); ok {
+// Status is, at a time, FactsStatus with what the inventory and the identity of the host say: in maintenance, one machine with another host.
+func (f *Fleet) Status(at time.Time, ids *Identities, h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
+	if why, ok := h.Maintenance(at); ok {
 		return planner.StatusMaintenance, why
 	}
 	if other := ids.twin(f.Site, h.Name); other != "" {
 		return planner.StatusDuplicate, fmt.Sprintf("host %s has the same machine-id %s: one machine under two names", other, ids.Machine(h.Name))
 	}
-	status, detail := f.FactsStatus(h, facts, contact, asked, live)
+	status, detail := f.FactsStatus(at, h, facts, contact, asked, live)
 	if note := ids.Note(f.Site, h.Name); note != "" {
 		detail = strings.TrimPrefix(detail+"; "+note, "; ")
 	}

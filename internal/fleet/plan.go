@@ -164,6 +164,7 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) (*candidates, e
 		return nil, err
 	}
 	out := &candidates{list: make([]*candidate, len(req.Hosts)), entries: make([]planner.PlanHost, len(req.Hosts))}
+	now := f.now()
 	inShares(len(out.list), func(from, to int) {
 		list := make([]candidate, to-from)
 		for i := from; i < to; i++ {
@@ -175,7 +176,7 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) (*candidates, e
 				c.entry.MachineID, c.entry.InstalledDigest, c.entry.CollectedAt = c.facts.MachineID, c.facts.InstalledDigest, c.facts.CollectedAt.UTC()
 			}
 			contact, asked := contacts[h.Name]
-			c.entry.Status, c.entry.Detail = f.Status(ids, h, c.facts, contact, asked, req.Live)
+			c.entry.Status, c.entry.Detail = f.Status(now, ids, h, c.facts, contact, asked, req.Live)
 			if c.entry.Status == planner.StatusPlanned {
 				c.note, c.entry.Detail = c.entry.Detail, ""
 			}
@@ -187,15 +188,15 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) (*candidates, e
 // clockSlack is how far in the future facts may be that a clock was set right after.
 const clockSlack = 10 * time.Minute
 
-// FactsStatus says whether a host can be planned and audited from its facts: StatusPlanned where it can, else why not (FACT-5).
-func (f *Fleet) FactsStatus(h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
+// FactsStatus says whether a host can be planned and audited from its facts at a time: StatusPlanned where it can, else why not (FACT-5).
+func (f *Fleet) FactsStatus(at time.Time, h *inventory.Host, facts *host.Facts, contact store.Contact, asked, live bool) (planner.HostStatus, string) {
 	if asked && !contact.OK && (live || facts == nil) {
 		return contactStatus(contact.Kind), contact.Error
 	}
 	if facts == nil {
 		return planner.StatusNoFacts, "never collected; run: cpacman facts " + h.Name
 	}
-	age := f.now().Sub(facts.CollectedAt)
+	age := at.Sub(facts.CollectedAt)
 	if age < -clockSlack {
 		return planner.StatusStale, fmt.Sprintf("facts are of %s, which is still to come: the clock of this machine was set back since; run: cpacman facts %s",
 			facts.CollectedAt.UTC().Format("2006-01-02 15:04Z"), h.Name)

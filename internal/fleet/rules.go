@@ -3,6 +3,7 @@ package fleet
 import (
 	"sort"
 	"strings"
+	"time"
 
 	"cpacman/internal/host"
 	"cpacman/inventory"
@@ -46,12 +47,12 @@ func (g *given) id() givenID {
 	return givenID{g.arch, g.kernel, g.rpmVersion, g.os, placeOf(g.modules), placeOf(g.holds), g.settings, placeOf(g.rules)}
 }
 
-// given collects what a host is planned with. The error is *inventory.PolicyConflict: two policies of equal priority disagree, and nobody may
+// given collects what a host is planned with at a time. The error is *inventory.PolicyConflict: two policies of equal priority disagree, and nobody may
 // guess which is meant (INV-4).
-func (f *Fleet) given(h *inventory.Host, facts *host.Facts) (given, error) {
+func (f *Fleet) given(at time.Time, h *inventory.Host, facts *host.Facts) (given, error) {
 	g := given{arch: facts.Arch, kernel: facts.Kernel, rpmVersion: facts.RPMVersion, os: facts.OS, modules: facts.Modules, holds: facts.Holds,
 		settings: f.Site.Settings(h)}
-	resolved, conflicts := f.Site.Policies(h, oneHost(facts), f.now())
+	resolved, conflicts := f.Site.Policies(h, oneHost(facts), at)
 	if len(conflicts) > 0 {
 		return g, conflicts[0]
 	}
@@ -60,8 +61,8 @@ func (f *Fleet) given(h *inventory.Host, facts *host.Facts) (given, error) {
 }
 
 // plannerHost is a host in the planner's words, without its packages. The error is that of given.
-func (f *Fleet) plannerHost(h *inventory.Host, facts *host.Facts) (planner.Host, error) {
-	g, err := f.given(h, facts)
+func (f *Fleet) plannerHost(at time.Time, h *inventory.Host, facts *host.Facts) (planner.Host, error) {
+	g, err := f.given(at, h, facts)
 	if err != nil {
 		return planner.Host{}, err
 	}

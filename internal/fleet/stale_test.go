@@ -14,7 +14,7 @@ import (
 // TestFactsAge: facts are good for as long as facts.max_age says, and not at all when they are of a time that is still to come.
 func TestFactsAge(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	f := &Fleet{Site: &inventory.Site{Facts: inventory.FactsSettings{MaxAge: 24 * time.Hour}}, now: func() time.Time { return now }}
+	f := &Fleet{Site: &inventory.Site{Facts: inventory.FactsSettings{MaxAge: 24 * time.Hour}}}
 	for _, c := range []struct {
 		age    time.Duration
 		status planner.HostStatus
@@ -26,7 +26,7 @@ func TestFactsAge(t *testing.T) {
 		{-time.Minute, planner.StatusPlanned, ""},
 		{-time.Hour, planner.StatusStale, "facts are of 2026-11-21 13:00Z, which is still to come: the clock of this machine was set back since; run: cpacman facts web01"},
 	} {
-		status, why := f.FactsStatus(&inventory.Host{Name: "web01"}, &host.Facts{CollectedAt: now.Add(-c.age)}, store.Contact{OK: true}, false, false)
+		status, why := f.FactsStatus(now, &inventory.Host{Name: "web01"}, &host.Facts{CollectedAt: now.Add(-c.age)}, store.Contact{OK: true}, false, false)
 		if status != c.status || !strings.Contains(why, c.says) {
 			t.Errorf("%s: %s %q", c.age, status, why)
 		}
