@@ -394,13 +394,14 @@ func (ld *loading) read(f *os.File, isDir bool, path string) (text string, ok bo
 // decodeText decodes the text of a file into the struct that file points to. A
 // broken text is one that is not TOML at all.
 func decodeText(s *schema, path, text string, file any) (problems Problems, broken bool) {
-	var values map[string]any
-	var pos *position
-	var ok bool
-	if inventory, has := file.(*inventoryFile); has {
-		values, pos, inventory.hosts, ok = parseHosts(path, text, longText)
-	} else {
-		values, pos, ok = parsePlain(text, nil)
+	var hosts *plainHosts
+	inventory, ok := file.(*inventoryFile)
+	if ok {
+		hosts = newPlainHosts(path, text)
+	}
+	values, pos, ok := parsePlain(text, hosts)
+	if ok && hosts != nil {
+		inventory.hosts = hosts.take()
 	}
 	if !ok {
 		var problem *Problem

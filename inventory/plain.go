@@ -8,6 +8,7 @@ import "strings"
 
 // plainParser reads plain text from front to back.
 type plainParser struct {
+	text string // what is left
 	line int
 
 	values map[string]any // of the open table
@@ -23,33 +24,20 @@ type plainParser struct {
 // parsePlain gives the values of a text and their positions; false for what is not plain. Hosts that are quite plain go to hosts instead, unless it
 // is nil.
 func parsePlain(text string, hosts *plainHosts) (map[string]any, *position, bool) {
-	p := newPlainParser(hosts)
-	if !p.read(text, 1) {
-		return nil, nil, false
-	}
-	return p.root, p.top, true
-}
-
-func newPlainParser(hosts *plainHosts) *plainParser {
-	p := &plainParser{root: map[string]any{}, top: &position{line: 1}, hosts: hosts}
+	p := &plainParser{text: text, root: map[string]any{}, top: &position{line: 1}, hosts: hosts}
 	p.values, p.pos = p.root, p.top
-	return p
-}
-
-// read reads a text whose first line has that number.
-func (p *plainParser) read(text string, line int) bool {
-	for p.line = line; text != ""; p.line++ {
-		line, rest, found := strings.Cut(text, "\n")
-		text = rest
+	for p.line = 1; p.text != ""; p.line++ {
+		line, rest, found := strings.Cut(p.text, "\n")
+		p.text = rest
 		if !p.readLine(line) {
-			return false
+			return nil, nil, false
 		}
 		if !found {
 			break
 		}
 	}
 	p.closeHost()
-	return true
+	return p.root, p.top, true
 }
 
 // afterBlanks is what stands behind blanks and tabs. (Nearly always there are none, or one, and strings.TrimLeft takes longer than the rest of a line.)

@@ -1,9 +1,6 @@
 package inventory
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // Nearly all of a large inventory are hosts with a few texts and lists of texts, and free fields behind them. Those become a Host as they are read, without the detour over
 // values and positions; with the first key that is more than that, or a table of its own, a host goes the way of all others. A test holds both ways
@@ -26,56 +23,6 @@ type plainHosts struct {
 func newPlainHosts(file, text string) *plainHosts {
 	n := strings.Count(text, "[host.")
 	return &plainHosts{file: file, byName: make(map[string]*Host, n), list: make([]*Host, 0, n)}
-}
-
-// longText is from how many bytes on it pays to read a text from two places.
-const longText = 256 << 10
-
-// parseHosts is parsePlain of a file of hosts, and gives those that are quite plain. Of a text that is long, its halves are read side by side; where the
-// second is not hosts alone, or has to do with the first, all is read again from the beginning.
-func parseHosts(path, text string, long int) (map[string]any, *position, []*Host, bool) {
-	if at := middleHost(text); len(text) >= long && at > 0 {
-		first, second := newPlainParser(newPlainHosts(path, text[:at])), newPlainParser(newPlainHosts(path, text[at:]))
-		var okSecond bool
-		var beside sync.WaitGroup
-		beside.Go(func() { okSecond = second.read(text[at:], 1+strings.Count(text[:at], "\n")) })
-		ok := first.read(text[:at], 1)
-		beside.Wait()
-		if ok && okSecond && len(second.root) == 0 && first.root["host"] == nil && !first.hosts.share(second.hosts) {
-			return first.root, first.top, append(first.hosts.take(), second.hosts.take()...), true
-		}
-	}
-	hosts := newPlainHosts(path, text)
-	values, pos, ok := parsePlain(text, hosts)
-	if !ok {
-		return nil, nil, nil, false
-	}
-	return values, pos, hosts.take(), true
-}
-
-// middleHost is where the table of a host begins in a text, and its second half about; 0: nowhere.
-func middleHost(text string) int {
-	const head = "\n[host."
-	for from := len(text) / 2; ; {
-		at := strings.Index(text[from:], head)
-		if at < 0 {
-			return 0
-		}
-		from += at + len(head)
-		if name, _, _ := strings.Cut(text[from:], "]"); !strings.Contains(name, ".") { // a table in that of a host belongs to it
-			return from - len(head) + 1
-		}
-	}
-}
-
-// share tells whether a host is in both.
-func (l *plainHosts) share(other *plainHosts) bool {
-	for name := range other.byName {
-		if l.byName[name] != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // take gives the hosts.

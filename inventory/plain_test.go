@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -36,46 +35,7 @@ func TestPlainTextIsReadAsTOML(t *testing.T) {
 		if err := plainAgrees(text); err != "" {
 			t.Fatalf("%q: %s", text, err)
 		}
-		if err := halvesAgree(text); err != "" {
-			t.Fatalf("%q: %s", text, err)
-		}
 	})
-}
-
-// halvesAgree holds a text that is read from two places against the same text read from one.
-func halvesAgree(text string) string {
-	values, pos, hosts, ok := parseHosts("x.toml", text, len(text)+1)
-	gotValues, gotPos, gotHosts, gotOK := parseHosts("x.toml", text, 0)
-	if d := cmp.Diff([]any{ok, values, pos, hosts}, []any{gotOK, gotValues, gotPos, gotHosts}, cmp.Exporter(func(reflect.Type) bool { return true })); d != "" {
-		return d
-	}
-	return ""
-}
-
-// TestHalves: where hosts are all there is, the second half is read beside the first; a text in which they have to do with each other is read as one.
-func TestHalves(t *testing.T) {
-	host := func(name string) string { return "[host." + name + "]\naddress = \"192.0.2.1\"\n\n" }
-	for text, at := range map[string]bool{
-		host("a") + host("b") + host("c"):                                          true,
-		host("a") + host("b") + host("a"):                                          true,
-		"x = 1\n" + host("a") + host("b"):                                          true,
-		host("a") + host("b") + host("c") + host("d") + "[host.a.ssh]\nport = 1\n": true,
-		host("a") + host("b") + host("c") + host("d") + "[other]\nx = 1\n":         true,
-		host("a") + "[host.a.meta]\nrack = \"1\"\n":                                false,
-		host("a") + "[host.a.ssh]\nport = 1\n" + host("b") + host("c"):             true,
-		"x = \"\"\"\n" + host("a") + host("b") + "\"\"\"\n":                        true,
-		"[host]\n" + host("a") + host("b"):                                         true,
-		"[host]\nb = 1\n" + host("a") + host("b"):                                  true,
-		"[host.a]\r\n[host.b]\r\n[host.c]\r\n":                                     true,
-		"":                                                                         false, "[host.a]": false,
-	} {
-		if got := middleHost(text); (got > 0) != at || at && !strings.HasPrefix(text[got:], "[host.") {
-			t.Errorf("%q: cut at %d", text, got)
-		}
-		if err := halvesAgree(text); err != "" {
-			t.Errorf("%q: %s", text, err)
-		}
-	}
 }
 
 // plainCases are texts that the fast parser is for.
@@ -203,9 +163,6 @@ func FuzzPlain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if err := plainAgrees(text); err != "" {
-			t.Fatalf("%q: %s", text, err)
-		}
-		if err := halvesAgree(text); err != "" {
 			t.Fatalf("%q: %s", text, err)
 		}
 	})
