@@ -29,6 +29,9 @@ const (
 type Loader struct {
 	Owners Owners // whose files are trusted
 	Home   string // for paths that begin with ~/
+	// Begin, unless it is nil, is called with the state directory before the hosts are read, where nothing seems wrong so far: who will need it may make it
+	// ready. The site may still turn out to be wrong.
+	Begin func(stateDir string)
 }
 
 // NewLoader gives the loader for the calling process: its user, root and the
@@ -121,6 +124,9 @@ func (l *Loader) Load(dir string) (*Site, error) {
 		return nil, fmt.Errorf("load site %q: not a directory", dir)
 	}
 	ld.main()
+	if l.Begin != nil && len(ld.problems) == 0 {
+		l.Begin(ld.site.StateDir)
+	}
 	ld.inventory()
 	ld.finish()
 	if ps := ld.problems.sorted(); len(ps) > 0 {
@@ -181,12 +187,13 @@ func (ld *loading) main() {
 		}
 	}
 	ld.take(&m)
+	ld.site.StateDir = ld.path(m.State, &m.Source, "state", "state")
 }
 
 // take makes the content of cpacman.toml that of the site.
 func (ld *loading) take(m *mainFile) {
 	s := ld.site
-	s.state, s.top, s.SSH, s.Limits, s.Facts, s.Rollout = m.State, m.Source, m.SSH, m.Limits, m.Facts, m.Rollout
+	s.top, s.SSH, s.Limits, s.Facts, s.Rollout = m.Source, m.SSH, m.Limits, m.Facts, m.Rollout
 	s.Repos, s.Classes, s.Levels, s.Health, s.Hooks = m.Repo, m.Class, m.Level, m.Health, m.Hook
 	s.Trail = m.Trail
 	s.People = m.Person

@@ -37,6 +37,24 @@ func archive(t testing.TB, path string) map[string]string {
 // words writes values with a blank between all of them.
 func words(v ...any) string { return strings.TrimSuffix(fmt.Sprintln(v...), "\n") }
 
+// TestBegin: the state directory is told before the hosts are read, and only where nothing is wrong with it.
+func TestBegin(t *testing.T) {
+	for main, want := range map[string]string{"": "state", "state = \"var\"\n": "var", "state = \"/srv/x\"\n": "/srv/x", "state = \"\"\n": "", "nonsense = 1\n": "", "state": ""} {
+		dir := writeSite(t, map[string]string{"cpacman.toml": main, "inventory/hosts.toml": "[host.a]\nnonsense = 1\n"})
+		got, l := "", testLoader()
+		l.Begin = func(stateDir string) { got = stateDir }
+		if _, err := l.Load(dir); err == nil {
+			t.Errorf("%q: loaded", main)
+		}
+		if want != "" && !filepath.IsAbs(want) {
+			want = filepath.Join(dir, want)
+		}
+		if got != want {
+			t.Errorf("%q: told %q, want %q", main, got, want)
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	dir := writeSite(t, siteFiles(t))
 	s, err := testLoader().Load(dir)

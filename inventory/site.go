@@ -29,7 +29,6 @@ type Site struct {
 	Hosts     []*Host            // sorted by name, without those that are retired
 	Retired   []*Host            // sorted by name; Host finds them too
 
-	state   string // as written
 	top     Source // of cpacman.toml
 	owners  Owners
 	byName  map[string]*Host

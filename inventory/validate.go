@@ -12,7 +12,6 @@ import (
 // in a broken file is not unknown.
 func (ld *loading) finish() {
 	s := ld.site
-	s.StateDir = ld.path(s.state, &s.top, "state", "state")
 	ld.checkSSH(&s.SSH, "ssh", false)
 	ld.checkLimits()
 	ld.checkRepos()

@@ -51,11 +51,11 @@ func planCommand(e *env) *cli.Command {
 			if c.Args().First() == "show" {
 				return e.planShow(c)
 			}
-			known := func(int) {}
+			known, open := func(int) {}, e.open
 			if c.Bool("stored") {
-				known = shortLived(!namesOneHost(c.Args().Slice()))
+				known, open = shortLived(!namesOneHost(c.Args().Slice())), e.openPlanning
 			}
-			s, err := e.open(c)
+			s, err := open(c)
 			if err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (s *session) plan() error {
 		}
 		req.Ahead = s.fleet.ReadAhead(s.ctx, s.repos, first)
 		defer req.Ahead.Wait()
-		if s.facts, err = s.fleet.PlanFacts(s.ctx); err != nil {
+		if err := s.planFacts(); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,7 @@ type session struct {
 	fleet *fleet.Fleet
 	repos *fleet.Repos
 	facts map[string]*host.Facts // stored ones, without packages; read at first use
+	ahead *factsAhead            // those of a plan, where they are read already; else nil
 
 	engine bool           // this process is an engine of its own, without a terminal
 	counts map[string]int // packages of an installed digest
@@ -35,6 +36,10 @@ type session struct {
 
 // loadSite finds and reads the site; what is wrong in it is printed, all of it, and is an input error.
 func (e *env) loadSite(c *cli.Context) (*inventory.Site, error) {
+	return e.loadSiteBy(c, inventory.Load)
+}
+
+func (e *env) loadSiteBy(c *cli.Context, load func(dir string) (*inventory.Site, error)) (*inventory.Site, error) {
 	wd, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find the site: %w", err)
@@ -43,7 +48,7 @@ func (e *env) loadSite(c *cli.Context) (*inventory.Site, error) {
 	if err != nil {
 		return nil, inputError{err: err, hint: "cpacman init DIR writes a new site"}
 	}
-	site, err := inventory.Load(dir)
+	site, err := load(dir)
 	var problems inventory.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems {
@@ -54,6 +59,7 @@ func (e *env) loadSite(c *cli.Context) (*inventory.Site, error) {
 	if err != nil {
 		return nil, inputError{err: err}
 	}
+	e.stateDir = site.StateDir
 	return site, nil
 }
 
@@ -63,14 +69,37 @@ func (e *env) open(c *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.checkVerb(site, c); err != nil {
-		return nil, err
-	}
-	st, err := e.openStore(c, site)
+	return e.openSite(c, site, nil)
+}
+
+// openPlanning is open for a verb that plans all hosts from their stored facts: those are read beside the inventory.
+func (e *env) openPlanning(c *cli.Context) (s *session, err error) {
+	ahead := &factsAhead{}
+	defer func() {
+		if s == nil {
+			ahead.abandon()
+		}
+	}()
+	site, err := e.loadSiteBy(c, func(dir string) (*inventory.Site, error) { return ahead.load(e.ctx, dir) })
 	if err != nil {
 		return nil, err
 	}
-	s := &session{env: e, c: c, site: site, store: st, counts: map[string]int{}}
+	return e.openSite(c, site, ahead)
+}
+
+func (e *env) openSite(c *cli.Context, site *inventory.Site, ahead *factsAhead) (*session, error) {
+	if err := e.checkVerb(site, c); err != nil {
+		return nil, err
+	}
+	st := ahead.state()
+	if st == nil {
+		ahead = nil
+		var err error
+		if st, err = e.openStore(c, site); err != nil {
+			return nil, err
+		}
+	}
+	s := &session{env: e, c: c, site: site, store: st, ahead: ahead, counts: map[string]int{}}
 	s.fleet = fleet.New(site, st, fleet.Options{
 		Log: e.logger(c), Now: e.now, AgentSocket: e.getenv("SSH_AUTH_SOCK"), AskPassword: e.askPassword(),
 	})
@@ -85,7 +114,6 @@ var onlyLooks = []string{"inventory list", "inventory show", "rollout list", "ro
 // openStore opens the state of a site. Where it cannot be written, who only looks is shown a copy: when a disk is full at night, it has to be
 // seen what the rollouts do.
 func (e *env) openStore(c *cli.Context, site *inventory.Site) (*store.Store, error) {
-	e.stateDir = site.StateDir
 	st, err := store.Open(e.ctx, site.StateDir)
 	if err == nil || !store.Unwritable(err) || !slices.Contains(onlyLooks, verbOf(c)) && (verbOf(c) != "facts" || !c.Bool("stored")) {
 		return st, err
@@ -101,6 +129,7 @@ func (e *env) openStore(c *cli.Context, site *inventory.Site) (*store.Store, err
 
 // Close releases what open took.
 func (s *session) Close() {
+	s.ahead.wait()
 	s.fleet.Close()
 	s.store.Close()
 }
@@ -142,6 +171,17 @@ func (s *session) storedFacts() (map[string]*host.Facts, error) {
 		s.facts = facts
 	}
 	return s.facts, nil
+}
+
+// planFacts reads what a plan asks of all stored facts.
+func (s *session) planFacts() (err error) {
+	if s.ahead != nil {
+		s.ahead.wait()
+		s.facts, err = s.ahead.facts, s.ahead.err
+		return err
+	}
+	s.facts, err = fleet.PlanFacts(s.ctx, s.store)
+	return err
 }
 
 // selected resolves the selector of the command line, over the inventory and stored facts. Without one it is all hosts, and

@@ -194,8 +194,8 @@ func (f *Fleet) StoredFacts(ctx context.Context) (map[string]*host.Facts, error)
 }
 
 // PlanFacts is StoredFacts without what a plan of packages does not ask for (store.PlanFacts).
-func (f *Fleet) PlanFacts(ctx context.Context) (map[string]*host.Facts, error) {
-	return factsByName(f.Store.PlanFacts(ctx))
+func PlanFacts(ctx context.Context, st *store.Store) (map[string]*host.Facts, error) {
+	return factsByName(st.PlanFacts(ctx))
 }
 
 func factsByName(all []*host.Facts, err error) (map[string]*host.Facts, error) {

@@ -77,17 +77,48 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("open the state database: %w", err)
 	}
+	s, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx, how); err != nil {
+		s.db.Close()
+		return nil, Damaged(dir, err)
+	}
+	return s, nil
+}
+
+// OpenReady is Open where nothing has to be made or mended before; else, and where Open would fail, the error is ErrNotFound. It is for who may not need
+// the state in the end.
+func OpenReady(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, FileName)
+	for _, name := range []string{dir, path} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 || info.Size() == 0 {
+			return nil, ErrNotFound
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil || f.Close() != nil {
+		return nil, ErrNotFound
+	}
+	s, err := openFile(path)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	if have, known, err := s.format(ctx); err != nil || have != len(known) {
+		s.db.Close()
+		return nil, ErrNotFound
+	}
+	return s, nil
+}
+
+func openFile(path string) (*Store, error) {
 	db, err := connect(path, pragmas)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(4)
-	s := &Store{db: db, path: path, now: time.Now}
-	if err := s.migrate(ctx, how); err != nil {
-		db.Close()
-		return nil, Damaged(dir, err)
-	}
-	return s, nil
+	return &Store{db: db, path: path, now: time.Now}, nil
 }
 
 // pragmas of a database in use. Writers of other processes are waited for; a reader never blocks a writer in WAL mode
@@ -144,13 +175,8 @@ const (
 
 // migrate applies the embedded scripts whose number is above the file's user_version, each in a transaction.
 func (s *Store) migrate(ctx context.Context, how migration) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	have, names, err := s.format(ctx)
 	if err != nil {
-		return fmt.Errorf("list migrations: %w", err)
-	}
-	sort.Strings(names)
-	var have int
-	if err := s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
 		var noRoom *FullError
 		if err = full(s.path, err); errors.As(err, &noRoom) {
 			return fmt.Errorf("open %s: %w", s.path, err)
@@ -177,6 +203,16 @@ func (s *Store) migrate(ctx context.Context, how migration) error {
 		}
 	}
 	return nil
+}
+
+// format is how many migrations the file had, and the names of those there are.
+func (s *Store) format(ctx context.Context) (have int, names []string, err error) {
+	if names, err = fs.Glob(migrations, "migrations/*.sql"); err != nil {
+		return 0, nil, fmt.Errorf("list migrations: %w", err)
+	}
+	sort.Strings(names)
+	err = s.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have)
+	return have, names, err
 }
 
 // apply runs one migration unless another process did meanwhile.

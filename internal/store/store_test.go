@@ -222,3 +222,55 @@ func TestUnchangedFactsKeepTheirPackages(t *testing.T) {
 		t.Errorf("unchanged facts of another list: %v", err)
 	}
 }
+
+// TestOpenReady: only what Open would leave as it is is opened, and nothing is made or changed for it.
+func TestOpenReady(t *testing.T) {
+	ctx := context.Background()
+	ready := func(what, dir string, want bool) {
+		t.Helper()
+		before, _ := filepath.Glob(filepath.Join(dir, "*"))
+		s, err := OpenReady(ctx, dir)
+		if (err == nil) != want || err != nil && !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err == nil {
+			if facts, err := s.PlanFacts(ctx); err != nil || len(facts) != 1 {
+				t.Errorf("%s: %d facts, %v", what, len(facts), err)
+			}
+			s.Close()
+		}
+		if after, _ := filepath.Glob(filepath.Join(dir, "*")); len(after) != len(before) {
+			t.Errorf("%s: there were %q, and now there are %q", what, before, after)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "state")
+	ready("no directory", dir, false)
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("a directory was made")
+	}
+	s, err := Open(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutFacts(ctx, sample("web01", "d", 1)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	ready("as it should be", dir, true)
+	for _, name := range []string{dir, filepath.Join(dir, FileName)} {
+		if err := os.Chmod(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		ready("others may read "+filepath.Base(name), dir, false)
+		if err := os.Chmod(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready("an older format", golden(t, "testdata/format-10.sql"), false)
+	for what, text := range map[string]string{"no database": "not one", "empty": ""} {
+		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ready(what, dir, false)
+	}
+}
