@@ -137,7 +137,9 @@ func (g *growing) finish(mode os.FileMode) error {
 	if g.err == nil {
 		name := g.file.Name()
 		if g.err = g.file.Close(); g.err == nil {
+			giveUp := keepReplaced(g.path)
 			g.err = os.Rename(name, g.path)
+			go giveUp()
 		}
 		if g.err == nil {
 			g.file = nil
