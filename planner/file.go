@@ -37,7 +37,7 @@ func (p *Plan) Seal() error {
 type Observer interface {
 	// Complete tells that the plan has all but its id, and is called beside all that follows; SealTo returns after it.
 	Complete(p *Plan)
-	// Writer gets what Encode writes, piece after piece, from one goroutine at a time. Before the last piece the plan may still turn out not to be valid.
+	// Writer gets what Encode writes, piece after piece, from the goroutine of SealTo. Before the last piece the plan may still turn out not to be valid.
 	io.Writer
 }
 

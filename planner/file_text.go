@@ -11,16 +11,16 @@ import (
 // pieceSize is about how long the pieces of a text are: enough that handing one over costs nothing, and short enough to stay in a processor's cache.
 const pieceSize = 256 << 10
 
-// maxPieces is how many pieces wait at most until they are summed and written.
+// maxPieces is how many pieces wait at most until they are summed.
 const maxPieces = 8
 
-// following sums a text while it is written, and gives it on, piece by piece. It is for one goroutine.
+// following gives on a text while it is made, piece by piece, and sums it beside that. It is for one goroutine.
 type following struct {
 	full, free chan []byte
 	made       int // pieces
 	hash       hash.Hash
 	to         io.Writer // may be nil
-	err        error     // of to, the first; there once it has ended
+	err        error     // of to, the first
 	end        chan struct{}
 }
 
@@ -30,9 +30,6 @@ func follow(to io.Writer) *following {
 		defer close(f.end)
 		for piece := range f.full {
 			f.hash.Write(piece)
-			if f.to != nil && f.err == nil {
-				_, f.err = f.to.Write(piece)
-			}
 			f.free <- piece[:0]
 		}
 	}()
@@ -42,6 +39,9 @@ func follow(to io.Writer) *following {
 // next takes a piece, and gives the place for another.
 func (f *following) next(piece []byte) []byte {
 	f.full <- piece
+	if f.to != nil && f.err == nil {
+		_, f.err = f.to.Write(piece)
+	}
 	if f.made < maxPieces {
 		select {
 		case empty := <-f.free:
@@ -54,7 +54,7 @@ func (f *following) next(piece []byte) []byte {
 	return <-f.free
 }
 
-// sum waits until all pieces are summed and given on, and is the digest of them and of what stands behind them.
+// sum waits until all pieces are summed, and is the digest of them and of what stands behind them. The error is that of giving them on.
 func (f *following) sum(rest []byte) (string, error) {
 	close(f.full)
 	<-f.end
