@@ -205,18 +205,24 @@ func (c *checker) modules(after []*rpm.Package) {
 	if c.toTarget() {
 		return
 	}
+	kernels := picked(c.installs, isKernel)
+	if len(kernels) == 0 {
+		return
+	}
+	// Most hosts have none, and then it is of no interest what belongs to a kernel.
+	foreign := picked(c.start, func(m *rpm.Package) bool { return outOfTree(c.h, m) })
+	if len(foreign) == 0 {
+		return
+	}
 	p := &problem{u: c.u}
-	for _, k := range c.installs {
-		if !isKernel(k) {
-			continue
-		}
+	for _, k := range kernels {
 		p.nodes = []node{{pkg: k}}
 		family := p.kernelFamily(0)
 		others := func(d rpm.Dep) bool {
 			return slices.ContainsFunc(after, func(o *rpm.Package) bool { return !c.isOnly(o) && given([]*rpm.Package{o}, d) })
 		}
-		for _, m := range c.start {
-			if !outOfTree(c.h, m) || m.Arch != noarch && m.Arch != k.Arch {
+		for _, m := range foreign {
+			if m.Arch != noarch && m.Arch != k.Arch {
 				continue
 			}
 			if !slices.ContainsFunc(after, func(b *rpm.Package) bool {
@@ -227,6 +233,16 @@ func (c *checker) modules(after []*rpm.Package) {
 			}
 		}
 	}
+}
+
+// picked lists the packages that are of a kind.
+func picked(list []*rpm.Package, kind func(*rpm.Package) bool) (out []*rpm.Package) {
+	for _, p := range list {
+		if kind(p) {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // removal checks one line that rpm -e executes, and tells whether it may be.

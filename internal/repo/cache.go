@@ -34,10 +34,11 @@ const (
 	kindAdvisories = "advisories"
 	kindModules    = "modules"
 	kindDerived    = "derived"
+	kindKnown      = "known"
 	kindUnfinished = ".new" // left behind by a process that was killed
 )
 
-var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindDerived, kindUnfinished} //nolint:gochecknoglobals // a constant list
+var cacheKinds = [...]string{kindPackages, kindDirectory, kindFiles, kindAdvisories, kindModules, kindHeaders, kindDerived, kindKnown, kindUnfinished} //nolint:gochecknoglobals // a constant list
 
 // How long a cache file that nobody reads is kept, and how often its time is set to say that somebody does.
 const (
@@ -100,6 +101,20 @@ func (c *cache) storeBytes(kind, key string, body []byte) {
 		return
 	}
 	c.prune()
+}
+
+// know keeps the identity of a package list that was proven by its checksum, where it is not the one that its index was made from: as after a copy, or
+// another mount. It is proven once then, and not by every process.
+func (c *cache) know(digest string, id FileID) {
+	e := c.start(kindKnown, digest)
+	e.fileID(id)
+	c.store(kindKnown, digest, e)
+}
+
+// known tells whether know was told so, last.
+func (c *cache) known(digest string, id FileID) bool {
+	d, ok := c.load(kindKnown, digest)
+	return ok && d.fileID() == id && d.err == nil
 }
 
 // bad tells that a loaded file made no sense after all.

@@ -334,3 +334,37 @@ func FuzzCache(f *testing.F) {
 		}
 	})
 }
+
+// TestCacheKnowsTheCopy: the package list of a repository that was copied is proven by its checksum once, and any other file of it again.
+func TestCacheKnowsTheCopy(t *testing.T) {
+	dir, opt := fullRepo(t), Options{CacheDir: t.TempDir()}
+	everything(t, open(t, dir, opt))
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, copied, opt)
+	primary, err := r.md.primary(r.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(copied, primary.Location)
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := identity(info)
+	other.MTime++
+	if c := r.cache; !c.known(r.digest, identity(info)) || c.known(r.digest, other) || c.known(strings.Repeat("0", 64), identity(info)) {
+		t.Error("not the copy, or more than the copy, is known")
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	write(t, name, b)
+	_, err = Open(context.Background(), Config{"test", copied}, opt)
+	wantDamage(t, err, primary.Location, "checksum mismatch")
+	everything(t, open(t, dir, opt))
+}

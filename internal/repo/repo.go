@@ -230,10 +230,11 @@ func (r *Repo) loadPackages(ctx context.Context, k *disk, e dataEntry, id FileID
 		r.cache.bad(kindPackages, r.digest)
 		return false, nil
 	}
-	if l.file != id {
+	if l.file != id && !r.cache.known(r.digest, id) {
 		if err := k.verifyRaw(ctx, e); err != nil {
 			return false, err
 		}
+		r.cache.know(r.digest, id)
 	}
 	r.serve(l)
 	return true, nil
