@@ -32,6 +32,7 @@ func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added 
 			c.isOnly(p)
 		}
 		state <- c.state(c.start)
+		u.readAhead(c.start)
 	}()
 	return func(set *Set) (before, added []Fault) {
 		before = <-state

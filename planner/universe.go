@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"cpacman/internal/rpm"
 )
@@ -22,6 +23,7 @@ type Universe struct {
 	first    []int32 // candidate of each source's first place
 	cands    []candidate
 	memo     *memo
+	ahead    atomic.Bool            // readAhead was called
 	notices  []Notices              // of the view
 	retracts bool                   // one of them is retracted
 	required func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
@@ -226,6 +228,33 @@ func (u *Universe) named(name string) []int32 {
 		})
 		return l
 	})
+}
+
+// readAhead looks up, from the end of a host's packages on, what the search for their updates will ask for, unless another host's was. It changes no answer.
+func (u *Universe) readAhead(installed []*rpm.Package) {
+	if u.ahead.Swap(true) {
+		return
+	}
+	for _, p := range slices.Backward(installed) {
+		u.readNeeds(p)
+		var newest *rpm.Package
+		for _, id := range u.named(p.Name) {
+			if c := u.cands[id].Package; c.Arch == p.Arch && rpm.Compare(c.EVR, p.EVR) > 0 && (newest == nil || rpm.Compare(c.EVR, newest.EVR) > 0) {
+				newest = c
+			}
+		}
+		if newest != nil {
+			u.readNeeds(newest)
+		}
+	}
+}
+
+func (u *Universe) readNeeds(p *rpm.Package) {
+	for i := range p.Requires {
+		if d := &p.Requires[i]; !d.IsRich() && !isRpmlib(d.Name) {
+			u.providing(d.Name)
+		}
+	}
 }
 
 // providing lists who has a capability, in the order of candidates.
