@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"cpacman/internal/rpm"
 )
@@ -26,13 +27,14 @@ func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added 
 	c := &checker{u: u, h: h, r: r, byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	state := make(chan []Fault, 1)
 	go func() {
-		c.start = sortedInstalled(h)
+		installed := sortedInstalled(h) // c.start is not ours any more once the state is told
+		c.start = installed
 		// From the end, since the search begins at the beginning: each finds what the other has read already.
 		for _, p := range slices.Backward(c.start) {
 			c.isOnly(p)
 		}
 		state <- c.state(c.start)
-		u.readAhead(c.start)
+		u.readAhead(installed)
 	}()
 	return func(set *Set) (before, added []Fault) {
 		before = <-state
@@ -222,8 +224,9 @@ func (c *checker) steps(faults []Fault) {
 	c.sameMoves(gone)
 	c.vendorRules(gone)
 	c.archRules(after)
+	var stages []stage
 	if len(c.upgrades) > 0 {
-		c.added(before, after, "after the upgrade")
+		stages = append(stages, stage{after, "after the upgrade"})
 	}
 	if len(c.installs) > 0 {
 		for _, p := range c.installs {
@@ -235,11 +238,18 @@ func (c *checker) steps(faults []Fault) {
 		}
 		after = append(slices.Clone(after), c.installs...)
 		c.modules(after)
-		c.added(before, after, "after install-only packages came in")
+		stages = append(stages, stage{after, "after install-only packages came in"})
 	}
 	if final := c.removeStep(after); len(final) != len(after) {
-		c.added(before, final, "after old builds were removed")
+		stages = append(stages, stage{final, "after old builds were removed"})
 	}
+	c.added(before, stages)
+}
+
+// stage is what is installed when a part of the set was executed.
+type stage struct {
+	pkgs []*rpm.Package
+	when string
 }
 
 // state returns the faults of a set of packages.
@@ -272,11 +282,22 @@ func (c *checker) carries(path string) (map[*rpm.Package]bool, error) {
 	return out, nil
 }
 
-// added reports faults that were not there before.
-func (c *checker) added(before map[Fault]bool, pkgs []*rpm.Package, when string) {
-	for _, f := range c.state(pkgs) {
-		if !before[f] {
-			c.faults = append(c.faults, Fault{f.Kind, when + ": " + f.Text})
+// added reports faults that were not there before. The stages are judged side by side.
+func (c *checker) added(before map[Fault]bool, stages []stage) {
+	for _, p := range slices.Concat(c.upgrades, c.installs) {
+		c.isOnly(p) // so that nothing is left to be remembered of it
+	}
+	found := make([][]Fault, len(stages))
+	var work sync.WaitGroup
+	for i := range stages {
+		work.Go(func() { found[i] = c.state(stages[i].pkgs) })
+	}
+	work.Wait()
+	for i, faults := range found {
+		for _, f := range faults {
+			if !before[f] {
+				c.faults = append(c.faults, Fault{f.Kind, stages[i].when + ": " + f.Text})
+			}
 		}
 	}
 }
