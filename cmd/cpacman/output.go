@@ -150,7 +150,7 @@ func (g *growing) finish(mode os.FileMode) error {
 
 func (g *growing) fault() error {
 	if g.err != nil {
-		return fmt.Errorf("write %s: %w", g.path, g.err)
+		return fmt.Errorf("write %s: %w", g.path, reasonOf(g.err))
 	}
 	return nil
 }
