@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cpacman/internal/fleet"
-	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -79,10 +78,9 @@ func (s *session) plan() error {
 	}
 	live := !s.c.Bool("stored")
 	if !live {
-		s.repos.ShortLived()
-		var first *inventory.Host
-		if !s.c.Bool("keys-only") { // which reads no repository
-			first = s.firstOf(s.c.Args().Slice())
+		first := s.firstPlanned()
+		if s.ahead.viewed {
+			first = nil
 		}
 		req.Ahead = s.fleet.ReadAhead(s.ctx, s.repos, first)
 		defer req.Ahead.Wait()

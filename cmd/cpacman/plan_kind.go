@@ -123,6 +123,9 @@ func (s *session) readLock(path string) ([]rpm.NEVRA, error) {
 
 // relocate reads "ID=PATH" words.
 func (s *session) relocate(words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
 	at := map[string]string{}
 	for _, w := range words {
 		id, path, ok := strings.Cut(w, "=")

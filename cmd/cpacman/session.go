@@ -28,7 +28,7 @@ type session struct {
 	fleet *fleet.Fleet
 	repos *fleet.Repos
 	facts map[string]*host.Facts // stored ones, without packages; read at first use
-	ahead *factsAhead            // those of a plan, where they are read already; else nil
+	ahead *readAhead             // of a plan from stored facts; else nil
 
 	engine bool           // this process is an engine of its own, without a terminal
 	counts map[string]int // packages of an installed digest
@@ -74,7 +74,7 @@ func (e *env) open(c *cli.Context) (*session, error) {
 
 // openPlanning is open for a verb that plans all hosts from their stored facts: those are read beside the inventory.
 func (e *env) openPlanning(c *cli.Context) (s *session, err error) {
-	ahead := &factsAhead{}
+	ahead := &readAhead{}
 	defer func() {
 		if s == nil {
 			ahead.abandon()
@@ -87,23 +87,27 @@ func (e *env) openPlanning(c *cli.Context) (s *session, err error) {
 	return e.openSite(c, site, ahead)
 }
 
-func (e *env) openSite(c *cli.Context, site *inventory.Site, ahead *factsAhead) (*session, error) {
+func (e *env) openSite(c *cli.Context, site *inventory.Site, ahead *readAhead) (*session, error) {
 	if err := e.checkVerb(site, c); err != nil {
 		return nil, err
 	}
-	st := ahead.state()
-	if st == nil {
-		ahead = nil
-		var err error
-		if st, err = e.openStore(c, site); err != nil {
-			return nil, err
-		}
-	}
-	s := &session{env: e, c: c, site: site, store: st, ahead: ahead, counts: map[string]int{}}
-	s.fleet = fleet.New(site, st, fleet.Options{
+	s := &session{env: e, c: c, site: site, ahead: ahead, counts: map[string]int{}}
+	s.fleet = fleet.New(site, nil, fleet.Options{
 		Log: e.logger(c), Now: e.now, AgentSocket: e.getenv("SSH_AUTH_SOCK"), AskPassword: e.askPassword(),
 	})
 	s.repos = s.fleet.NewRepos()
+	if ahead != nil {
+		ahead.readView(s)
+		s.store = ahead.state()
+	}
+	if s.store == nil {
+		var err error
+		if s.store, err = e.openStore(c, site); err != nil {
+			s.fleet.Close()
+			return nil, err
+		}
+	}
+	s.fleet.Store = s.store
 	return s, nil
 }
 
@@ -175,8 +179,8 @@ func (s *session) storedFacts() (map[string]*host.Facts, error) {
 
 // planFacts reads what a plan asks of all stored facts.
 func (s *session) planFacts() (err error) {
-	if s.ahead != nil {
-		s.ahead.wait()
+	if s.ahead != nil && s.ahead.store != nil {
+		<-s.ahead.end
 		s.facts, err = s.ahead.facts, s.ahead.err
 		return err
 	}
@@ -217,6 +221,14 @@ func (s *session) firstOf(args []string) *inventory.Host {
 		return s.site.Hosts[0]
 	}
 	return s.site.Host(args[0])
+}
+
+// firstPlanned is the first host of a plan that reads repositories, where that is seen without facts; else nil.
+func (s *session) firstPlanned() *inventory.Host {
+	if s.c.Bool("keys-only") {
+		return nil
+	}
+	return s.firstOf(s.c.Args().Slice())
 }
 
 // severalHosts is the hint for hosts that were listed as if they were arguments of their own.

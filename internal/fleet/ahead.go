@@ -35,6 +35,20 @@ func (f *Fleet) ReadAhead(ctx context.Context, repos *Repos, first *inventory.Ho
 // hostsBeside is from how many hosts on it pays to read side by side: that takes another connection to the database, which costs a millisecond.
 const hostsBeside = 1000
 
+// ReadView begins to read the repositories of a host, unless its facts are needed to say which those are: then it is false. The caller waits for the end.
+func (f *Fleet) ReadView(ctx context.Context, repos *Repos, h *inventory.Host, work *sync.WaitGroup) bool {
+	asked := false
+	view := f.Site.ReposFor(h, func(*inventory.Host, string) []string {
+		asked = true
+		return nil
+	})
+	if asked || len(view) == 0 {
+		return false
+	}
+	work.Go(func() { _, _ = repos.Universe(ctx, view) })
+	return true
+}
+
 // readView begins to read the repositories of a host.
 func (f *Fleet) readView(ctx context.Context, repos *Repos, h *inventory.Host, work *sync.WaitGroup) {
 	facts, err := f.Store.ShortFacts(ctx, h.Name)
