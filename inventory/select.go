@@ -141,10 +141,12 @@ func (s *Site) SelectBy(sel Selector, extra ExtraFunc) ([]*Host, error) {
 	if err := s.checkSelector(sel, extra); err != nil {
 		return nil, err
 	}
-	var out []*Host
+	out := make([]*Host, 0, len(s.Hosts))
 	undecided := 0
+	q := &question{site: s, extra: extra}
 	for _, h := range s.Hosts {
-		switch s.match(sel, h, extra) {
+		q.host = h
+		switch q.answer(sel) {
 		case yes:
 			out = append(out, h)
 		case unknown:
@@ -170,10 +172,13 @@ func (s *Site) SelectBy(sel Selector, extra ExtraFunc) ([]*Host, error) {
 
 // match gives the truth of a selector for one host.
 func (s *Site) match(sel Selector, h *Host, extra ExtraFunc) truth {
+	return (&question{site: s, host: h, extra: extra}).answer(sel)
+}
+
+func (q *question) answer(sel Selector) truth {
 	if sel.root == nil {
 		return yes
 	}
-	q := &question{site: s, host: h, extra: extra}
 	return sel.eval(q.values)
 }
 

@@ -244,10 +244,18 @@ func (w *textWriter) time(t time.Time) {
 	w.out = append(w.out, b...)
 }
 
+// escaped are the bytes that JSON may write otherwise.
+var escaped = func() (out [256]bool) { //nolint:gochecknoglobals // a constant table
+	for c := range out {
+		out[c] = c < ' ' || c >= 0x7f || c == '"' || c == '\\'
+	}
+	return out
+}()
+
 // string writes what needs no escapes, which most strings are, and leaves the others to encoding/json.
 func (w *textWriter) string(s string) {
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+		if escaped[s[i]] {
 			b, err := canonical(s)
 			w.fail(err)
 			w.out = append(w.out, bytes.TrimSuffix(b, []byte("\n"))...)

@@ -13,7 +13,7 @@ import (
 func (f *Fleet) group(ctx context.Context, repos *Repos, req PlanRequest, candidates []*candidate) ([]*group, error) {
 	mine, now := make([]*keyed, len(candidates)), f.now()
 	inShares(len(candidates), func(from, to int) {
-		k := keyer{fleet: f, at: now, req: &req, known: map[keyID]*keyed{}, views: map[place[inventory.Repo]]string{}}
+		k := keyer{fleet: f, at: now, req: &req, known: map[keyID]map[string]*keyed{}, views: map[place[inventory.Repo]]string{}}
 		for i := from; i < to; i++ {
 			if candidates[i].entry.Status == planner.StatusPlanned {
 				mine[i] = k.key(candidates[i])
@@ -54,17 +54,19 @@ type keyer struct {
 	fleet *Fleet
 	at    time.Time // of the plan: policies end
 	req   *PlanRequest
-	known map[keyID]*keyed
+	known map[keyID]map[string]*keyed      // by the digest of what is installed
 	views map[place[inventory.Repo]]string // ViewID, made once
+
+	last   keyID // of most hosts the next one has the same
+	ofLast map[string]*keyed
 }
 
-// keyID is what a keyed is made of.
+// keyID is what a keyed is made of beside what is installed.
 type keyID struct {
-	installed string // digest
-	given     givenID
-	view      string
-	weak      bool
-	target    place[rpm.NEVRA]
+	given  givenID
+	view   string
+	weak   bool
+	target place[rpm.NEVRA]
 }
 
 // key gives what a host would be solved with; nil where it cannot be, and its entry says why.
@@ -89,20 +91,31 @@ func (k *keyer) key(c *candidate) *keyed {
 		}
 		return nil
 	}
-	viewID := k.views[placeOf(view)]
-	if viewID == "" {
-		viewID = ViewID(view)
-		k.views[placeOf(view)] = viewID
-	}
 	// Of the request the rest is the same for all hosts.
-	id := keyID{c.facts.InstalledDigest, given.id(), viewID, request.Weak, placeOf(request.Target)}
-	known := k.known[id]
+	viewID := k.viewID(view)
+	id := keyID{given.id(), viewID, request.Weak, placeOf(request.Target)}
+	if k.ofLast == nil || id != k.last {
+		if k.known[id] == nil {
+			k.known[id] = map[string]*keyed{}
+		}
+		k.last, k.ofLast = id, k.known[id]
+	}
+	known := k.ofLast[c.facts.InstalledDigest]
 	if known == nil {
 		known = &keyed{group: group{input: given.host(), request: request, view: view}}
 		known.key = c.facts.InstalledDigest + "\x00" + planner.Key(known.group.input, viewID, request)
-		k.known[id] = known
+		k.ofLast[c.facts.InstalledDigest] = known
 	}
 	return known
+}
+
+func (k *keyer) viewID(view []inventory.Repo) string {
+	id := k.views[placeOf(view)]
+	if id == "" {
+		id = ViewID(view)
+		k.views[placeOf(view)] = id
+	}
+	return id
 }
 
 // requestFor is what is wanted of one host: what is asked for, and what its class adds. False: nothing is known to go back to.
