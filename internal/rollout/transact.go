@@ -372,18 +372,17 @@ func (h *hostRun) reattach() { h.r.rules.reattach(h) }
 // askAgain is reattach: the host is asked first and believed over the journal.
 func (h *hostRun) askAgain() {
 	defer h.finish()
-	h.slot = h.slots().TryAcquire(1)
 	rec := h.r.record(h.host)
-	switch {
-	case rec.State == StateChecking && (rec.TxID == "" || h.r.sched.packageFree()): // nothing to reattach to: only health was left
+	if rec.State == StateChecking && (rec.TxID == "" || h.r.sched.packageFree()) { // nothing to reattach to: only health was left
 		h.locked = rec.Locked
 		h.check()
 		return
-	case !h.r.m.info[rec.State].Touched:
-		if !h.reattachEarly() {
-			return
-		}
 	}
+	if !h.r.m.info[rec.State].Touched && !h.reattachEarly() {
+		return
+	}
+	// Who is at work had a slot when the engine went, and gets one back. Those above need none, and would take it from a host that boots.
+	h.slot = h.slots().TryAcquire(1)
 	h.locked = true
 	switch h.r.record(h.host).State {
 	case StateRollingBack:
