@@ -244,10 +244,12 @@ func score(p *problem, in []int32) []int {
 			ranked[w.targets[0]] = true
 		}
 	}
-	var disliked, fresh, dragged, moved []int32
+	var fresh, dragged, moved []int32
+	disliked, foreign := make([]int, len(p.nodes)), 0 // how many come in of those that are so many builds behind
 	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
-		if !ranked[n] && (p.behind(n) > 0 || p.isNew(n) && p.archCost(n) > 0) {
-			disliked = append(disliked, n)
+		if !ranked[n] && has(n) {
+			disliked[len(disliked)-1-p.behind(n)]--
+			foreign -= bit(p.isNew(n) && p.archCost(n) > 0)
 		}
 		if p.isNew(n) {
 			fresh = append(fresh, n)
@@ -260,14 +262,13 @@ func score(p *problem, in []int32) []int {
 			moved = append(moved, it.inst...)
 		}
 	}
-	out := slices.Concat(goals, replaced, versions, tails)
+	out := slices.Concat(goals, replaced, versions, tails, disliked[:len(disliked)-1], []int{foreign})
 	absent := func(l []int32) {
 		p.worst(l)
 		for _, n := range l {
 			out = append(out, -bit(has(n)))
 		}
 	}
-	absent(disliked)
 	count := 0
 	for _, n := range fresh {
 		count -= bit(has(n))

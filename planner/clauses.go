@@ -248,6 +248,7 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 			whole := encoder{p: p, why: p.because(whyRich, n, -1, d)}
 			p.mend(whyRequires, n, -1, d, []lit{neg(n), whole.encode(r, wanted)})
 		}
+		p.againClauses(n, d, r, wanted)
 		return // broken before
 	}
 	kind := whyRequires
@@ -268,6 +269,37 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 	if first.matters {
 		p.sat.add(why, p.unless(n), first.encode(r, wanted))
 	}
+}
+
+// againClauses states that a boolean dependency that was broken before is not touched, unless it is mended or its package leaves: rpm looks at
+// it again whenever what it names comes or goes (checkInstDeps in lib/depends.c), and refuses the transaction. Plain dependencies
+// are looked at again only for what fulfilled them.
+func (p *problem) againClauses(n int32, d rpm.Dep, r *rpm.Rich, wanted bool) {
+	kind := whyRequires
+	if !wanted {
+		kind = whyConflicts
+	}
+	mended := map[bool]lit{} // after the last step, and after the first
+	stated := map[int32]bool{n: true}
+	r.Names(func(leaf rpm.Dep, condition bool) {
+		for _, q := range p.providersOf(rpm.Dep{Name: leaf.Name}) {
+			installed := int(q) < p.installed
+			if stated[q] || installed == (condition == wanted) {
+				continue
+			}
+			stated[q] = true
+			first := !p.laterStep(q)
+			if _, known := mended[first]; !known {
+				whole := encoder{p: p, why: p.because(whyRich, n, -1, d), first: first}
+				mended[first] = whole.encode(r, wanted)
+			}
+			untouched := neg(q)
+			if installed {
+				untouched = pos(q)
+			}
+			p.sat.add(p.because(kind, n, -1, d), untouched, p.unless(n), mended[first])
+		}
+	})
 }
 
 // holdsNow evaluates an expression over what is installed. For a conflict the package itself does not count.

@@ -119,6 +119,7 @@ func (p *problem) choose(it *item) {
 			it.obsoleted[i] = p.fixing(it, it.obsoleted[i])
 		}
 	}
+	p.passOver(it)
 	p.sortOut(it)
 	p.group(it)
 	it.wanted = len(it.targets)+len(it.obsoleted)+len(it.instead) > 0
@@ -264,6 +265,37 @@ func (p *problem) comesBack(it *item, id int32) bool {
 	return slices.ContainsFunc(it.cands, undoes) || slices.ContainsFunc(it.inst, undoes)
 }
 
+// passOver takes what is overtaken out of the replacements of an item. Where the item has newer builds it has still moved when it is replaced so.
+func (p *problem) passOver(it *item) {
+	for i, l := range it.obsoleted {
+		it.obsoleted[i] = slices.DeleteFunc(l, func(n int32) bool {
+			over := slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
+			if over && len(it.targets) > 0 {
+				it.instead = append(it.instead, n)
+			}
+			return over
+		})
+	}
+	it.obsoleted = slices.DeleteFunc(it.obsoleted, func(l []int32) bool { return len(l) == 0 })
+}
+
+// overtaken tells whether a build that would replace a package is of a name that is installed and asked for, and a newer one of that name does
+// not replace it any more: the host would stop short of that one, and lose a package that nobody wants gone today. libsolv does either, by
+// the order of the names.
+func (p *problem) overtaken(id int32, pkg *rpm.Package) bool {
+	c := p.u.cands[id].Package
+	r := p.name(c.Name)
+	if len(r.installed) == 0 || r.only {
+		return false
+	}
+	newer := func(d *rpm.Package) bool {
+		asked := len(p.r.Filter.Packages) == 0 || p.asksFor(d.NEVRA)
+		return asked && d.Arch == c.Arch && rpm.Compare(d.EVR, c.EVR) > 0 && !obsoletes(d, pkg)
+	}
+	return obsoletes(c, pkg) && (slices.ContainsFunc(r.eligible, func(id int32) bool { return newer(p.u.cands[id].Package) }) ||
+		slices.ContainsFunc(r.installed, func(n int32) bool { return newer(p.nodes[n].pkg) }))
+}
+
 func (p *problem) archCost(n int32) int { return archRank(p.h.Arch, p.nodes[n].pkg.Arch) }
 
 // byPackage applies --package: a glob that names the installed package takes all its candidates, else those candidates, or
@@ -274,25 +306,39 @@ func (p *problem) byPackage(it *item, base []int32, names [][]int32) (targets []
 			return base, names
 		}
 	}
-	named := func(n int32) bool { return firstMatch(p.r.Filter.Packages, p.nodes[n].pkg.NEVRA) != "" }
 	keep := func(in []int32) (out []int32) {
 		for _, n := range in {
-			if named(n) {
+			if p.asksFor(p.nodes[n].pkg.NEVRA) {
 				out = append(out, n)
 			}
 		}
 		return out
 	}
-	targets = keep(base)
-	if p.r.Type == TypeDowngrade { // a build that is named may be any
-		targets = keep(it.cands)
+	if p.r.Type == TypeDowngrade { // a build that is named goes down, whether or not the view has what is installed
+		have := p.highest(it).EVR
+		base = slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) >= 0 })
 	}
+	targets = keep(base)
 	for _, l := range names {
 		if k := keep(l); len(k) > 0 {
 			obsoleted = append(obsoleted, k)
 		}
 	}
 	return targets, obsoleted
+}
+
+// asksFor tells whether --package names a build. Without its epoch a text may name several: the one that is written so in full, which has no
+// epoch, goes before the others.
+func (p *problem) asksFor(n rpm.NEVRA) bool {
+	return matchAny(p.r.Filter.Packages, func(g string) bool {
+		return matchPackage(g, n) && (n.Epoch == 0 || g == n.String() || !p.writtenInFull(g))
+	})
+}
+
+// writtenInFull tells whether the view has a build whose NEVRA, to the letter, is what --package says.
+func (p *problem) writtenInFull(text string) bool {
+	n, err := rpm.ParseNEVRA(text)
+	return err == nil && slices.ContainsFunc(p.u.named(n.Name), func(id int32) bool { return p.u.cands[id].NEVRA.String() == text })
 }
 
 // advisoryKind tells whether the filter selects by advisory.

@@ -99,6 +99,21 @@ func (s *solution) breaksAny(m int32, out map[int32]bool) int32 {
 	return -1
 }
 
+// leavingOf lists the packages whose leaving rpm would not let pass, of those that an expression names. Of one that was broken before it
+// looks at whatever it names again (againClauses).
+func leavingOf(r *rpm.Rich, wanted bool, there func(rpm.Dep) []int32) (all []int32) {
+	if evalRich(r, there) == wanted {
+		r.Leaves(func(leaf rpm.Dep) { all = append(all, there(leaf)...) })
+		return all
+	}
+	r.Names(func(leaf rpm.Dep, condition bool) {
+		if condition != wanted {
+			all = append(all, there(rpm.Dep{Name: leaf.Name})...)
+		}
+	})
+	return all
+}
+
 // breaks returns the newest of the packages to be removed that a dependency cannot do without, or -1; a requirement is to hold, a boolean
 // conflict is not.
 func (s *solution) breaks(d rpm.Dep, wanted bool, out map[int32]bool) int32 {
@@ -111,10 +126,10 @@ func (s *solution) breaks(d rpm.Dep, wanted bool, out map[int32]bool) int32 {
 	var all []int32
 	if d.IsRich() {
 		r, err := rpm.ParseRich(d.Name)
-		if err != nil || evalRich(r, s.there) != wanted || evalRich(r, left) == wanted {
+		if err != nil || evalRich(r, left) == wanted {
 			return -1
 		}
-		r.Leaves(func(leaf rpm.Dep) { all = append(all, s.there(leaf)...) })
+		all = leavingOf(r, wanted, s.there)
 	} else {
 		if len(left(d)) > 0 {
 			return -1

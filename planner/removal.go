@@ -82,10 +82,10 @@ func (p *problem) missedNow(d rpm.Dep, out map[int32]bool) []int32 {
 	var all []int32
 	if d.IsRich() {
 		r, err := rpm.ParseRich(d.Name)
-		if err != nil || !evalRich(r, now) || evalRich(r, left) {
+		if err != nil || evalRich(r, left) {
 			return nil
 		}
-		r.Leaves(func(leaf rpm.Dep) { all = append(all, now(leaf)...) })
+		all = leavingOf(r, true, now)
 	} else {
 		if all = now(d); len(all) == 0 || len(left(d)) > 0 {
 			return nil

@@ -14,12 +14,13 @@ import (
 //     what the target does not have is out
 //  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts
 //  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
-//  4. no new or dragged-along package at less than its newest build, or of a foreign arch
+//  4. the fewest new or dragged-along packages at less than their newest build, those furthest behind first; then the fewest new ones of
+//     a foreign arch
 //  5. the fewest new packages
 //  6. the fewest installed packages moved that nobody asked for
 //  7. the order of the file: name, then what universe.better says
 //
-// 1 to 4 and 7 are lexicographic over items and packages in the order of names; 5 and 6 are counts.
+// 1 to 3 and 7 are lexicographic over items and packages in the order of names; 4 to 6 are counts.
 
 // model is the state of every node after the search.
 type model []bool
@@ -183,13 +184,9 @@ func (p *problem) search() (model, error) {
 	for _, l := range first {
 		ranked[l.variable()] = true
 	}
-	var disliked, fresh, dragged, moved []int32
+	var fresh, dragged, moved []int32
+	disliked := p.disliked(ranked)
 	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
-		switch {
-		case ranked[n]:
-		case p.behind(n) > 0 || p.isNew(n) && p.archCost(n) > 0:
-			disliked = append(disliked, n)
-		}
 		if p.isNew(n) {
 			fresh = append(fresh, n)
 		} else if !ranked[n] {
@@ -201,15 +198,12 @@ func (p *problem) search() (model, error) {
 			moved = append(moved, it.inst...)
 		}
 	}
-	p.worst(disliked)
 	p.worst(fresh)
 	p.worst(dragged)
-	pref := append(slices.Clone(first), negated(disliked)...)
 	rest := slices.Concat(negated(fresh), kept(moved), negated(dragged), p.remaining())
-	if err := p.run(nil, slices.Concat(pref, rest)); err != nil {
+	if err := p.leastDisliked(first, disliked, rest); err != nil {
 		return nil, err
 	}
-	p.fix(pref)
 	if err := p.fewest(negated(fresh), rest, len(moved) == 0); err != nil {
 		return nil, err
 	}
@@ -223,6 +217,47 @@ func (p *problem) search() (model, error) {
 		out[n] = p.sat.value[n] > 0
 	}
 	return out, nil
+}
+
+// disliked lists what preference 4 would rather not have come in, the classes in its order: what is most builds behind, and last what
+// is of a foreign arch.
+func (p *problem) disliked(ranked map[int32]bool) [][]int32 {
+	var byBehind [][]int32
+	var foreign []int32
+	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
+		if ranked[n] {
+			continue
+		}
+		if k := p.behind(n); k > 0 {
+			byBehind = append(byBehind, make([][]int32, max(0, k-len(byBehind)))...)
+			byBehind[k-1] = append(byBehind[k-1], n)
+		}
+		if p.isNew(n) && p.archCost(n) > 0 {
+			foreign = append(foreign, n)
+		}
+	}
+	slices.Reverse(byBehind)
+	return slices.DeleteFunc(append(byBehind, foreign), func(l []int32) bool { return len(l) == 0 })
+}
+
+// leastDisliked finds a model that is best by the preferences 1 to 3, whose literals come first, and by 4, and fixes what these decide.
+// Nearly always all that is disliked can be left out, and nothing is counted.
+func (p *problem) leastDisliked(first []lit, disliked [][]int32, rest []lit) error {
+	without := negated(slices.Concat(disliked...))
+	if err := p.run(nil, slices.Concat(first, without, rest)); err != nil {
+		return err
+	}
+	if p.lost(without) == 0 {
+		p.fix(slices.Concat(first, without))
+		return nil
+	}
+	p.fix(first)
+	for i, class := range disliked {
+		if err := p.fewest(negated(class), slices.Concat(negated(slices.Concat(disliked[i+1:]...)), rest), false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // remaining lists every variable, so that no assignment is left to chance: installed packages stay, all else is out.

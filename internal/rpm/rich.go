@@ -89,6 +89,29 @@ func (r *Rich) write(b *strings.Builder) {
 	b.WriteByte(')')
 }
 
+// Names calls f for every plain dependency in the expression, and says whether it stands in a condition: there it is what comes in that
+// may end that the whole holds, elsewhere what leaves. A condition with an else branch is both. It is how rpm indexes the boolean
+// dependencies of what is installed, and by that index it looks at them again (updateRichDepCB in lib/rpmdb.c).
+func (r *Rich) Names(f func(d Dep, condition bool)) { r.names(false, f) }
+
+func (r *Rich) names(condition bool, f func(Dep, bool)) {
+	switch r.Op {
+	case RichLeaf:
+		f(r.Dep, condition)
+	case RichIf, RichUnless:
+		r.Args[0].names(condition, f)
+		r.Args[1].names(!condition, f)
+		if len(r.Args) > 2 {
+			r.Args[1].names(condition, f)
+			r.Args[2].names(condition, f)
+		}
+	default:
+		for _, a := range r.Args {
+			a.names(condition, f)
+		}
+	}
+}
+
 // Leaves calls f for every plain dependency in the expression, from left to right.
 func (r *Rich) Leaves(f func(Dep)) {
 	if r.Op == RichLeaf {

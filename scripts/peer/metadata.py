@@ -95,10 +95,11 @@ def read_packages(path):
     return list(out.values())
 
 
-def with_required_files(packages, lists_path):
-    """The packages with those of their files that some package requires and that only the filelists name: a host's database knows
-    all files, primary metadata does not, and for dependencies only these make a difference."""
-    wanted = {d[0] for p in packages for d in p.deps("requires") if d[0].startswith("/")}
+def with_required_files(packages, lists_path, by=()):
+    """The packages with those of their files that some package, of theirs or of others, requires and that only the filelists name: a host's
+    database knows all files, primary metadata does not, and for dependencies only these make a difference."""
+    requirers = {p.nevra: p for p in [*packages, *by]}.values()
+    wanted = {word for p in requirers for d in p.deps("requires") for word in re.split(r"[\s()]+", d[0]) if word.startswith("/")}
     text = gzip.decompress(open(lists_path, "rb").read()).decode()
     more = {}
     for block in re.finditer(r'<package pkgid="([^"]*)"[^>]*>(.*?)</package>', text, re.S):

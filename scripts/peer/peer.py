@@ -41,6 +41,7 @@ def populations(maker, count, only):
         ("el6-middle", lambda: maker.middle(part, 1500)),
         ("el7-down", lambda: maker.down_el7(part)),
         ("f25-open", lambda: maker.open_sets("f25-open", maker.f25(), max(1, part // 2))),
+        *(("synthetic", lambda i=i: maker.drawn(i, 4)) for i in range(count // 4)),
     ) if not only or name in only.split(",")]
 
 
@@ -66,12 +67,12 @@ class Runner:
             try:
                 self.one_set(pop, name, installed, wanted, root, solver)
             except Exception as e:  # one set that cannot be asked must not end a run of hours; it counts as unexplained
-                self.note({"population": pop.name, "set": name, "peer": "dnf", "request": "-", "verdict": "unexplained", "rules": [],
+                self.note({"population": pop.group, "set": name, "peer": "dnf", "request": "-", "verdict": "unexplained", "rules": [],
                            "detail": {"failed": f"{type(e).__name__}: {e}"}})
 
     def one_set(self, pop, name, installed, requests, root, solver):
         import metadata
-        from peers import Dnf
+        from peers import Dnf, Rpm
         from weigh import Host
         primary = os.path.join(root, "primary.xml")
         with open(primary, "wb") as f:
@@ -86,17 +87,18 @@ class Runner:
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
-        host = Host(installed, pop.packages, pop.arch, pop.advisories)
-        common = {"population": pop.name, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
+        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []])
+        common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
+        judge = Rpm(root, tool(self.args.data), pop.whole)
         for request in requests:
-            self.one_request(host, request, theirs, common, plain)
+            self.one_request(host, request, theirs, common, plain, judge)
         if solver and any(r.kind == "all" for r in requests):
             solver.host(primary)
             self.second(host, solver, common, theirs)
         for d in [theirs] + [d for d in plain if not callable(d)]:
             d.close()
 
-    def one_request(self, host, request, theirs, common, plain):
+    def one_request(self, host, request, theirs, common, plain, judge):
         from peers import Failed
         from weigh import NOTICES, explain
         case = {**common, "peer": "dnf", "request": str(request)}
@@ -120,6 +122,12 @@ class Runner:
                                              lambda c: self.ours.check(request, c), theirs.possible)
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
+            start = time.time()
+            objections = judge.objects(mine) if mine[0] else []
+            self.seconds["rpm"] += time.time() - start
+            self.seconds["judged by rpm"] += bool(mine[0])
+            if objections:
+                verdict, detail = "unexplained", {"rpm": objections[:5], **detail}
         except Failed as e:
             verdict, rules, detail = "unexplained", [], {"failed": str(e)}
         self.note({**case, "verdict": verdict, "rules": rules, "detail": detail})
@@ -144,9 +152,13 @@ class Runner:
             print(f"UNEXPLAINED {case['set']} {case['request']}: {json.dumps(case['detail'])[:600]}", flush=True)
 
 
+def tool(data):
+    """The script beside the data that makes headers and rpm databases."""
+    return os.path.join(data, "..", "scripts", "mkrpmdb.py")
+
+
 def make_database(data, primary, root):
-    tool = os.path.join(data, "..", "scripts", "mkrpmdb.py")
-    subprocess.run([sys.executable, tool, primary, root], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, tool(data), primary, root], check=True, stdout=subprocess.DEVNULL)
 
 
 def table(cases):

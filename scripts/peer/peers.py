@@ -1,12 +1,15 @@
-"""The three that are asked: cpacman's planner in its own process, dnf through its Python interface, python3-solv. All answer with
-(in, out): the NEVRAs that come to the host and those that leave it, as frozensets."""
+"""Those that are asked: cpacman's planner in its own process, dnf through its Python interface, python3-solv. All answer with
+(in, out): the NEVRAs that come to the host and those that leave it, as frozensets. And rpm, which judges an answer."""
+import importlib.util
 import json
 import logging
 import os
 import re
 import subprocess
+from xml.etree import ElementTree
 
 import dnf
+import rpm
 import solv
 
 import metadata
@@ -162,6 +165,37 @@ class Dnf:
 
 def named(p):
     return metadata.nevra(p.name, (str(p.epoch), p.version, p.release), p.arch)
+
+
+class Rpm:
+    """rpm itself, over one installed set: what `rpm -U --test` would say of the dependencies of a transaction, from headers alone."""
+
+    METADATA = '<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm">%s</metadata>'
+    MAGIC = 8  # bytes of an unloaded header that rpm does not want back
+
+    def __init__(self, root, tool, packages):
+        spec = importlib.util.spec_from_file_location("mkrpmdb", tool)
+        self.maker = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.maker)
+        self.root, self.packages, self.headers = root, packages, {}
+
+    def header(self, nevra):
+        if nevra not in self.headers:
+            element = ElementTree.fromstring(self.METADATA % self.packages[nevra].text)[0]
+            self.headers[nevra] = rpm.hdr(self.maker.header(element)[self.MAGIC:])
+        return self.headers[nevra]
+
+    def objects(self, change):
+        """What rpm has against a transaction: unmet dependencies, conflicts, and packages that it would erase, or keep, against our word."""
+        ts = rpm.TransactionSet(self.root)
+        ts.setVSFlags(-1)
+        for n in sorted(change[0]):
+            ts.addInstall(self.header(n), n, "i" if self.packages[n].only() else "u")
+        out = [str(p) for p in ts.check() or ts.problems() or []]
+        gone = {metadata.nevra(e.N(), (e.E() or "0", e.V(), e.R()), e.A()) for e in ts if e.Type() == rpm.TR_REMOVED}
+        ts.clean()
+        ts.closeDB()
+        return out + [f"rpm erases {n}" for n in sorted(gone - change[1])] + [f"rpm keeps {n}" for n in sorted(change[1] - gone)]
 
 
 class Solv:

@@ -1,10 +1,12 @@
 """The installed sets and repositories that are compared, and what is asked of each."""
 import os
 import random
+import re
 from xml.etree import ElementTree
 
 import draw
 import metadata
+import synthetic
 from peers import Request
 
 
@@ -13,13 +15,18 @@ class Population:
 
     def __init__(self, name, arch, repos, sets, plain=None):
         self.name, self.arch, self.repos, self.sets = name, arch, repos, sets
+        self.group = re.sub(r"-\d+$", "", name) if name.startswith("synthetic") else name  # in the account
         self.plain = plain or repos  # the same repositories with notices as cpacman reads them
         self.advisories = [a for r in self.plain for a in advisories(r["path"])]
-        found = {}
-        for r in repos:
-            for p in metadata.read_packages(metadata.metadata_file(r["path"], "primary")):
+        found, self.whole = {}, {}  # as the metadata has them; with the files that some package requires, as rpm knows them
+        read = [(metadata.read_packages(metadata.metadata_file(r["path"], "primary")), metadata.metadata_file(r["path"], "filelists")) for r in repos]
+        for packages, _ in read:
+            for p in packages:
                 found.setdefault(p.nevra, p)
         self.packages = list(found.values())
+        for packages, lists in read:
+            for p in metadata.with_required_files(packages, lists, self.packages) if lists else packages:
+                self.whole.setdefault(p.nevra, p)
         self.newest = {}
         for p in self.packages:
             if p.na not in self.newest or metadata.compare(p.evr, self.newest[p.na].evr) > 0:
@@ -220,6 +227,34 @@ class Maker:
                 yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs)
 
         pop = Population(name, arch, [source], sets, self.plain([source]))
+        return pop
+
+    def drawn(self, number, count):
+        """Installed sets before repositories that are drawn from nothing: older builds in one, newer ones in the other."""
+        rnd = random.Random(f"{self.seed} synthetic {number}")
+        world = synthetic.World(rnd, rnd.randint(8, 70))
+        cut = {s.number: rnd.randint(0, len(s.builds) - 1) for s in world.sources}
+        paths = [os.path.join(self.work, f"synthetic-{number}-{part}") for part in ("base", "updates", "all")]
+        world.write(paths[0], lambda s, b: b.number <= cut[s.number])
+        world.write(paths[1], lambda s, b: b.number > cut[s.number])
+        packages = world.write(paths[2], lambda s, b: True)
+        repos = [repo("base", paths[0]), repo("updates", paths[1])]
+        name = f"synthetic-{number}"
+
+        def sets():
+            for i in self.numbers(name, count):
+                rnd = random.Random(f"{self.seed} {name} {i}")
+                drawer = draw.Drawer(packages, [[metadata.metadata_file(paths[2 if i % 3 == 2 else 0], k) for k in ("primary", "filelists")]], "x86_64")
+                try:
+                    pkgs = drawer.draw(rnd, 1, 400, foreign=0.15)
+                except ValueError:  # a small world in which nothing can be installed
+                    continue
+                if i % 4 == 2:
+                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
+                downgrades = [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
+                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs) + downgrades
+
+        pop = Population(name, "x86_64", repos, sets, self.plain(repos))
         return pop
 
     def names_of(self, listing):

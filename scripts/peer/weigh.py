@@ -16,19 +16,23 @@ NOTICES = "notices without an epoch take the repository's (internal/repo)"
 NEWER = "only a newer build replaces one: no reinstall, nothing lowered (PLAN-3)"
 MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
+ITSELF = "a rich conflict counts for the package itself (rpm)"
+MENDED = "what was broken before is not mended unasked (PLAN-16)"
+SPLIT = "a part may come without the rest of what a package was split into (PLAN-4)"
 BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "obsoleted": OBSOLETES, "hold": "hold", "execution": LOCKSTEP,
             "module": MODULES}
 PREFERENCES = ("preference 1: more of what was asked for moves", "preference 2: replaced by all that replace it",
                "preference 3: the best target", "preference 4: new packages at their newest, native first",
                "preference 5: fewer new packages", "preference 6: fewer packages moved that nobody asked for")
+DEPTH = 30  # builds that a build may be behind
 TIE = "tie: equal in every preference"
 
 
 class Host:
     """An installed set before a view: what the rules need to know of both."""
 
-    def __init__(self, installed, candidates, arch, advisories=()):
-        self.arch, self.installed, self.advisories = arch, installed, advisories
+    def __init__(self, installed, candidates, arch, advisories=(), broken=()):
+        self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
@@ -88,13 +92,30 @@ def from_faults(faults, host, change):
         text = re.sub(r"^after [^:]*: ", "", f["Text"])
         names = [n for n in re.findall(r"[^\s,]+-[^\s,]+-[^\s,]+\.[a-z0-9_]+", text) if n in change[0]]
         rule = BY_FAULT.get(f["Kind"])
+        if not rule and f["Kind"] == "conflicts" and names and itself(host.by_nevra[names[0]], text):
+            rule = ITSELF
         if not rule and only and f["Text"].startswith("after the upgrade: "):
             rule = STEPS
+            names = names or serving(host, change, text)
         if not rule or not names or rule == MODULES and not waits(host, change, names[0], text):
             return None
         out.append((rule, names[0]))
     first = next((r for r in (MODULES, LOCKSTEP, OBSOLETES) if any(r == rule for rule, _ in out)), None)
     return [o for o in out if first is None or o[0] == first]
+
+
+def serving(host, change, text):
+    """The install-only packages of a transaction that have what the checker misses before they come."""
+    need = text.split(" requires ", 1)[-1].split(",")[0].split(" ")[0]
+    return [p.nevra for p in host.incoming(change) if host.only(p.name) and (p.name == need or any(d[0] == need for d in p.deps("provides")))]
+
+
+def itself(package, text):
+    """Whether a rich conflict, at the end of what the checker says, names the package that has it. libsolv passes over such a one; rpm 4.18
+    refuses the package (rpm -U --test)."""
+    rich = text.split(" conflicts with ", 1)[-1]
+    own = {package.name} | {d[0] for d in package.deps("provides")}
+    return rich.startswith("(") and not own.isdisjoint(re.split(r"[\s()]+", rich))
 
 
 def waits(host, change, kernel, text):
@@ -132,7 +153,8 @@ class Preferences:
         for p in host.installed:
             self.items.setdefault(p.na, []).append(p)
         self.targets = {na: self.of(na) for na in sorted(self.items)}
-        self.replaceable = {p.na for c in self.replacing() for p in host.installed if p.name != c.name and c.obsoletes(p)}
+        self.replaceable = {p.na for c in self.replacing() for p in host.installed
+                            if p.name != c.name and c.obsoletes(p) and not self.overtaken(c, p)}
 
     def replacing(self):
         """The candidates that may replace an installed package by Obsoletes, as far as the request asks for them."""
@@ -141,6 +163,35 @@ class Preferences:
             for c in l:
                 if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in ("all", "package") or self.fixes(c)):
                     yield c
+
+    def overtaken(self, c, p):
+        """Whether what would replace a package is of an installed name that is asked for, and a newer build of it does not replace it any more."""
+        named = self.request.kind != "package" or self.request.value in (c.name, ".".join(c.na))
+        return named and c.name in self.host.inst and not c.only() and any(
+            d.arch == c.arch and metadata.compare(d.evr, c.evr) > 0 and not d.obsoletes(p) for d in self.host.cands[c.name])
+
+    def replaces(self, c, na):
+        """Whether a build replaces an item as the request has it and for good: not only old builds of it (libsolv), and not only in passing."""
+        builds = [d for d in self.host.cands.get(na[0], []) if d.arch == na[1]]
+        top = max(builds, key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
+        if not any(c.obsoletes(i) and not self.overtaken(c, i) for i in self.items[na]) or top is not None and not c.obsoletes(top):
+            return False
+        kind, value = self.request.kind, self.request.value
+        if kind == "package":
+            return value in (na[0], ".".join(na), c.name, ".".join(c.na))
+        return kind == "all" or self.fixes(c)
+
+    def replaced(self, na, coming):
+        """Whether an item is replaced: what has the same entry is a split and comes whole, of different entries one is enough."""
+        parts = {}
+        for l in self.host.cands.values():
+            for c in l:
+                if c.name != na[0] and self.replaces(c, na):
+                    for e in c.deps("obsoletes"):
+                        if e[0] == na[0] and any(metadata.within(i.evr, e[1], e[2]) for i in self.items[na]):
+                            parts.setdefault(e, set()).add(c.name)
+        names = {p.name for p in coming if p.name != na[0] and self.replaces(p, na)}
+        return any(whole <= names for whole in parts.values())
 
     def fixes(self, c):
         """Whether a candidate is in a notice that the request selects."""
@@ -188,16 +239,17 @@ class Preferences:
         for na, targets in self.targets.items():
             own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
             gone = all(p.nevra in change[1] for p in self.items[na])
-            by = {p.name for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na])}
+            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na])]
             if self.wanted(na):
                 moved.append(0 if own or gone and by else 1)
                 place.append(own[0] if own else len(targets))
+                replaced.append(0 if self.replaced(na, coming) else 1)
             elif gone:
                 unasked += 1
-            replaced.append(-len(by))
-        disliked = sum(self.behind(p) > 0 or p in new and self.host.rank(p.arch) > 0
-                       for p in coming if p.na not in self.items or p.evr not in self.targets[p.na])
-        return (moved, replaced, place, disliked, len(new), unasked)
+        loose = [p for p in coming if p.na not in self.items or p.evr not in self.targets[p.na]]
+        disliked = [sum(self.behind(p) == k for p in loose) for k in range(DEPTH, 0, -1)]
+        foreign = sum(p in new and self.host.rank(p.arch) > 0 for p in loose)
+        return (moved, replaced, place, (disliked, foreign), len(new), unasked)
 
     def behind(self, p):
         return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in self.host.cands.get(p.name, []))
@@ -266,9 +318,36 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
             name = kind
             break
     told = possible(sorted(ours[0]), ())
+    if told != ours and mends(host, ours, told):
+        return "explained", sorted({*rules, MENDED}), difference(ours, now, exclude=exclude)
+    if told != ours and (not told or ours[0] <= told[0] and ours[1] <= told[1]) and splits(host, ours):
+        return "explained", sorted({*rules, name, SPLIT}), difference(ours, now, exclude=exclude)
     if told != ours:
         return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")
     return "explained", sorted({*rules, name}), difference(ours, now, exclude=exclude)
+
+
+def mends(host, ours, theirs):
+    """Whether the peer, told to do all that we do, besides changes what a rich dependency names that was broken before, or can do nothing at
+    all where we touch one. libsolv lets other broken dependencies be, but not these."""
+    more = (theirs[0] - ours[0]) | (theirs[1] - ours[1]) if theirs else ours[0]
+    names = {n.rsplit("-", 2)[0] for n in more}
+    broken = [re.split(" (?:requires|conflicts with) ", f, 1)[-1] for f in host.broken if " requires (" in f or " conflicts with (" in f]
+    return (not theirs or ours[0] <= theirs[0] and ours[1] <= theirs[1]) and any(names.intersection(re.split(r"[\s()]+", b)) for b in broken)
+
+
+def splits(host, ours):
+    """Whether a package leaves while a build comes that obsoletes it by an entry that a package of another name has too, of which no such build
+    comes: libsolv demands both."""
+    coming = host.incoming(ours)
+    candidates = [c for l in host.cands.values() for c in l]
+    for q in host.outgoing(ours):
+        entries = {e for p in coming for e in p.deps("obsoletes") if e[0] == q.name != p.name and metadata.within(q.evr, e[1], e[2])}
+        for e in entries:
+            here, there = ({p.name for p in l if e in p.deps("obsoletes")} for l in (coming, candidates))
+            if there - here:
+                return True
+    return False
 
 
 def difference(ours, theirs, exclude=(), **more):
