@@ -87,7 +87,7 @@ class Runner:
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
-        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []])
+        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []], pop.priorities)
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
         judge = Rpm(root, tool(self.args.data), pop.whole)
         for request in requests:
@@ -119,7 +119,7 @@ class Runner:
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
             verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x),
-                                             lambda c: self.ours.check(request, c), theirs.possible)
+                                             lambda c: self.ours.check(request, c), theirs.possible, judge.objects)
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
             start = time.time()

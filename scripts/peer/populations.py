@@ -20,9 +20,11 @@ class Population:
         self.advisories = [a for r in self.plain for a in advisories(r["path"])]
         found, self.whole = {}, {}  # as the metadata has them; with the files that some package requires, as rpm knows them
         read = [(metadata.read_packages(metadata.metadata_file(r["path"], "primary")), metadata.metadata_file(r["path"], "filelists")) for r in repos]
-        for packages, _ in read:
+        self.priorities = {}  # of the builds; the smaller is preferred
+        for r, (packages, _) in zip(repos, read):
             for p in packages:
                 found.setdefault(p.nevra, p)
+                self.priorities[p.nevra] = min(r["priority"], self.priorities.get(p.nevra, r["priority"]))
         self.packages = list(found.values())
         for packages, lists in read:
             for p in metadata.with_required_files(packages, lists, self.packages) if lists else packages:
@@ -69,8 +71,8 @@ def some(rnd, what, count):
     return sorted(rnd.sample(what, min(count, len(what))))
 
 
-def repo(ident, path):
-    return {"id": ident, "path": os.path.abspath(path), "priority": 99}
+def repo(ident, path, priority=99):
+    return {"id": ident, "path": os.path.abspath(path), "priority": priority}
 
 
 class Maker:
@@ -238,7 +240,7 @@ class Maker:
         world.write(paths[0], lambda s, b: b.number <= cut[s.number])
         world.write(paths[1], lambda s, b: b.number > cut[s.number])
         packages = world.write(paths[2], lambda s, b: True)
-        repos = [repo("base", paths[0]), repo("updates", paths[1])]
+        repos = [repo("base", paths[0], rnd.choice((99, 99, 99, 50))), repo("updates", paths[1], rnd.choice((99, 99, 99, 50)))]
         name = f"synthetic-{number}"
 
         def sets():

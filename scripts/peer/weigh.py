@@ -18,6 +18,9 @@ MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
+PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
+AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
+CIRCLE = "a name that was given up and taken again stays (PLAN-4)"
 SPLIT = "a part may come without the rest of what a package was split into (PLAN-4)"
 BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "obsoleted": OBSOLETES, "hold": "hold", "execution": LOCKSTEP,
             "module": MODULES}
@@ -31,17 +34,24 @@ TIE = "tie: equal in every preference"
 class Host:
     """An installed set before a view: what the rules need to know of both."""
 
-    def __init__(self, installed, candidates, arch, advisories=(), broken=()):
+    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None):
         self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
+        self.priorities, self.best = priorities or {}, {}
+        for p in candidates:
+            at = self.priorities.get(p.nevra, 0)
+            self.best[p.name] = min(at, self.best.get(p.name, at))
         self.cands = {}
         for p in candidates:
-            if self.rank(p.arch) is not None:
+            if self.rank(p.arch) is not None and self.preferred(p):
                 self.cands.setdefault(p.name, []).append(p)
         self.by_nevra = {p.nevra: p for p in candidates}
         self.installed_by = {p.nevra: p for p in installed}
+
+    def preferred(self, p):
+        return self.priorities.get(p.nevra, 0) == self.best[p.name]
 
     def rank(self, arch):
         line = ("noarch",) + LINES.get(self.arch, (self.arch,))
@@ -63,7 +73,9 @@ def forbidden(host, change, lower=False):
     coming, leaving = host.incoming(change), host.outgoing(change)
     for p in coming:
         arches = {i.arch for i in host.inst.get(p.name, [])}
-        if arches and p.arch not in arches:
+        if not host.preferred(p):
+            out.append((PRIORITY, p.nevra))
+        elif arches and p.arch not in arches:
             out.append((SAME_ARCH, p.na))
         elif any(i.arch == p.arch and metadata.compare(p.evr, i.evr) <= (-2 if lower else 0) or p.nevra == i.nevra
                  for i in host.inst.get(p.name, [])):
@@ -72,6 +84,7 @@ def forbidden(host, change, lower=False):
         by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
         if by and not any(p.na == q.na for p in coming) and not any(host.rank(p.arch) == 0 or p.arch == q.arch for p in by):
             out += [(SAME_ARCH, p.nevra) for p in by]
+        out += [(CIRCLE, p.nevra) for p in by if any(d.name == q.name and d.obsoletes(p) for d in host.cands.get(q.name, []))]
     for name in sorted({p.name for p in coming}):
         if host.only(name):
             continue
@@ -83,7 +96,7 @@ def forbidden(host, change, lower=False):
     return out
 
 
-def from_faults(faults, host, change):
+def from_faults(faults, host, change, objections=()):
     """The rule by which our checker refuses a peer's transaction, with what to exclude; None when a fault has no rule. Of several rules the
     first: the others may follow from it."""
     out = []
@@ -92,6 +105,8 @@ def from_faults(faults, host, change):
         text = re.sub(r"^after [^:]*: ", "", f["Text"])
         names = [n for n in re.findall(r"[^\s,]+-[^\s,]+-[^\s,]+\.[a-z0-9_]+", text) if n in change[0]]
         rule = BY_FAULT.get(f["Kind"])
+        if not rule and objections and text.endswith(", and rpm looks at it again"):
+            rule, names = AGAIN, touching(host, change, text)
         if not rule and f["Kind"] == "conflicts" and names and itself(host.by_nevra[names[0]], text):
             rule = ITSELF
         if not rule and only and f["Text"].startswith("after the upgrade: "):
@@ -102,6 +117,12 @@ def from_faults(faults, host, change):
         out.append((rule, names[0]))
     first = next((r for r in (MODULES, LOCKSTEP, OBSOLETES) if any(r == rule for rule, _ in out)), None)
     return [o for o in out if first is None or o[0] == first]
+
+
+def touching(host, change, text):
+    """What comes in of the names in a rich dependency that the checker speaks of."""
+    words = re.split(r"[\s()]+", re.split(" (?:requires|conflicts with) ", text, 1)[-1])
+    return [p.nevra for p in host.incoming(change) if p.name in words or any(d[0] in words for d in p.deps("provides"))]
 
 
 def serving(host, change, text):
@@ -176,6 +197,10 @@ class Preferences:
         top = max(builds, key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
         if not any(c.obsoletes(i) and not self.overtaken(c, i) for i in self.items[na]) or top is not None and not c.obsoletes(top):
             return False
+        return self.asked(c, na)
+
+    def asked(self, c, na):
+        """Whether the request has a build replace an item."""
         kind, value = self.request.kind, self.request.value
         if kind == "package":
             return value in (na[0], ".".join(na), c.name, ".".join(c.na))
@@ -239,7 +264,7 @@ class Preferences:
         for na, targets in self.targets.items():
             own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
             gone = all(p.nevra in change[1] for p in self.items[na])
-            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na])]
+            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na]) and self.asked(p, na)]
             if self.wanted(na):
                 moved.append(0 if own or gone and by else 1)
                 place.append(own[0] if own else len(targets))
@@ -255,9 +280,10 @@ class Preferences:
         return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in self.host.cands.get(p.name, []))
 
 
-def explain(host, request, ours, theirs, ask, check, possible):
+def explain(host, request, ours, theirs, ask, check, possible, objects=lambda change: ()):
     """How two transactions compare: ("same" | "explained" | "unexplained", rules, detail). ask(exclude) asks the peer again,
-    check(change) lists the faults that our checker finds, possible(builds, exclude) lets the peer try builds together."""
+    check(change) lists the faults that our checker finds, possible(builds, exclude) lets the peer try builds together, and
+    objects(change) says what rpm has against them."""
     if ours == theirs:
         return "same", [], {}
     rules, exclude, now, tried = [], set(), theirs, []
@@ -265,7 +291,7 @@ def explain(host, request, ours, theirs, ask, check, possible):
         found = forbidden(host, now, request.kind == "downgrade")
         if not found:
             faults = check(now)
-            found = from_faults(faults, host, now) if faults else []
+            found = from_faults(faults, host, now, objects(now)) if faults else []
             if found is None:
                 return "unexplained", rules, difference(ours, now, exclude=exclude, refused=[f["Text"] for f in faults][:5])
         if not found:
