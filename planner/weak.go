@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"fmt"
 	"slices"
 
 	"cpacman/internal/rpm"
@@ -25,7 +24,7 @@ func (p *problem) recommended(n int32) []rpm.Dep {
 }
 
 // follow adds to the best model what its packages recommend, as far as nothing of that model has to change for it. A recommendation that cannot
-// be followed is none.
+// be followed is none. Of what could be followed, preferences 4 and 5 choose.
 func (p *problem) follow(m model) (model, error) {
 	t := p.rules()
 	order := make([]lit, 0, len(m))
@@ -50,18 +49,26 @@ func (p *problem) follow(m model) (model, error) {
 		}
 		fresh = append(fresh, n)
 	}
+	lacking := p.lacking()
 	for n := int32(p.installed); n < int32(len(m)); n++ {
 		for _, d := range p.recommended(n) {
-			order = append(order, p.weakGoal(t, n, d))
+			order = append(order, p.weakGoal(t, n, d, lacking))
 		}
 	}
 	p.worst(fresh)
-	order = append(order, negated(fresh)...)
-	switch o, _, _ := t.search(nil, order); o {
-	case stopped:
-		return nil, ErrTooHard
-	case failed:
-		return nil, fmt.Errorf("the rules exclude their own result: a defect of the planner, please report it")
+	settled := map[int32]bool{}
+	for _, l := range order {
+		settled[l.variable()] = true
+	}
+	strong := p.sat
+	p.sat = t
+	defer func() { p.sat = strong }()
+	rest := append(negated(fresh), p.remaining()...)
+	if err := p.leastDisliked(order, p.disliked(settled), rest); err != nil {
+		return nil, err
+	}
+	if err := p.fewest(negated(fresh), rest, true); err != nil {
+		return nil, err
 	}
 	out := make(model, len(m))
 	for n := range out {
@@ -70,17 +77,36 @@ func (p *problem) follow(m model) (model, error) {
 	return out, nil
 }
 
-// weakGoal returns a literal that implies that a recommendation is followed, if the package is there.
-func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep) lit {
-	x := t.newVar()
-	lits := []lit{neg(x), neg(n)}
-	if !d.IsRich() {
-		lits = append(lits, kept(p.providersOf(d))...)
-		t.add(p.because(whyGoal, n, -1, d), lits...)
-		return pos(x)
+// lacking tells of candidates that something installed recommends, and that are not there: they were left out once, and nobody else's recommendation
+// brings them either (dnf.conf(5), exclude_from_weak_autodetect).
+func (p *problem) lacking() map[int32]bool {
+	out := map[int32]bool{}
+	for n := range int32(p.installed) {
+		for _, d := range p.nodes[n].pkg.Recommends {
+			if !d.IsRich() && len(p.installedFor(d)) == 0 {
+				for _, q := range p.providersOf(d) {
+					out[q] = true
+				}
+			}
+		}
 	}
-	if r, err := rpm.ParseRich(d.Name); err == nil { // one of the packages that an expression names is all that is asked
-		r.Leaves(func(leaf rpm.Dep) { lits = append(lits, kept(p.providersOf(leaf))...) })
+	return out
+}
+
+// weakGoal returns a literal that implies that a recommendation is followed, if the package is there.
+func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep, lacking map[int32]bool) lit {
+	x := t.newVar()
+	var by []int32
+	if !d.IsRich() {
+		by = p.providersOf(d)
+	} else if r, err := rpm.ParseRich(d.Name); err == nil { // one of the packages that an expression names is all that is asked
+		r.Leaves(func(leaf rpm.Dep) { by = append(by, p.providersOf(leaf)...) })
+	}
+	lits := []lit{neg(x), neg(n)}
+	for _, q := range by {
+		if !lacking[q] {
+			lits = append(lits, pos(q))
+		}
 	}
 	t.add(p.because(whyGoal, n, -1, d), lits...)
 	return pos(x)

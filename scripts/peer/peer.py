@@ -77,7 +77,7 @@ class Runner:
         primary = os.path.join(root, "primary.xml")
         with open(primary, "wb") as f:
             f.write(metadata.primary(installed))
-        make_database(self.args.data, primary, root)
+        make_database(self.args.data, primary, root, installed)
         told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0)
         start = time.time()
         theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name))
@@ -99,12 +99,14 @@ class Runner:
             d.close()
 
     def one_request(self, host, request, theirs, common, plain, judge):
-        from peers import Failed
+        from peers import Failed, Request
         from weigh import NOTICES, explain
         case = {**common, "peer": "dnf", "request": str(request)}
         try:
             start = time.time()
             mine = self.ours.plan(request)
+            if request.kind == "weak":
+                host.strong = self.ours.plan(Request("all"))[0]
             middle = time.time()
             other = theirs.ask(request)
             self.seconds["planner"] += middle - start
@@ -157,8 +159,18 @@ def tool(data):
     return os.path.join(data, "..", "scripts", "mkrpmdb.py")
 
 
-def make_database(data, primary, root):
-    subprocess.run([sys.executable, tool(data), primary, root], check=True, stdout=subprocess.DEVNULL)
+def make_database(data, primary, root, packages=()):
+    """Makes the rpm database of an installed set. The tool leaves out what packages recommend; where they do, it is put in here."""
+    if not any(p.deps("recommends") for p in packages):
+        subprocess.run([sys.executable, tool(data), primary, root], check=True, stdout=subprocess.DEVNULL)
+        return
+    from peers import Rpm
+    judge = Rpm(root, tool(data), {p.nevra: p for p in packages})
+    database = os.path.join(root, "var/lib/rpm")
+    os.makedirs(database)
+    blob = b"".join(b"\x8e\xad\xe8\x01\0\0\0\0" + judge.header(p.nevra).unload() for p in packages)
+    subprocess.run(["rpmdb", "--initdb", "--dbpath", database], check=True)
+    subprocess.run(["rpmdb", "--importdb", "--dbpath", database], input=blob, check=True)
 
 
 def table(cases):

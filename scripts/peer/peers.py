@@ -17,6 +17,9 @@ import metadata
 logging.getLogger("dnf").setLevel(logging.CRITICAL)
 
 
+FIRST_TAG = 1000  # below are regions and signatures
+
+
 class Failed(Exception):
     """A peer that could not answer."""
 
@@ -77,7 +80,7 @@ class Request:
 
     def words(self):
         """The planner's fields."""
-        return {"filter": self.filter(), "type": "downgrade" if self.kind == "downgrade" else ""}
+        return {"filter": self.filter(), "type": "downgrade" if self.kind == "downgrade" else "", "weak": self.kind == "weak"}
 
 
 class Dnf:
@@ -123,6 +126,7 @@ class Dnf:
         base.sack.reset_excludes()
         if exclude:
             base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+        base.conf.install_weak_deps = request.kind == "weak"
         try:
             self.mark(request)
             base.resolve()
@@ -148,6 +152,7 @@ class Dnf:
         base.sack.reset_excludes()
         if exclude:
             base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+        base.conf.install_weak_deps = False
         for n in wanted:
             hits = [p for p in base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
             if not hits:
@@ -182,7 +187,18 @@ class Rpm:
     def header(self, nevra):
         if nevra not in self.headers:
             element = ElementTree.fromstring(self.METADATA % self.packages[nevra].text)[0]
-            self.headers[nevra] = rpm.hdr(self.maker.header(element)[self.MAGIC:])
+            header = rpm.hdr(self.maker.header(element)[self.MAGIC:])
+            names = [d[0] for d in self.packages[nevra].deps("recommends")]
+            if names:  # in a new header: what is added to one that was read is outside its region, and nobody's word
+                old, header = header, rpm.hdr()
+                for tag in old.keys():
+                    if tag >= FIRST_TAG:
+                        header[tag] = old[tag]
+                header[rpm.RPMTAG_RECOMMENDNAME] = names
+                header[rpm.RPMTAG_RECOMMENDFLAGS] = [0] * len(names)
+                header[rpm.RPMTAG_RECOMMENDVERSION] = [""] * len(names)
+                header = rpm.hdr(header.unload())
+            self.headers[nevra] = header
         return self.headers[nevra]
 
     def objects(self, change):

@@ -254,7 +254,7 @@ class Maker:
                 if i % 4 == 2:
                     pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
                 downgrades = [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
-                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs) + downgrades
+                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs) + [Request("weak")] + downgrades
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
         return pop

@@ -27,6 +27,7 @@ type question struct {
 
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
+	Weak    bool           `json:"weak"`    // the same: follow what is recommended
 	In      []string       `json:"in"`      // check
 	Out     []string       `json:"out"`     // check
 	Package string         `json:"package"` // why
@@ -168,7 +169,7 @@ func (s *session) request(q *question) (planner.Request, error) {
 	if s.universe == nil || len(s.host.Installed) == 0 {
 		return planner.Request{}, fmt.Errorf("%s before view and host", q.Op)
 	}
-	return planner.Request{Filter: q.Filter, Type: planner.PlanType(q.Type)}, nil
+	return planner.Request{Filter: q.Filter, Type: planner.PlanType(q.Type), Weak: q.Weak}, nil
 }
 
 // plan solves for the host.

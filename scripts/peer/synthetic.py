@@ -104,6 +104,8 @@ class World:
                 self.need(s, b, part)
             if rnd.random() < 0.06:
                 self.conflict(s, b, part)
+            if rnd.random() < 0.12 and (o := self.other(s)) is not None:
+                s.add(part, b.number, "recommends", o.name + rnd.choice(o.parts))
             if b.number and rnd.random() < 0.07:
                 self.obsolete(s, b, part)
 
@@ -226,7 +228,7 @@ class World:
                f'<location href="{nevra}.rpm"/><format><rpm:license>x</rpm:license><rpm:vendor>x</rpm:vendor><rpm:group>x</rpm:group>'
                f'<rpm:buildhost>x</rpm:buildhost><rpm:sourcerpm>{s.name}-{evr[1]}-{evr[2]}.src.rpm</rpm:sourcerpm>'
                '<rpm:header-range start="100" end="200"/>']
-        for kind in ("provides", "requires", "conflicts", "obsoletes"):
+        for kind in ("provides", "requires", "conflicts", "obsoletes", "recommends"):
             if d.get(kind):
                 out.append(f"<rpm:{kind}>")
                 for entry in dict.fromkeys(d[kind]):

@@ -18,6 +18,7 @@ MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
+WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
 PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
 AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
 CIRCLE = "a name that was given up and taken again stays (PLAN-4)"
@@ -39,6 +40,7 @@ class Host:
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
+        self.strong = frozenset()  # what comes when nothing is recommended
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
             at = self.priorities.get(p.nevra, 0)
@@ -182,7 +184,7 @@ class Preferences:
         names = set(self.host.inst)
         for l in self.host.cands.values():
             for c in l:
-                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in ("all", "package") or self.fixes(c)):
+                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in ("all", "weak", "package") or self.fixes(c)):
                     yield c
 
     def overtaken(self, c, p):
@@ -204,7 +206,7 @@ class Preferences:
         kind, value = self.request.kind, self.request.value
         if kind == "package":
             return value in (na[0], ".".join(na), c.name, ".".join(c.na))
-        return kind == "all" or self.fixes(c)
+        return kind in ("all", "weak") or self.fixes(c)
 
     def replaced(self, na, coming):
         """Whether an item is replaced: what has the same entry is a split and comes whole, of different entries one is enough."""
@@ -236,7 +238,7 @@ class Preferences:
                 best[c.evr] = c
         newest = sorted(best, key=cmp_to_key(metadata.compare), reverse=True)
         kind = self.request.kind
-        if kind == "all":
+        if kind in ("all", "weak"):
             return newest
         if kind == "downgrade":
             return [c.evr for c in self.host.cands.get(na[0], []) if c.na == na and c.nevra == self.request.value][:1]
@@ -338,6 +340,8 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
     order = Preferences(host, request)
     name = TIE
     for kind, mine, other in zip(PREFERENCES, order.vector(ours), order.vector(now)):
+        if mine > other and request.kind == "weak" and host.strong <= ours[0] and not host.strong <= now[0]:
+            return "explained", sorted({*rules, WEAKLY}), difference(ours, now, exclude=exclude)
         if mine > other:
             return "unexplained", rules, difference(ours, now, exclude=exclude, worse=kind)
         if mine < other:
