@@ -358,8 +358,8 @@ func (c *checker) added(before map[Fault]bool, stages []stage) {
 	}
 }
 
-// upgradeStep is rpm -U: a package erases every installed build of its name that is not equal in EVR and does not differ in colour,
-// and everything that it obsoletes (addUpgradeErasures and addObsoleteErasures in lib/depends.cc).
+// upgradeStep is rpm -U: a package erases every installed build of its name that is not equal in EVR and arch and does not differ in
+// colour, and everything that it obsoletes (addUpgradeErasures and addObsoleteErasures in lib/depends.cc).
 func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rpm.Package) {
 	gone = map[*rpm.Package]*rpm.Package{}
 	var replacing []*rpm.Package // few packages have Obsoletes
@@ -374,7 +374,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 			case i.Name == p.Name && disjoint(i, p):
 			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name):
 				c.fault(ruleLockstep, "rpm refuses %s: %s is newer", p.NEVRA, i.NEVRA)
-			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) != 0 && gone[i] == nil, i.Name != p.Name && obsoletes(p, i):
+			case i.Name == p.Name && gone[i] == nil && (rpm.Compare(i.EVR, p.EVR) != 0 || i.Arch != p.Arch && !apart(p, i)), i.Name != p.Name && obsoletes(p, i):
 				gone[i] = p
 			case i.Name != p.Name && obsoletes(i, p) && gone[i] == nil && !c.leaves(i):
 				c.fault("obsoletes", "rpm refuses %s: the installed %s obsoletes it", p.NEVRA, i.NEVRA)

@@ -187,7 +187,7 @@ installed
 		"a third beside both":        {set("a-1-1.i686>a-2-1.i686", "a-1-1.x86_64>a-2-1.x86_64", "+a-2-1.noarch"), "a-2-1.noarch would come in beside a-2-1.i686"},
 		"a third in place of one":    {set("a-1-1.i686>a-2-1.noarch", "a-1-1.x86_64>a-2-1.x86_64"), "a-2-1.noarch would come in beside a-2-1.x86_64"},
 		"beside another colour":      {set("+c-2-1.x86_64"), "c-2-1.x86_64 would come in beside c-1-1.i686"},
-		"beside the same version":    {set("+c-1-1.noarch"), "c-1-1.noarch would come in beside c-1-1.i686"},
+		"beside the same version":    {set("+c-1-1.noarch"), "rpm would erase c-1-1.i686 for c-1-1.noarch, and the set does not say so"},
 		"a kernel of another arch":   {set("++kernel-2-1.noarch"), ""},
 		"a kernel of each arch":      {set("++kernel-2-1.noarch", "++kernel-2-1.x86_64"), "kernel-2-1.noarch would come in beside kernel-2-1.x86_64"},
 		"a kernel that is not newer": {set("++kernel-1-1.noarch"), "kernel-1-1.noarch is not newer"},

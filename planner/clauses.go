@@ -174,7 +174,7 @@ func (p *problem) nameClauses(n, m int32) {
 	case alone, a.pkg.Arch == b.pkg.Arch:
 		p.sat.add(p.because(whyOneBuild, n, m, rpm.Dep{}), neg(n), neg(m))
 	case disjoint(a.pkg, b.pkg):
-	case rpm.Compare(a.pkg.EVR, b.pkg.EVR) != 0:
+	case rpm.Compare(a.pkg.EVR, b.pkg.EVR) != 0, !incoming && !apart(a.pkg, b.pkg):
 		p.sat.add(p.because(whyLockstep, n, m, rpm.Dep{}), neg(n), p.unless(m))
 	}
 }

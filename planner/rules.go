@@ -398,18 +398,57 @@ func disjoint(a, b *rpm.Package) bool {
 	return a.ColorKnown && b.ColorKnown && a.Color != 0 && b.Color != 0 && a.Color&b.Color == 0
 }
 
+// apart tells whether rpm leaves an installed package where it is when a build of its name comes in at the same EVR in another arch. It does so
+// for different colours only: without ELF files, rpm -U of foo-1-1.i686 erases foo-1-1.x86_64 (measured with rpm 4.16, 4.18, 4.20 and 6.1).
+// Repository metadata has no colours; a package that provides a library, or asks for the dynamic linker, has ELF files.
+func apart(c, installed *rpm.Package) bool {
+	if disjoint(c, installed) {
+		return true
+	}
+	a, b := likelyColor(c), likelyColor(installed)
+	return a != 0 && b != 0 && a&b == 0
+}
+
+// likelyColor gives the colour of a package, where headers do not tell by what its dependencies say of its files.
+func likelyColor(p *rpm.Package) rpm.Color {
+	const elf32, elf64 rpm.Color = 1, 2
+	if p.ColorKnown {
+		return p.Color
+	}
+	var out rpm.Color
+	for i := range p.Provides {
+		switch name := p.Provides[i].Name; {
+		case !strings.Contains(name, ".so") || name[0] == '/':
+		case strings.HasSuffix(name, "(64bit)"):
+			out |= elf64
+		default:
+			out |= elf32
+		}
+	}
+	if out == 0 && slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return d.Name == "rtld(GNU_HASH)" }) {
+		out = elf32
+		if slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return strings.HasSuffix(d.Name, "(64bit)") }) {
+			out = elf64
+		}
+	}
+	return out
+}
+
 // dropLockstep takes away candidates that rpm could install only by erasing another arch of the name (PLAN-3), because that arch
 // has no candidate at the same EVR and nothing else may replace it.
 func (p *problem) dropLockstep(r *nameRule) {
-	if r.only || len(r.installed) < 2 {
+	if r.only || len(r.installed) == 0 {
 		return
 	}
 	for changed := true; changed; {
 		changed = false
 		for k, id := range r.eligible {
 			if other := p.leftBehind(r, p.u.cands[id].Package); other != nil {
-				r.dropped = append(r.dropped, drop{id, ruleLockstep, "rpm would erase " + other.NEVRA.String() +
-					", for which there is no candidate at " + p.u.cands[id].EVR.String()})
+				because := "rpm would erase " + other.NEVRA.String() + ", for which there is no candidate at " + p.u.cands[id].EVR.String()
+				if rpm.Compare(other.EVR, p.u.cands[id].EVR) == 0 {
+					because = "rpm would erase " + other.NEVRA.String() + ", which is at that version already and has no ELF files that tell the two apart"
+				}
+				r.dropped = append(r.dropped, drop{id, ruleLockstep, because})
 				r.eligible = slices.Delete(slices.Clone(r.eligible), k, k+1)
 				changed = true
 				break
@@ -422,7 +461,7 @@ func (p *problem) dropLockstep(r *nameRule) {
 func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
-		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 {
+		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 && apart(c, i) || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 {
 			continue
 		}
 		follows := slices.ContainsFunc(r.eligible, func(id int32) bool {

@@ -187,7 +187,7 @@ func (s *solution) clash(a, b int32) bool {
 		if d.IsRich() {
 			leaves = nil
 			if r, err := rpm.ParseRich(d.Name); err == nil {
-				r.Leaves(func(l rpm.Dep) { leaves = append(leaves, l) })
+				r.Leaves(func(l rpm.Dep) { leaves = append(leaves, rpm.Dep{Name: l.Name}) })
 			}
 		}
 		for _, l := range leaves {
@@ -199,7 +199,8 @@ func (s *solution) clash(a, b int32) bool {
 	return false
 }
 
-// minded tells whether a boolean requirement of what is there afterwards names a package that leaves and does not hold until it has: "a if b".
+// minded tells whether a boolean requirement of what is there afterwards names a package that leaves and does not hold until it has, "a if b", or
+// a boolean conflict holds until then, "a and b".
 func (s *solution) minded(n int32, here func(int32) bool) bool {
 	then := func(d rpm.Dep) []int32 {
 		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
@@ -208,16 +209,13 @@ func (s *solution) minded(n int32, here func(int32) bool) bool {
 		if !s.model[m] || s.laterStep(m) {
 			continue
 		}
-		for _, d := range s.nodes[m].pkg.Requires {
-			if !d.IsRich() {
-				continue
-			}
-			r, err := rpm.ParseRich(d.Name)
-			if err != nil || int(m) < s.installed && !s.holdsNow(m, r) || evalRich(r, then) {
+		pkg := s.nodes[m].pkg
+		for _, rich := range append(appendRich(nil, pkg, pkg.Requires, true), appendRich(nil, pkg, pkg.Conflicts, false)...) {
+			if int(m) < s.installed && s.holdsNow(m, rich.rich) != rich.wanted || evalRich(rich.rich, then) == rich.wanted {
 				continue
 			}
 			named := false
-			r.Leaves(func(leaf rpm.Dep) { named = named || slices.Contains(s.providersOf(leaf), n) })
+			rich.rich.Leaves(func(leaf rpm.Dep) { named = named || slices.Contains(s.providersOf(leaf), n) })
 			if named {
 				return true
 			}
@@ -226,7 +224,7 @@ func (s *solution) minded(n int32, here func(int32) bool) bool {
 	return false
 }
 
-// breaksThen tells whether a package that leaves later would miss something until then.
+// breaksThen tells whether a package that leaves later would miss something until then, or not stand what is there.
 func (s *solution) breaksThen(n int32, here func(int32) bool) bool {
 	now := func(d rpm.Dep) []int32 { return s.installedFor(d) }
 	then := func(d rpm.Dep) []int32 {
@@ -236,12 +234,12 @@ func (s *solution) breaksThen(n int32, here func(int32) bool) bool {
 		switch {
 		case isRpmlib(d.Name):
 		case d.IsRich():
-			if r, err := rpm.ParseRich(d.Name); err == nil && evalRich(r, now) && !evalRich(r, then) {
+			if r, err := rpm.ParseRich(d.Name); err == nil && !evalRich(r, then) { // broken before counts: againClauses
 				return true
 			}
 		case len(now(d)) > 0 && len(then(d)) == 0:
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(appendRich(nil, s.nodes[n].pkg, s.nodes[n].pkg.Conflicts, false), func(c richDep) bool { return evalRich(c.rich, then) })
 }

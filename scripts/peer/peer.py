@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"  # before a header in a file
 AGREE = 0.99  # of the cases that are not explained by a rule
 
 
@@ -77,7 +78,7 @@ class Runner:
         primary = os.path.join(root, "primary.xml")
         with open(primary, "wb") as f:
             f.write(metadata.primary(installed))
-        make_database(self.args.data, primary, root, installed)
+        make_database(self.args.data, root, installed)
         told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0)
         start = time.time()
         theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name))
@@ -99,9 +100,12 @@ class Runner:
             d.close()
 
     def one_request(self, host, request, theirs, common, plain, judge):
-        from peers import Failed, Request
+        from peers import OURS_ALONE, Failed, Request
         from weigh import NOTICES, explain
         case = {**common, "peer": "dnf", "request": str(request)}
+        if request.kind in OURS_ALONE:
+            self.judged(request, judge, {**case, "peer": "rpm"})
+            return
         try:
             start = time.time()
             mine = self.ours.plan(request)
@@ -134,6 +138,18 @@ class Runner:
             verdict, rules, detail = "unexplained", [], {"failed": str(e)}
         self.note({**case, "verdict": verdict, "rules": rules, "detail": detail})
 
+    def judged(self, request, judge, case):
+        """A plan of a kind that dnf has not: rpm alone says what it thinks of it."""
+        from peers import Failed
+        try:
+            mine = self.ours.plan(request)
+            objections = judge.objects(mine)
+            self.seconds["judged by rpm"] += bool(mine[0] or mine[1])
+        except Failed as e:
+            objections = [str(e)]
+        verdict = "unexplained" if objections else "same"
+        self.note({**case, "verdict": verdict, "rules": [], "detail": {"rpm": objections[:5]} if objections else {}})
+
     def second(self, host, solver, common, theirs):
         """libsolv without dnf, upgrade all: only sets that dnf answers in the same way count for us, the rest is between the two."""
         from peers import Failed, Request
@@ -159,16 +175,13 @@ def tool(data):
     return os.path.join(data, "..", "scripts", "mkrpmdb.py")
 
 
-def make_database(data, primary, root, packages=()):
-    """Makes the rpm database of an installed set. The tool leaves out what packages recommend; where they do, it is put in here."""
-    if not any(p.deps("recommends") for p in packages):
-        subprocess.run([sys.executable, tool(data), primary, root], check=True, stdout=subprocess.DEVNULL)
-        return
+def make_database(data, root, packages):
+    """Makes the rpm database of an installed set."""
     from peers import Rpm
-    judge = Rpm(root, tool(data), {p.nevra: p for p in packages})
+    maker = Rpm(root, tool(data), {p.nevra: p for p in packages})
     database = os.path.join(root, "var/lib/rpm")
     os.makedirs(database)
-    blob = b"".join(b"\x8e\xad\xe8\x01\0\0\0\0" + judge.header(p.nevra).unload() for p in packages)
+    blob = b"".join(MAGIC + maker.header(p.nevra).unload() for p in packages)
     subprocess.run(["rpmdb", "--initdb", "--dbpath", database], check=True)
     subprocess.run(["rpmdb", "--importdb", "--dbpath", database], input=blob, check=True)
 
@@ -187,7 +200,7 @@ def table(cases):
             lines.append(f"{pop}: {len(sets)} sets of {min(sizes)} to {max(sizes)} packages, {broken} broken before")
         kinds = collections.OrderedDict()
         for c in mine:
-            if c["peer"] == "dnf":
+            if c["peer"] in ("dnf", "rpm"):
                 kinds.setdefault(c["request"].split(" ")[0], []).append(c)
         for kind, l in kinds.items():
             n = collections.Counter(c["verdict"] for c in l)
@@ -227,7 +240,7 @@ def main():
 
 def report(args, runner):
     print("\n".join(table(runner.cases)))
-    asked = [c for c in runner.cases if c["peer"] == "dnf"]
+    asked = [c for c in runner.cases if c["peer"] in ("dnf", "rpm")]
     counts = collections.Counter(c["verdict"] for c in asked)
     agree = counts["same"] / max(1, counts["same"] + counts["unexplained"])
     print(f"{len(asked)} cases: {counts['same']} same, {counts['explained']} explained by a rule, {counts['unexplained']} unexplained; "

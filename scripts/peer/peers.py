@@ -17,6 +17,7 @@ import metadata
 logging.getLogger("dnf").setLevel(logging.CRITICAL)
 
 
+OURS_ALONE = ("repair", "lock")
 FIRST_TAG = 1000  # below are regions and signatures
 
 
@@ -58,8 +59,9 @@ class Ours:
 class Request:
     """What is asked, in everybody's words."""
 
-    def __init__(self, kind, value=None):
-        self.kind, self.value = kind, value  # all, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade
+    def __init__(self, kind, value=None, target=()):
+        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade; repair and lock, which dnf has not
+        self.kind, self.value, self.target = kind, value, target
 
     def __str__(self):
         return self.kind + (f" {self.value}" if self.value else "")
@@ -80,7 +82,8 @@ class Request:
 
     def words(self):
         """The planner's fields."""
-        return {"filter": self.filter(), "type": "downgrade" if self.kind == "downgrade" else "", "weak": self.kind == "weak"}
+        return {"filter": self.filter(), "type": self.kind if self.kind in ("downgrade", *OURS_ALONE) else "", "weak": self.kind == "weak",
+                "target": list(self.target)}
 
 
 class Dnf:
@@ -187,19 +190,22 @@ class Rpm:
     def header(self, nevra):
         if nevra not in self.headers:
             element = ElementTree.fromstring(self.METADATA % self.packages[nevra].text)[0]
-            header = rpm.hdr(self.maker.header(element)[self.MAGIC:])
-            names = [d[0] for d in self.packages[nevra].deps("recommends")]
-            if names:  # in a new header: what is added to one that was read is outside its region, and nobody's word
-                old, header = header, rpm.hdr()
-                for tag in old.keys():
-                    if tag >= FIRST_TAG:
-                        header[tag] = old[tag]
-                header[rpm.RPMTAG_RECOMMENDNAME] = names
-                header[rpm.RPMTAG_RECOMMENDFLAGS] = [0] * len(names)
-                header[rpm.RPMTAG_RECOMMENDVERSION] = [""] * len(names)
-                header = rpm.hdr(header.unload())
-            self.headers[nevra] = header
+            self.headers[nevra] = self.complete(rpm.hdr(self.maker.header(element)[self.MAGIC:]), self.packages[nevra])
         return self.headers[nevra]
+
+    def complete(self, old, package):
+        """The header with what the tool leaves out, recommendations. It is made anew: what is added to one that was read is outside its region,
+        and nobody's word."""
+        header = rpm.hdr()
+        for tag in old.keys():
+            if tag >= FIRST_TAG:
+                header[tag] = old[tag]
+        names = [d[0] for d in package.deps("recommends")]
+        if names:
+            header[rpm.RPMTAG_RECOMMENDNAME] = names
+            header[rpm.RPMTAG_RECOMMENDFLAGS] = [0] * len(names)
+            header[rpm.RPMTAG_RECOMMENDVERSION] = [""] * len(names)
+        return rpm.hdr(header.unload())
 
     def objects(self, change):
         """What rpm has against a transaction: unmet dependencies, conflicts, and packages that it would erase, or keep, against our word."""
@@ -207,11 +213,13 @@ class Rpm:
         ts.setVSFlags(-1)
         for n in sorted(change[0]):
             ts.addInstall(self.header(n), n, "i" if self.packages[n].only() else "u")
-        out = [str(p) for p in ts.check() or ts.problems() or []]
         gone = {metadata.nevra(e.N(), (e.E() or "0", e.V(), e.R()), e.A()) for e in ts if e.Type() == rpm.TR_REMOVED}
+        for n in sorted(change[1] - gone):  # what leaves by rpm -e
+            ts.addErase(n)
+        out = [str(p) for p in ts.check() or ts.problems() or []]
         ts.clean()
         ts.closeDB()
-        return out + [f"rpm erases {n}" for n in sorted(gone - change[1])] + [f"rpm keeps {n}" for n in sorted(change[1] - gone)]
+        return out + [f"rpm erases {n}" for n in sorted(gone - change[1])]
 
 
 class Solv:

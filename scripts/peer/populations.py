@@ -244,17 +244,22 @@ class Maker:
         name = f"synthetic-{number}"
 
         def sets():
-            for i in self.numbers(name, count):
+            drawn = {}
+            for i in range(count):
                 rnd = random.Random(f"{self.seed} {name} {i}")
                 drawer = draw.Drawer(packages, [[metadata.metadata_file(paths[2 if i % 3 == 2 else 0], k) for k in ("primary", "filelists")]], "x86_64")
                 try:
                     pkgs = drawer.draw(rnd, 1, 400, foreign=0.15)
                 except ValueError:  # a small world in which nothing can be installed
                     continue
-                if i % 4 == 2:
-                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
-                downgrades = [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
-                yield f"{name}-{i}", pkgs, self.kinds(rnd, pop, pkgs) + [Request("weak")] + downgrades
+                drawn[i] = rnd, draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs
+            for i, (rnd, pkgs) in drawn.items():
+                if i not in self.numbers(name, count):
+                    continue
+                requests = self.kinds(rnd, pop, pkgs) + [Request("weak"), Request("repair")]
+                requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
+                requests += [Request("lock", j, [p.nevra for p in other]) for j, (_, other) in drawn.items() if j != i]
+                yield f"{name}-{i}", pkgs, requests
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
         return pop

@@ -28,6 +28,7 @@ type question struct {
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
 	Weak    bool           `json:"weak"`    // the same: follow what is recommended
+	Target  []string       `json:"target"`  // the same: what a lock plan is to lead to
 	In      []string       `json:"in"`      // check
 	Out     []string       `json:"out"`     // check
 	Package string         `json:"package"` // why
@@ -169,7 +170,15 @@ func (s *session) request(q *question) (planner.Request, error) {
 	if s.universe == nil || len(s.host.Installed) == 0 {
 		return planner.Request{}, fmt.Errorf("%s before view and host", q.Op)
 	}
-	return planner.Request{Filter: q.Filter, Type: planner.PlanType(q.Type), Weak: q.Weak}, nil
+	r := planner.Request{Filter: q.Filter, Type: planner.PlanType(q.Type), Weak: q.Weak}
+	for _, text := range q.Target {
+		n, err := rpm.ParseNEVRA(text)
+		if err != nil {
+			return planner.Request{}, err
+		}
+		r.Target = append(r.Target, n)
+	}
+	return r, nil
 }
 
 // plan solves for the host.

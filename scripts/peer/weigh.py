@@ -92,6 +92,7 @@ def forbidden(host, change, lower=False):
             continue
         builds = [p for p in coming if p.name == name]
         stay = [p for p in host.inst.get(name, []) if p.nevra not in change[1]]
+        out += [(LOCKSTEP, p.nevra) for p in builds if any(i.evr == p.evr and i.arch != p.arch for i in stay)]
         if len({p.evr for p in builds + stay}) > 1:
             top = max((p.evr for p in builds), key=cmp_to_key(metadata.compare))
             out += [(LOCKSTEP, p.nevra) for p in builds if p.evr == top]
