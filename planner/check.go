@@ -247,61 +247,6 @@ func (c *checker) steps(faults []Fault) {
 	c.again(before, stages)
 }
 
-// again reports boolean dependencies that were broken before and that rpm looks at again, because what they name comes or goes.
-func (c *checker) again(before map[Fault]bool, stages []stage) {
-	broken := c.brokenRich(before)
-	was := c.start
-	for i := 0; i < len(stages) && len(broken) > 0; i++ {
-		now, err := newWorld(stages[i].pkgs, c.isOnly, c.carries)
-		if err != nil {
-			c.faults = append(c.faults, Fault{"files", err.Error()})
-			return
-		}
-		came, went := without(stages[i].pkgs, was), without(was, stages[i].pkgs)
-		broken = slices.DeleteFunc(broken, func(b richDep) bool { return slices.Contains(went, b.of) })
-		for _, b := range broken {
-			if b.holds(now) != b.wanted && b.touched(came, went) {
-				f := b.fault()
-				c.faults = append(c.faults, Fault{f.Kind, stages[i].when + ": " + f.Text + ", and rpm looks at it again"})
-			}
-		}
-		was = stages[i].pkgs
-	}
-}
-
-// brokenRich lists the boolean dependencies that are faults of the host.
-func (c *checker) brokenRich(before map[Fault]bool) (out []richDep) {
-	if len(before) == 0 {
-		return nil
-	}
-	for _, p := range c.start {
-		out = appendRich(out, p, p.Requires, true)
-		out = appendRich(out, p, p.Conflicts, false)
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	start, err := newWorld(c.start, c.isOnly, c.carries)
-	if err != nil {
-		return nil // newWorld of a stage says so
-	}
-	return slices.DeleteFunc(out, func(b richDep) bool { return b.holds(start) == b.wanted })
-}
-
-// without lists the packages of a that are not in b.
-func without(a, b []*rpm.Package) (out []*rpm.Package) {
-	in := make(map[*rpm.Package]bool, len(b))
-	for _, p := range b {
-		in[p] = true
-	}
-	for _, p := range a {
-		if !in[p] {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // stage is what is installed when a part of the set was executed.
 type stage struct {
 	pkgs []*rpm.Package

@@ -151,53 +151,6 @@ func (w *world) conflicts(out []Fault, n int32, d rpm.Dep) []Fault {
 	return out
 }
 
-// richDep is a boolean dependency of an installed package: wanted for a requirement, its opposite for a conflict.
-type richDep struct {
-	of     *rpm.Package
-	rich   *rpm.Rich
-	dep    rpm.Dep
-	wanted bool
-}
-
-// appendRich adds the boolean dependencies of a list that can be read.
-func appendRich(out []richDep, p *rpm.Package, list []rpm.Dep, wanted bool) []richDep {
-	for _, d := range list {
-		if d.IsRich() {
-			if r, err := rpm.ParseRich(d.Name); err == nil {
-				out = append(out, richDep{p, r, d, wanted})
-			}
-		}
-	}
-	return out
-}
-
-func (b *richDep) holds(w *world) bool { return evalRich(b.rich, w.providers) }
-
-// touched tells whether what came or went makes rpm look at a dependency again (againClauses).
-func (b *richDep) touched(came, went []*rpm.Package) bool {
-	found := false
-	b.rich.Names(func(leaf rpm.Dep, condition bool) {
-		moved := went
-		if condition == b.wanted {
-			moved = came
-		}
-		found = found || slices.ContainsFunc(moved, func(q *rpm.Package) bool { return q != b.of && names(q, leaf.Name) })
-	})
-	return found
-}
-
-func (b *richDep) fault() Fault {
-	if b.wanted {
-		return Fault{"requires", b.of.NEVRA.String() + " requires " + b.dep.String()}
-	}
-	return Fault{"conflicts", b.of.NEVRA.String() + " conflicts with " + b.dep.String()}
-}
-
-// names tells whether a package provides a name or a path, in any version.
-func names(p *rpm.Package, name string) bool {
-	return p.Name == name || slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == name }) || slices.Contains(p.Files, name)
-}
-
 // PreBroken lists what is wrong with a host as it is: unmet requirements, conflicts, duplicates (FACT-4). Install-only packages
 // and gpg-pubkey are never duplicates.
 func PreBroken(h Host) []Fault {

@@ -188,8 +188,10 @@ def with_epochs(repo, packages, target):
         for notice in re.findall(r"<update .*?</update>", text, re.S):
             notices.setdefault(re.search(r"<id>([^<]*)", notice).group(1), re.sub(r"<package [^>]*>", fill, notice))
     files = {"updateinfo": ('<?xml version="1.0" encoding="UTF-8"?>\n<updates>' + "\n".join(notices.values()) + "</updates>\n").encode()}
-    for kind in ("primary", "filelists"):
-        files[kind] = gzip.decompress(open(metadata_file(repo, kind), "rb").read())
+    for kind in ("primary", "filelists", "modules"):
+        path = metadata_file(repo, kind)
+        if path:
+            files[kind] = gzip.decompress(open(path, "rb").read())
     write_repo(target, files)
 
 

@@ -79,7 +79,10 @@ class Runner:
         with open(primary, "wb") as f:
             f.write(metadata.primary(installed))
         make_database(self.args.data, root, installed)
-        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0)
+        enabled = pop.enabled.get(name, {})
+        enable(root, enabled)
+        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0,
+                             modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()))
         start = time.time()
         theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name))
         plain = []  # dnf with notices as cpacman reads them; opened when a difference asks for it
@@ -88,7 +91,9 @@ class Runner:
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
-        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []], pop.priorities)
+        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []], pop.priorities,
+                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) != stream},
+                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream})
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
         judge = Rpm(root, tool(self.args.data), pop.whole)
         for request in requests:
@@ -173,6 +178,15 @@ class Runner:
 def tool(data):
     """The script beside the data that makes headers and rpm databases."""
     return os.path.join(data, "..", "scripts", "mkrpmdb.py")
+
+
+def enable(root, streams):
+    """Writes the streams of modules that a host has enabled as dnf keeps them."""
+    states = os.path.join(root, "etc/dnf/modules.d")
+    os.makedirs(states)
+    for name, stream in streams.items():
+        with open(os.path.join(states, name + ".module"), "w") as f:
+            f.write(f"[{name}]\nname={name}\nstream={stream}\nprofiles=\nstate=enabled\n")
 
 
 def make_database(data, root, packages):

@@ -95,7 +95,7 @@ class Dnf:
         conf.substitutions.update({"arch": arch, "basearch": "i386" if arch == "i686" else arch, "releasever": "7"})
         for key, value in (("install_weak_deps", False), ("best", False), ("obsoletes", True), ("gpgcheck", False), ("plugins", False),
                            ("installonly_limit", 0), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
-                           ("protect_running_kernel", False), ("ignorearch", False)):
+                           ("protect_running_kernel", False), ("ignorearch", False), ("module_platform_id", "platform:el9")):
             setattr(conf, key, value)
         if hasattr(conf, "optional_metadata_types"):  # dnf from 4.19 on knows no files beyond those in primary unless told
             conf.optional_metadata_types = ["filelists"]

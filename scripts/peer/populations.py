@@ -15,6 +15,7 @@ class Population:
 
     def __init__(self, name, arch, repos, sets, plain=None):
         self.name, self.arch, self.repos, self.sets = name, arch, repos, sets
+        self.enabled, self.streams = {}, {}  # modules: the streams of each set, by module; those of each build, as (module, stream)
         self.group = re.sub(r"-\d+$", "", name) if name.startswith("synthetic") else name  # in the account
         self.plain = plain or repos  # the same repositories with notices as cpacman reads them
         self.advisories = [a for r in self.plain for a in advisories(r["path"])]
@@ -259,9 +260,11 @@ class Maker:
                 requests = self.kinds(rnd, pop, pkgs) + [Request("weak"), Request("repair")]
                 requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
                 requests += [Request("lock", j, [p.nevra for p in other]) for j, (_, other) in drawn.items() if j != i]
+                pop.enabled[f"{name}-{i}"] = world.enabled(rnd)
                 yield f"{name}-{i}", pkgs, requests
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
+        pop.streams = {p.nevra: (s.name, world.modular[s.number, b.number]) for s, b, (p, _) in world.packages if (s.number, b.number) in world.modular}
         return pop
 
     def names_of(self, listing):

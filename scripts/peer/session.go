@@ -20,10 +20,11 @@ type question struct {
 	Repos []repoWord `json:"repos"` // view
 	Cache string     `json:"cache"`
 
-	Database string `json:"database"` // host: path of an rpmdb.sqlite
-	Arch     string `json:"arch"`
-	Keep     int    `json:"keep"`
-	Kernel   string `json:"kernel"`
+	Database string   `json:"database"` // host: path of an rpmdb.sqlite
+	Arch     string   `json:"arch"`
+	Keep     int      `json:"keep"`
+	Kernel   string   `json:"kernel"`
+	Modules  []string `json:"modules"` // host: enabled streams, "name:stream"
 
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
@@ -115,6 +116,13 @@ func (s *session) view(q *question) (*answer, error) {
 		src.Files = fileSource{r, index}
 		count += len(src.Packages)
 		v.Sources = append(v.Sources, src)
+		streams, _, err := r.Modules()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range streams {
+			v.Modules = append(v.Modules, planner.ModuleStream{Name: m.Name, Stream: m.Stream, Artifacts: m.Artifacts})
+		}
 		notices, err := r.Advisories()
 		if err != nil {
 			return nil, err
@@ -162,7 +170,7 @@ func (s *session) setHost(q *question) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel}
+	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel, Modules: q.Modules}
 	return &answer{Count: len(pkgs), Faults: planner.PreBroken(s.host)}, nil
 }
 

@@ -88,9 +88,29 @@ class World:
         for s in self.sources:
             for b in s.builds:
                 self.relate(s, b)
+        self.modular = {}  # (source, build) -> stream
+        if rnd.random() < 0.4:
+            self.modules()
         if rnd.random() < 0.5:
             self.kernels()
         self.packages = [(s, b, p) for s in self.sources for b in s.builds for p in self.built(s, b)]
+
+    def modules(self):
+        """Makes one or two sources modules of two streams. Each build is a version of one stream; some builds belong to none."""
+        for s in self.rnd.sample(self.sources, min(len(self.sources), self.rnd.randint(1, 2))):
+            for b in s.builds:
+                stream = self.rnd.choice(("one", "one", "two", "two", None))
+                if stream:
+                    self.modular[s.number, b.number] = stream
+
+    def enabled(self, rnd):
+        """The streams that a host has enabled: one of a module, or none."""
+        out = {}
+        for number in sorted({n for n, _ in self.modular}):
+            stream = rnd.choice(("one", "two", None))
+            if stream:
+                out[f"s{number}"] = stream
+        return out
 
     def relate(self, s, b):
         """Gives one build what it needs of other sources. What a build needs is mostly what the build before it needed."""
@@ -251,8 +271,18 @@ class World:
             whole.append(full)
             notices.setdefault((s.number, b.number), []).append(p)
         files = {"primary": metadata.primary(primary), "filelists": metadata.filelists(whole), "updateinfo": self.updateinfo(notices)}
+        documents = [self.document(source, build, packages) for (source, build), packages in sorted(notices.items()) if (source, build) in self.modular]
+        if documents:
+            files["modules"] = "".join(documents).encode()
         metadata.write_repo(path, files)
         return whole
+
+    def document(self, source, build, packages):
+        """One version of a stream."""
+        artifacts = "".join(f"    - {p.name}-{p.epoch}:{p.version}-{p.release}.{p.arch}\n" for p in packages)
+        return (f"---\ndocument: modulemd\nversion: 2\ndata:\n  name: s{source}\n  stream: \"{self.modular[source, build]}\"\n  version: {100 + build}\n"
+                "  context: abcdef01\n  arch: x86_64\n  summary: x\n  description: x\n  license:\n    module: [MIT]\n"
+                f"  artifacts:\n    rpms:\n{artifacts}...\n")
 
     def updateinfo(self, notices):
         out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']

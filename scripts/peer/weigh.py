@@ -19,6 +19,7 @@ STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm 
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
+STREAMS = "modular packages from enabled streams only (PLAN-6)"
 PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
 AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
 CIRCLE = "a name that was given up and taken again stays (PLAN-4)"
@@ -35,11 +36,13 @@ TIE = "tie: equal in every preference"
 class Host:
     """An installed set before a view: what the rules need to know of both."""
 
-    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None):
+    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, closed=(), open_=()):
         self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
+        self.closed, self.streamed = set(closed), {n.rsplit("-", 2)[0] for n in open_}  # builds of streams that are not enabled; names of those that are
+        self.open = set(open_)
         self.strong = frozenset()  # what comes when nothing is recommended
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
@@ -47,10 +50,14 @@ class Host:
             self.best[p.name] = min(at, self.best.get(p.name, at))
         self.cands = {}
         for p in candidates:
-            if self.rank(p.arch) is not None and self.preferred(p):
+            if self.rank(p.arch) is not None and self.preferred(p) and self.streams(p):
                 self.cands.setdefault(p.name, []).append(p)
         self.by_nevra = {p.nevra: p for p in candidates}
         self.installed_by = {p.nevra: p for p in installed}
+
+    def streams(self, p):
+        """Whether modules let a build in: of an enabled stream, or of none where no enabled stream has its name."""
+        return p.nevra in self.open or p.nevra not in self.closed and p.name not in self.streamed
 
     def preferred(self, p):
         return self.priorities.get(p.nevra, 0) == self.best[p.name]
@@ -77,6 +84,8 @@ def forbidden(host, change, lower=False):
         arches = {i.arch for i in host.inst.get(p.name, [])}
         if not host.preferred(p):
             out.append((PRIORITY, p.nevra))
+        elif not host.streams(p):
+            out.append((STREAMS, p.nevra))
         elif arches and p.arch not in arches:
             out.append((SAME_ARCH, p.na))
         elif any(i.arch == p.arch and metadata.compare(p.evr, i.evr) <= (-2 if lower else 0) or p.nevra == i.nevra
