@@ -288,7 +288,7 @@ func firstMatch(globs []string, n rpm.NEVRA) string {
 }
 
 // moduleRule applies PLAN-6: modular packages only from enabled streams, and where an enabled stream has a name no non-modular
-// package of that name.
+// package that has or provides it, as dnf hides them (dnf_sack_filter_modules in libdnf).
 func (u *Universe) moduleRule(c *candidate, enabled []string) (rule, because string) {
 	streams := u.modular[c.NEVRA]
 	if len(streams) == 0 && c.ModularityLabel != "" {
@@ -302,12 +302,28 @@ func (u *Universe) moduleRule(c *candidate, enabled []string) (rule, because str
 		}
 		return ruleModule, "module stream " + strings.Join(streams, " or ") + " is not enabled"
 	}
-	for _, s := range u.modNames[c.Name] {
-		if slices.Contains(enabled, s) {
-			return ruleModule, "not modular, and the enabled module stream " + s + " has " + c.Name
+	if len(enabled) == 0 || len(u.modNames) == 0 {
+		return "", ""
+	}
+	if s := u.enabledWith(c.Name, enabled); s != "" {
+		return ruleModule, "not modular, and the enabled module stream " + s + " has " + c.Name
+	}
+	for i := range c.Provides {
+		if s := u.enabledWith(c.Provides[i].Name, enabled); s != "" {
+			return ruleModule, "not modular, and provides " + c.Provides[i].Name + ", which the enabled module stream " + s + " has"
 		}
 	}
 	return "", ""
+}
+
+// enabledWith returns an enabled stream that has a package name, or "".
+func (u *Universe) enabledWith(name string, enabled []string) string {
+	for _, s := range u.modNames[name] {
+		if slices.Contains(enabled, s) {
+			return s
+		}
+	}
+	return ""
 }
 
 // againstInstalled compares a candidate with what is installed under its name. An empty because means: no news, not worth a line.

@@ -56,8 +56,13 @@ class Host:
         self.installed_by = {p.nevra: p for p in installed}
 
     def streams(self, p):
-        """Whether modules let a build in: of an enabled stream, or of none where no enabled stream has its name."""
-        return p.nevra in self.open or p.nevra not in self.closed and p.name not in self.streamed
+        """Whether modules let a build in: of an enabled stream, or of none where no enabled stream has what it is named and provides, and what is
+        installed of it is of none either."""
+        modular = self.open | self.closed
+        if p.nevra in modular:
+            return p.nevra in self.open
+        names = {p.name} | ({d[0] for d in p.deps("provides")} if self.streamed else set())
+        return names.isdisjoint(self.streamed) and not any(i.nevra in modular for i in self.inst.get(p.name, []))
 
     def preferred(self, p):
         return self.priorities.get(p.nevra, 0) == self.best[p.name]
