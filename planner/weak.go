@@ -23,9 +23,20 @@ func (p *problem) recommended(n int32) []rpm.Dep {
 	return out
 }
 
-// follow adds to the best model what its packages recommend, as far as nothing of that model has to change for it. A recommendation that cannot
-// be followed is none. Of what could be followed, preferences 4 and 5 choose.
+// follow adds to the best model what its packages recommend, then what those recommend, and so on.
 func (p *problem) follow(m model) (model, error) {
+	for {
+		more, err := p.followOnce(m)
+		if err != nil || slices.Equal(m, more) {
+			return more, err
+		}
+		m = more
+	}
+}
+
+// followOnce adds to a model what its packages recommend, as far as nothing of that model has to change for it. A recommendation that cannot
+// be followed is none. Of what could be followed, preferences 4 and 5 choose.
+func (p *problem) followOnce(m model) (model, error) {
 	t := p.rules()
 	order := make([]lit, 0, len(m))
 	for n := range int32(len(m)) { // what comes and what stays, then what leaves
@@ -51,8 +62,10 @@ func (p *problem) follow(m model) (model, error) {
 	}
 	lacking := p.lacking()
 	for n := int32(p.installed); n < int32(len(m)); n++ {
-		for _, d := range p.recommended(n) {
-			order = append(order, p.weakGoal(t, n, d, lacking))
+		if m[n] {
+			for _, d := range p.recommended(n) {
+				order = append(order, p.weakGoal(t, n, d, lacking))
+			}
 		}
 	}
 	p.worst(fresh)

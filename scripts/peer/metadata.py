@@ -28,6 +28,8 @@ class Package:
         self.epoch = self.epoch or "0"
         source = re.search(r"<rpm:sourcerpm>([^<]*)", text)
         self.source = source.group(1) if source else self.name
+        vendor = re.search(r"<rpm:vendor>([^<]*)", text)
+        self.vendor = vendor.group(1) if vendor else ""
         self._deps = None
 
     @property

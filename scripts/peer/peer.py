@@ -81,19 +81,19 @@ class Runner:
         make_database(self.args.data, root, installed)
         enabled = pop.enabled.get(name, {})
         enable(root, enabled)
-        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0,
+        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0, loyal=pop.loyal,
                              modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()))
         start = time.time()
-        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name))
+        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name), pop.loyal)
         plain = []  # dnf with notices as cpacman reads them; opened when a difference asks for it
         if pop.plain != pop.repos:
-            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name))]
+            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name), pop.loyal)]
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
         host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []], pop.priorities,
                     {n for n, (m, stream) in pop.streams.items() if enabled.get(m) != stream},
-                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream})
+                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream}, pop.loyal)
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
         judge = Rpm(root, tool(self.args.data), pop.whole)
         for request in requests:

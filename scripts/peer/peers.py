@@ -89,8 +89,9 @@ class Request:
 class Dnf:
     """dnf over one installed set. The rpm database is found through HOME/.rpmmacros, which the harness has written."""
 
-    def __init__(self, root, repos, arch, cache):
+    def __init__(self, root, repos, arch, cache, loyal=False):
         conf = dnf.conf.Conf()
+        conf.allow_vendor_change = not loyal
         conf.installroot, conf.cachedir = root, cache
         conf.substitutions.update({"arch": arch, "basearch": "i386" if arch == "i686" else arch, "releasever": "7"})
         for key, value in (("install_weak_deps", False), ("best", False), ("obsoletes", True), ("gpgcheck", False), ("plugins", False),

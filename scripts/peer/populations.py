@@ -15,6 +15,7 @@ class Population:
 
     def __init__(self, name, arch, repos, sets, plain=None):
         self.name, self.arch, self.repos, self.sets = name, arch, repos, sets
+        self.loyal = False  # whether a package stays with its vendor
         self.enabled, self.streams = {}, {}  # modules: the streams of each set, by module; those of each build, as (module, stream)
         self.group = re.sub(r"-\d+$", "", name) if name.startswith("synthetic") else name  # in the account
         self.plain = plain or repos  # the same repositories with notices as cpacman reads them
@@ -264,6 +265,7 @@ class Maker:
                 yield f"{name}-{i}", pkgs, requests
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
+        pop.loyal = rnd.random() < 0.3
         pop.streams = {p.nevra: (s.name, world.modular[s.number, b.number]) for s, b, (p, _) in world.packages if (s.number, b.number) in world.modular}
         return pop
 

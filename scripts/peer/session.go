@@ -25,6 +25,7 @@ type question struct {
 	Keep     int      `json:"keep"`
 	Kernel   string   `json:"kernel"`
 	Modules  []string `json:"modules"` // host: enabled streams, "name:stream"
+	Loyal    bool     `json:"loyal"`   // host: a package stays with its vendor
 
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
@@ -170,7 +171,7 @@ func (s *session) setHost(q *question) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel, Modules: q.Modules}
+	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel, Modules: q.Modules, ForbidVendorChange: q.Loyal}
 	return &answer{Count: len(pkgs), Faults: planner.PreBroken(s.host)}, nil
 }
 

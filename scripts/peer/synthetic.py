@@ -31,6 +31,7 @@ class Source:
             self.parts.append("-doc")
         self.both = rnd.random() < 0.35  # its libraries exist for i686 too
         self.builds = self.draw_builds(rnd.choice((1, 2, 2, 3, 3, 4)))
+        self.vendors = [rnd.choice("aaaaaaaab") for _ in self.builds]
         self.sonames, so = [], 1
         for b in self.builds:
             so += b.number > 0 and rnd.random() < 0.2
@@ -200,7 +201,7 @@ class World:
         k = Source(self.rnd, len(self.sources))
         k.name, k.arch, k.parts, k.changes, k.added, k.dropped = "kernel", NATIVE, ["", "-core"], None, {}, {}
         k.builds = k.draw_builds(self.rnd.randint(2, 4), epochs=False)
-        k.sonames = [1] * len(k.builds)
+        k.sonames, k.vendors = [1] * len(k.builds), ["a"] * len(k.builds)
         for b in k.builds:
             k.add("", b.number, "requires", "kernel-core", "EQ", b.evr)
             for part in k.parts:
@@ -236,16 +237,16 @@ class World:
             d["requires"] = [r for r in d["requires"] if "(64bit)" not in r[0]]
         files = ([f"/usr/bin/{s.name}"] if not part else []) + [f"/usr/share/{name}/a"]
         hidden = [f"/opt/{s.name}/data"] if not part else []
-        return metadata.Package(self.element(s, name, arch, evr, d, files)), hidden
+        return metadata.Package(self.element(s, name, arch, evr, d, files, s.vendors[b.number])), hidden
 
     @staticmethod
-    def element(s, name, arch, evr, d, files):
+    def element(s, name, arch, evr, d, files, vendor="x"):
         nevra = metadata.nevra(name, evr, arch)
         digest = hashlib.sha256(nevra.encode()).hexdigest()
         out = [f'<package type="rpm"><name>{name}</name><arch>{arch}</arch><version epoch="{evr[0]}" ver="{evr[1]}" rel="{evr[2]}"/>'
                f'<checksum type="sha256" pkgid="YES">{digest}</checksum><summary>x</summary><description>x</description><packager/><url/>'
                f'<time file="1500000000" build="1500000000"/><size package="1000" installed="1000" archive="1000"/>'
-               f'<location href="{nevra}.rpm"/><format><rpm:license>x</rpm:license><rpm:vendor>x</rpm:vendor><rpm:group>x</rpm:group>'
+               f'<location href="{nevra}.rpm"/><format><rpm:license>x</rpm:license><rpm:vendor>{vendor}</rpm:vendor><rpm:group>x</rpm:group>'
                f'<rpm:buildhost>x</rpm:buildhost><rpm:sourcerpm>{s.name}-{evr[1]}-{evr[2]}.src.rpm</rpm:sourcerpm>'
                '<rpm:header-range start="100" end="200"/>']
         for kind in ("provides", "requires", "conflicts", "obsoletes", "recommends"):

@@ -19,6 +19,7 @@ STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm 
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
+VENDOR = "a package stays with its vendor (PLAN-15)"
 STREAMS = "modular packages from enabled streams only (PLAN-6)"
 PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
 AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
@@ -36,13 +37,13 @@ TIE = "tie: equal in every preference"
 class Host:
     """An installed set before a view: what the rules need to know of both."""
 
-    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, closed=(), open_=()):
+    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, closed=(), open_=(), loyal=False):
         self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
         self.closed, self.streamed = set(closed), {n.rsplit("-", 2)[0] for n in open_}  # builds of streams that are not enabled; names of those that are
-        self.open = set(open_)
+        self.open, self.loyal = set(open_), loyal
         self.strong = frozenset()  # what comes when nothing is recommended
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
@@ -50,10 +51,14 @@ class Host:
             self.best[p.name] = min(at, self.best.get(p.name, at))
         self.cands = {}
         for p in candidates:
-            if self.rank(p.arch) is not None and self.preferred(p) and self.streams(p):
+            if self.rank(p.arch) is not None and self.preferred(p) and self.streams(p) and self.stays(p):
                 self.cands.setdefault(p.name, []).append(p)
         self.by_nevra = {p.nevra: p for p in candidates}
         self.installed_by = {p.nevra: p for p in installed}
+
+    def stays(self, p):
+        """Whether a build is of the vendor that its name is installed from, where that counts."""
+        return not self.loyal or not self.inst.get(p.name) or any(i.vendor == p.vendor for i in self.inst[p.name])
 
     def streams(self, p):
         """Whether modules let a build in: of an enabled stream, or of none where no enabled stream has what it is named and provides, and what is
@@ -91,6 +96,8 @@ def forbidden(host, change, lower=False):
             out.append((PRIORITY, p.nevra))
         elif not host.streams(p):
             out.append((STREAMS, p.nevra))
+        elif not host.stays(p):
+            out.append((VENDOR, p.nevra))
         elif arches and p.arch not in arches:
             out.append((SAME_ARCH, p.na))
         elif any(i.arch == p.arch and metadata.compare(p.evr, i.evr) <= (-2 if lower else 0) or p.nevra == i.nevra
