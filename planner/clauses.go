@@ -20,6 +20,7 @@ const (
 	whyGoal                        // a preference made into a clause
 	whyBad                         // a has a dependency that cannot be read
 	whyModule                      // the kernel a has no build of the out-of-tree module b
+	whyAgain                       // a has a boolean dependency that is broken before, and rpm would look at it again
 )
 
 // reason explains one clause in the words of packages.
@@ -275,10 +276,6 @@ func (p *problem) richClauses(n int32, d rpm.Dep, wanted bool) {
 // it again whenever what it names comes or goes (checkInstDeps in lib/depends.c), and refuses the transaction. Plain dependencies
 // are looked at again only for what fulfilled them.
 func (p *problem) againClauses(n int32, d rpm.Dep, r *rpm.Rich, wanted bool) {
-	kind := whyRequires
-	if !wanted {
-		kind = whyConflicts
-	}
 	mended := map[bool]lit{} // after the last step, and after the first
 	stated := map[int32]bool{n: true}
 	r.Names(func(leaf rpm.Dep, condition bool) {
@@ -297,7 +294,7 @@ func (p *problem) againClauses(n int32, d rpm.Dep, r *rpm.Rich, wanted bool) {
 			if installed {
 				untouched = pos(q)
 			}
-			p.sat.add(p.because(kind, n, -1, d), untouched, p.unless(n), mended[first])
+			p.sat.add(p.because(whyAgain, n, -1, d), untouched, p.unless(n), mended[first])
 		}
 	})
 }

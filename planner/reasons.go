@@ -172,6 +172,8 @@ func (s *solution) line(why int32) string {
 		return name(r.a) + " and " + name(r.b) + " must have one version: rpm works by name"
 	case whyModule:
 		return s.moduleLine(r)
+	case whyAgain:
+		return name(r.a) + " has " + r.dep.String() + " broken already: rpm looks at it again when what it names comes or goes, and would refuse"
 	case whyBad:
 		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
 	}
