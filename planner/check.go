@@ -244,7 +244,6 @@ func (c *checker) steps(faults []Fault) {
 		stages = append(stages, stage{final, "after old builds were removed"})
 	}
 	c.added(before, stages)
-	c.again(before, stages)
 }
 
 // stage is what is installed when a part of the set was executed.
@@ -283,7 +282,7 @@ func (c *checker) carries(path string) (map[*rpm.Package]bool, error) {
 	return out, nil
 }
 
-// added reports faults that were not there before. The stages are judged side by side.
+// added reports faults that were not there before, and those that rpm looks at again. The stages are judged side by side.
 func (c *checker) added(before map[Fault]bool, stages []stage) {
 	for _, p := range slices.Concat(c.upgrades, c.installs) {
 		c.isOnly(p) // so that nothing is left to be remembered of it
@@ -294,11 +293,16 @@ func (c *checker) added(before map[Fault]bool, stages []stage) {
 		work.Go(func() { found[i] = c.state(stages[i].pkgs) })
 	}
 	work.Wait()
+	broken, was := c.brokenRich(before), c.start
 	for i, faults := range found {
 		for _, f := range faults {
 			if !before[f] {
 				c.faults = append(c.faults, Fault{f.Kind, stages[i].when + ": " + f.Text})
 			}
+		}
+		if len(broken) > 0 {
+			c.again(broken, faults, was, stages[i])
+			was = stages[i].pkgs
 		}
 	}
 }

@@ -6,45 +6,30 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// again reports boolean dependencies that were broken before and that rpm looks at again, because what they name comes or goes.
-func (c *checker) again(before map[Fault]bool, stages []stage) {
-	broken := c.brokenRich(before)
-	was := c.start
-	for i := 0; i < len(stages) && len(broken) > 0; i++ {
-		now, err := newWorld(stages[i].pkgs, c.isOnly, c.carries)
-		if err != nil {
-			c.faults = append(c.faults, Fault{"files", err.Error()})
-			return
+// again reports the faults of a stage that were there before and that rpm looks at again, because what they name came or went.
+func (c *checker) again(broken map[Fault]richDep, faults []Fault, was []*rpm.Package, s stage) {
+	came, went := without(s.pkgs, was), without(was, s.pkgs)
+	for _, f := range faults {
+		if b, known := broken[f]; known && b.touched(came, went) {
+			c.faults = append(c.faults, Fault{f.Kind, s.when + ": " + b.text() + ", and rpm looks at it again"})
 		}
-		came, went := without(stages[i].pkgs, was), without(was, stages[i].pkgs)
-		broken = slices.DeleteFunc(broken, func(b richDep) bool { return slices.Contains(went, b.of) })
-		for _, b := range broken {
-			if b.holds(now) != b.wanted && b.touched(came, went) {
-				f := b.fault()
-				c.faults = append(c.faults, Fault{f.Kind, stages[i].when + ": " + f.Text + ", and rpm looks at it again"})
-			}
-		}
-		was = stages[i].pkgs
 	}
 }
 
-// brokenRich lists the boolean dependencies that are faults of the host.
-func (c *checker) brokenRich(before map[Fault]bool) (out []richDep) {
+// brokenRich gives the faults of the host that are boolean dependencies.
+func (c *checker) brokenRich(before map[Fault]bool) map[Fault]richDep {
 	if len(before) == 0 {
 		return nil
 	}
+	out := map[Fault]richDep{}
 	for _, p := range c.start {
-		out = appendRich(out, p, p.Requires, true)
-		out = appendRich(out, p, p.Conflicts, false)
+		for _, b := range richDeps(p) {
+			if f := b.fault(); before[f] {
+				out[f] = b
+			}
+		}
 	}
-	if len(out) == 0 {
-		return nil
-	}
-	start, err := newWorld(c.start, c.isOnly, c.carries)
-	if err != nil {
-		return nil // newWorld of a stage says so
-	}
-	return slices.DeleteFunc(out, func(b richDep) bool { return b.holds(start) == b.wanted })
+	return out
 }
 
 // without lists the packages of a that are not in b.
@@ -61,7 +46,7 @@ func without(a, b []*rpm.Package) (out []*rpm.Package) {
 	return out
 }
 
-// richDep is a boolean dependency of an installed package: wanted for a requirement, its opposite for a conflict.
+// richDep is a boolean dependency of a package: wanted for a requirement, its opposite for a conflict.
 type richDep struct {
 	of     *rpm.Package
 	rich   *rpm.Rich
@@ -69,19 +54,21 @@ type richDep struct {
 	wanted bool
 }
 
-// appendRich adds the boolean dependencies of a list that can be read.
-func appendRich(out []richDep, p *rpm.Package, list []rpm.Dep, wanted bool) []richDep {
-	for _, d := range list {
-		if d.IsRich() {
-			if r, err := rpm.ParseRich(d.Name); err == nil {
-				out = append(out, richDep{p, r, d, wanted})
+// richDeps lists the boolean dependencies of a package that can be read.
+func richDeps(p *rpm.Package) (out []richDep) {
+	add := func(list []rpm.Dep, wanted bool) {
+		for _, d := range list {
+			if d.IsRich() {
+				if r, err := rpm.ParseRich(d.Name); err == nil {
+					out = append(out, richDep{p, r, d, wanted})
+				}
 			}
 		}
 	}
+	add(p.Requires, true)
+	add(p.Conflicts, false)
 	return out
 }
-
-func (b *richDep) holds(w *world) bool { return evalRich(b.rich, w.providers) }
 
 // touched tells whether what came or went makes rpm look at a dependency again (againClauses).
 func (b *richDep) touched(came, went []*rpm.Package) bool {
@@ -96,11 +83,19 @@ func (b *richDep) touched(came, went []*rpm.Package) bool {
 	return found
 }
 
+// fault is what world.faults says of the dependency when it is broken.
 func (b *richDep) fault() Fault {
 	if b.wanted {
-		return Fault{"requires", b.of.NEVRA.String() + " requires " + b.dep.String()}
+		return unmet(b.of, &b.dep)
 	}
-	return Fault{"conflicts", b.of.NEVRA.String() + " conflicts with " + b.dep.String()}
+	return Fault{"conflicts", b.text()}
+}
+
+func (b *richDep) text() string {
+	if b.wanted {
+		return requirement(b.of, &b.dep)
+	}
+	return conflict(b.of, &b.dep)
 }
 
 // names tells whether a package provides a name or a path, in any version.

@@ -409,47 +409,6 @@ func (h *Host) sameVendor(a, b string) bool {
 
 func (u *Universe) isModular(n rpm.NEVRA) bool { _, ok := u.modular[n]; return ok }
 
-// disjoint tells whether rpm lets two packages of one name stand beside each other: both coloured, in different colours.
-func disjoint(a, b *rpm.Package) bool {
-	return a.ColorKnown && b.ColorKnown && a.Color != 0 && b.Color != 0 && a.Color&b.Color == 0
-}
-
-// apart tells whether rpm leaves an installed package where it is when a build of its name comes in at the same EVR in another arch. It does so
-// for different colours only: without ELF files, rpm -U of foo-1-1.i686 erases foo-1-1.x86_64 (measured with rpm 4.16, 4.18, 4.20 and 6.1).
-// Repository metadata has no colours; a package that provides a library, or asks for the dynamic linker, has ELF files.
-func apart(c, installed *rpm.Package) bool {
-	if disjoint(c, installed) {
-		return true
-	}
-	a, b := likelyColor(c), likelyColor(installed)
-	return a != 0 && b != 0 && a&b == 0
-}
-
-// likelyColor gives the colour of a package, where headers do not tell by what its dependencies say of its files.
-func likelyColor(p *rpm.Package) rpm.Color {
-	const elf32, elf64 rpm.Color = 1, 2
-	if p.ColorKnown {
-		return p.Color
-	}
-	var out rpm.Color
-	for i := range p.Provides {
-		switch name := p.Provides[i].Name; {
-		case !strings.Contains(name, ".so") || name[0] == '/':
-		case strings.HasSuffix(name, "(64bit)"):
-			out |= elf64
-		default:
-			out |= elf32
-		}
-	}
-	if out == 0 && slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return d.Name == "rtld(GNU_HASH)" }) {
-		out = elf32
-		if slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return strings.HasSuffix(d.Name, "(64bit)") }) {
-			out = elf64
-		}
-	}
-	return out
-}
-
 // dropLockstep takes away candidates that rpm could install only by erasing another arch of the name (PLAN-3), because that arch
 // has no candidate at the same EVR and nothing else may replace it.
 func (p *problem) dropLockstep(r *nameRule) {

@@ -209,8 +209,7 @@ func (s *solution) minded(n int32, here func(int32) bool) bool {
 		if !s.model[m] || s.laterStep(m) {
 			continue
 		}
-		pkg := s.nodes[m].pkg
-		for _, rich := range append(appendRich(nil, pkg, pkg.Requires, true), appendRich(nil, pkg, pkg.Conflicts, false)...) {
+		for _, rich := range richDeps(s.nodes[m].pkg) {
 			if int(m) < s.installed && s.holdsNow(m, rich.rich) != rich.wanted || evalRich(rich.rich, then) == rich.wanted {
 				continue
 			}
@@ -231,15 +230,9 @@ func (s *solution) breaksThen(n int32, here func(int32) bool) bool {
 		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
 	}
 	for _, d := range s.nodes[n].pkg.Requires {
-		switch {
-		case isRpmlib(d.Name):
-		case d.IsRich():
-			if r, err := rpm.ParseRich(d.Name); err == nil && !evalRich(r, then) { // broken before counts: againClauses
-				return true
-			}
-		case len(now(d)) > 0 && len(then(d)) == 0:
+		if !isRpmlib(d.Name) && !d.IsRich() && len(now(d)) > 0 && len(then(d)) == 0 {
 			return true
 		}
 	}
-	return slices.ContainsFunc(appendRich(nil, s.nodes[n].pkg, s.nodes[n].pkg.Conflicts, false), func(c richDep) bool { return evalRich(c.rich, then) })
+	return slices.ContainsFunc(richDeps(s.nodes[n].pkg), func(d richDep) bool { return evalRich(d.rich, then) != d.wanted }) // broken before counts: againClauses
 }

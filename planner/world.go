@@ -98,7 +98,7 @@ func (w *world) faults() []Fault {
 	for n, p := range w.pkgs {
 		for i := range p.Requires {
 			if d := &p.Requires[i]; !w.met(p, d) {
-				out = append(out, Fault{"requires", p.NEVRA.String() + " requires " + d.String() + ", which nothing provides"})
+				out = append(out, unmet(p, d))
 			}
 		}
 		for _, d := range p.Conflicts {
@@ -139,16 +139,28 @@ func (w *world) conflicts(out []Fault, n int32, d rpm.Dep) []Fault {
 	p := w.pkgs[n]
 	if d.IsRich() {
 		if r, err := rpm.ParseRich(d.Name); err == nil && evalRich(r, w.providers) {
-			out = append(out, Fault{"conflicts", p.NEVRA.String() + " conflicts with " + d.String()})
+			out = append(out, Fault{"conflicts", conflict(p, &d)})
 		}
 		return out
 	}
 	for _, q := range w.providers(d) {
 		if q != n {
-			out = append(out, Fault{"conflicts", p.NEVRA.String() + " conflicts with " + d.String() + ", which " + w.pkgs[q].NEVRA.String() + " provides"})
+			out = append(out, Fault{"conflicts", conflict(p, &d) + ", which " + w.pkgs[q].NEVRA.String() + " provides"})
 		}
 	}
 	return out
+}
+
+func requirement(p *rpm.Package, d *rpm.Dep) string {
+	return p.NEVRA.String() + " requires " + d.String()
+}
+func conflict(p *rpm.Package, d *rpm.Dep) string {
+	return p.NEVRA.String() + " conflicts with " + d.String()
+}
+
+// unmet is the fault of a requirement that nothing fulfils.
+func unmet(p *rpm.Package, d *rpm.Dep) Fault {
+	return Fault{"requires", requirement(p, d) + ", which nothing provides"}
 }
 
 // PreBroken lists what is wrong with a host as it is: unmet requirements, conflicts, duplicates (FACT-4). Install-only packages
