@@ -67,6 +67,11 @@ class Package:
         return any(name == other.name and within(other.evr, flags, evr) for name, flags, evr in self.deps("obsoletes"))
 
 
+def words(dependency):
+    """The words of a dependency, boolean ones without their parentheses."""
+    return re.split(r"[\s()]+", dependency)
+
+
 def nevra(name, evr, arch):
     epoch = f"{evr[0]}:" if evr[0] not in ("0", "", None) else ""
     return f"{name}-{epoch}{evr[1]}-{evr[2]}.{arch}"
@@ -101,7 +106,7 @@ def with_required_files(packages, lists_path, by=()):
     """The packages with those of their files that some package, of theirs or of others, requires and that only the filelists name: a host's
     database knows all files, primary metadata does not, and for dependencies only these make a difference."""
     requirers = {p.nevra: p for p in [*packages, *by]}.values()
-    wanted = {word for p in requirers for d in p.deps("requires") for word in re.split(r"[\s()]+", d[0]) if word.startswith("/")}
+    wanted = {word for p in requirers for d in p.deps("requires") for word in words(d[0]) if word.startswith("/")}
     text = gzip.decompress(open(lists_path, "rb").read()).decode()
     more = {}
     for block in re.finditer(r'<package pkgid="([^"]*)"[^>]*>(.*?)</package>', text, re.S):
@@ -132,6 +137,18 @@ def filelists(packages):
         out += re.findall(r"<file(?: [^>]*)?>[^<]*</file>", p.text)
         out.append("</package>")
     return ("\n".join(out) + "\n</filelists>\n").encode()
+
+
+def updateinfo(notices):
+    """An updateinfo file of notices: (id, type, packages)."""
+    out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']
+    for ident, kind, packages in notices:
+        out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>{ident}</id><title>x</title><severity>Important</severity>'
+                   '<issued date="2012-01-01 00:00:00"/><pkglist><collection short="x"><name>x</name>')
+        out += [f'<package name="{p.name}" version="{p.version}" release="{p.release}" epoch="{p.epoch}" arch="{p.arch}" src="x">'
+                f"<filename>{p.name}-{p.version}-{p.release}.{p.arch}.rpm</filename></package>" for p in packages]
+        out.append("</collection></pkglist></update>")
+    return ("\n".join(out) + "\n</updates>\n").encode()
 
 
 def write_repo(path, files):

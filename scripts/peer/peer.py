@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 
-MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"  # before a header in a file
 AGREE = 0.99  # of the cases that are not explained by a rule
 
 
@@ -57,23 +56,24 @@ class Runner:
         self.cases, self.seconds = [], collections.Counter()
 
     def run(self, pop):
-        from peers import Solv
+        from peers import Rpm, Solv
         self.ours.ask("view", repos=pop.repos, cache=os.path.join(self.work, "index"))
         solver = None if self.args.no_solv else Solv(pop.repos, pop.arch)
+        root = os.path.join(self.work, "root")
+        judge = Rpm(root, tool(self.args.data), pop.whole)
         for name, installed, requests in pop.sets():
             wanted = [r for r in requests if str(r).startswith(self.args.request)]
-            root = os.path.join(self.work, "root")
             shutil.rmtree(root, ignore_errors=True)
             os.makedirs(root)
             try:
-                self.one_set(pop, name, installed, wanted, root, solver)
+                self.one_set(pop, name, installed, wanted, root, solver, judge)
             except Exception as e:  # one set that cannot be asked must not end a run of hours; it counts as unexplained
                 self.note({"population": pop.group, "set": name, "peer": "dnf", "request": "-", "verdict": "unexplained", "rules": [],
                            "detail": {"failed": f"{type(e).__name__}: {e}"}})
 
-    def one_set(self, pop, name, installed, requests, root, solver):
+    def one_set(self, pop, name, installed, requests, root, solver, judge):
         import metadata
-        from peers import Dnf, Rpm
+        from peers import Dnf
         from weigh import Host
         primary = os.path.join(root, "primary.xml")
         with open(primary, "wb") as f:
@@ -91,11 +91,10 @@ class Runner:
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
-        host = Host(installed, pop.packages, pop.arch, pop.advisories, [f["Text"] for f in told.get("faults") or []], pop.priorities,
-                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) != stream},
-                    {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream}, pop.loyal)
+        opened = {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream}
+        host = Host(installed, pop.packages, pop.arch, pop.advisories, broken=[f["Text"] for f in told.get("faults") or []],
+                    priorities=pop.priorities, modular=set(pop.streams), opened=opened, loyal=pop.loyal)
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
-        judge = Rpm(root, tool(self.args.data), pop.whole)
         for request in requests:
             self.one_request(host, request, theirs, common, plain, judge)
         if solver and any(r.kind == "all" for r in requests):
@@ -134,7 +133,7 @@ class Runner:
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
             start = time.time()
-            objections = judge.objects(mine) if mine[0] else []
+            objections = judge.objects(mine, erases=False) if mine[0] else []
             self.seconds["rpm"] += time.time() - start
             self.seconds["judged by rpm"] += bool(mine[0])
             if objections:
@@ -191,7 +190,7 @@ def enable(root, streams):
 
 def make_database(data, root, packages):
     """Makes the rpm database of an installed set."""
-    from peers import Rpm
+    from peers import MAGIC, Rpm
     maker = Rpm(root, tool(data), {p.nevra: p for p in packages})
     database = os.path.join(root, "var/lib/rpm")
     os.makedirs(database)

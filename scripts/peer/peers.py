@@ -18,6 +18,7 @@ logging.getLogger("dnf").setLevel(logging.CRITICAL)
 
 
 OURS_ALONE = ("repair", "lock")
+MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"  # before a header in a file
 FIRST_TAG = 1000  # below are regions and signatures
 
 
@@ -180,7 +181,6 @@ class Rpm:
     """rpm itself, over one installed set: what `rpm -U --test` would say of the dependencies of a transaction, from headers alone."""
 
     METADATA = '<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm">%s</metadata>'
-    MAGIC = 8  # bytes of an unloaded header that rpm does not want back
 
     def __init__(self, root, tool, packages):
         spec = importlib.util.spec_from_file_location("mkrpmdb", tool)
@@ -191,7 +191,7 @@ class Rpm:
     def header(self, nevra):
         if nevra not in self.headers:
             element = ElementTree.fromstring(self.METADATA % self.packages[nevra].text)[0]
-            self.headers[nevra] = self.complete(rpm.hdr(self.maker.header(element)[self.MAGIC:]), self.packages[nevra])
+            self.headers[nevra] = self.complete(rpm.hdr(self.maker.header(element)[len(MAGIC):]), self.packages[nevra])
         return self.headers[nevra]
 
     def complete(self, old, package):
@@ -208,19 +208,21 @@ class Rpm:
             header[rpm.RPMTAG_RECOMMENDVERSION] = [""] * len(names)
         return rpm.hdr(header.unload())
 
-    def objects(self, change):
-        """What rpm has against a transaction: unmet dependencies, conflicts, and packages that it would erase, or keep, against our word."""
+    def objects(self, change, erases=True):
+        """What rpm has against a transaction: unmet dependencies, conflicts, and packages that it would erase, or keep, against our word.
+        erases: what it keeps leaves by rpm -e."""
         ts = rpm.TransactionSet(self.root)
         ts.setVSFlags(-1)
         for n in sorted(change[0]):
             ts.addInstall(self.header(n), n, "i" if self.packages[n].only() else "u")
         gone = {metadata.nevra(e.N(), (e.E() or "0", e.V(), e.R()), e.A()) for e in ts if e.Type() == rpm.TR_REMOVED}
-        for n in sorted(change[1] - gone):  # what leaves by rpm -e
+        for n in sorted(change[1] - gone) if erases else ():
             ts.addErase(n)
         out = [str(p) for p in ts.check() or ts.problems() or []]
         ts.clean()
         ts.closeDB()
-        return out + [f"rpm erases {n}" for n in sorted(gone - change[1])]
+        out += [f"rpm erases {n}" for n in sorted(gone - change[1])]
+        return out if erases else out + [f"rpm keeps {n}" for n in sorted(change[1] - gone)]
 
 
 class Solv:

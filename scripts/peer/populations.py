@@ -247,11 +247,12 @@ class Maker:
 
         def sets():
             drawn = {}
+            older, whole = (draw.Drawer(packages, [[metadata.metadata_file(path, k) for k in ("primary", "filelists")]], "x86_64")
+                            for path in (paths[0], paths[2]))
             for i in range(count):
                 rnd = random.Random(f"{self.seed} {name} {i}")
-                drawer = draw.Drawer(packages, [[metadata.metadata_file(paths[2 if i % 3 == 2 else 0], k) for k in ("primary", "filelists")]], "x86_64")
                 try:
-                    pkgs = drawer.draw(rnd, 1, 400, foreign=0.15)
+                    pkgs = (whole if i % 3 == 2 else older).draw(rnd, 1, 400, foreign=0.15)
                 except ValueError:  # a small world in which nothing can be installed
                     continue
                 drawn[i] = rnd, draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs
@@ -283,14 +284,5 @@ def notices(rnd, packages):
     groups = {}
     for p in packages:
         groups.setdefault(p.source, []).append(p)
-    out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']
-    for n, source in enumerate(sorted(groups)):
-        if rnd.random() < 0.67:
-            continue
-        kind = rnd.choice(("security", "bugfix"))
-        out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>MID-{n}</id><title>x</title><severity>Important</severity>'
-                   '<issued date="2012-01-01 00:00:00"/><pkglist><collection short="x"><name>x</name>')
-        out += [f'<package name="{p.name}" version="{p.version}" release="{p.release}" epoch="{p.epoch}" arch="{p.arch}" src="x">'
-                f"<filename>{p.name}-{p.version}-{p.release}.{p.arch}.rpm</filename></package>" for p in groups[source]]
-        out.append("</collection></pkglist></update>")
-    return ("\n".join(out) + "\n</updates>\n").encode()
+    return metadata.updateinfo([(f"MID-{n}", rnd.choice(("security", "bugfix")), groups[source])
+                                for n, source in enumerate(sorted(groups)) if rnd.random() >= 0.67])

@@ -2,7 +2,6 @@
 merges by Obsoletes, raised sonames, rich dependencies, conflicts with older and newer builds, files that only filelists name, i686 beside
 x86_64, packages that change between noarch and x86_64, epochs, pre-releases, kernels with modules, advisories for builds between."""
 import hashlib
-import os
 from xml.sax.saxutils import quoteattr
 
 import metadata
@@ -240,7 +239,7 @@ class World:
         return metadata.Package(self.element(s, name, arch, evr, d, files, s.vendors[b.number])), hidden
 
     @staticmethod
-    def element(s, name, arch, evr, d, files, vendor="x"):
+    def element(s, name, arch, evr, d, files, vendor):
         nevra = metadata.nevra(name, evr, arch)
         digest = hashlib.sha256(nevra.encode()).hexdigest()
         out = [f'<package type="rpm"><name>{name}</name><arch>{arch}</arch><version epoch="{evr[0]}" ver="{evr[1]}" rel="{evr[2]}"/>'
@@ -286,14 +285,6 @@ class World:
                 f"  artifacts:\n    rpms:\n{artifacts}...\n")
 
     def updateinfo(self, notices):
-        out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']
-        for (source, build), packages in sorted(notices.items()):
-            if not build or self.rnd.random() < 0.5:
-                continue
-            kind = self.rnd.choice(("security", "security", "bugfix", "enhancement"))
-            out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>SYN-{source}-{build}</id><title>x</title>'
-                       '<severity>Important</severity><issued date="2020-01-01 00:00:00"/><pkglist><collection short="x"><name>x</name>')
-            out += [f'<package name="{p.name}" version="{p.version}" release="{p.release}" epoch="{p.epoch}" arch="{p.arch}" src="x">'
-                    f"<filename>{os.path.basename(p.nevra)}.rpm</filename></package>" for p in packages]
-            out.append("</collection></pkglist></update>")
-        return ("\n".join(out) + "\n</updates>\n").encode()
+        kinds = ("security", "security", "bugfix", "enhancement")
+        return metadata.updateinfo([(f"SYN-{source}-{build}", self.rnd.choice(kinds), packages)
+                                    for (source, build), packages in sorted(notices.items()) if build and self.rnd.random() >= 0.5])

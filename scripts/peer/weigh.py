@@ -37,13 +37,13 @@ TIE = "tie: equal in every preference"
 class Host:
     """An installed set before a view: what the rules need to know of both."""
 
-    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, closed=(), open_=(), loyal=False):
+    def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, modular=frozenset(), opened=frozenset(), loyal=False):
         self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
-        self.closed, self.streamed = set(closed), {n.rsplit("-", 2)[0] for n in open_}  # builds of streams that are not enabled; names of those that are
-        self.open, self.loyal = set(open_), loyal
+        self.modular, self.opened, self.loyal = modular, opened, loyal  # builds of streams; of those, the ones of enabled streams
+        self.streamed = {n.rsplit("-", 2)[0] for n in opened}
         self.strong = frozenset()  # what comes when nothing is recommended
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
@@ -63,11 +63,10 @@ class Host:
     def streams(self, p):
         """Whether modules let a build in: of an enabled stream, or of none where no enabled stream has what it is named and provides, and what is
         installed of it is of none either."""
-        modular = self.open | self.closed
-        if p.nevra in modular:
-            return p.nevra in self.open
+        if p.nevra in self.modular:
+            return p.nevra in self.opened
         names = {p.name} | ({d[0] for d in p.deps("provides")} if self.streamed else set())
-        return names.isdisjoint(self.streamed) and not any(i.nevra in modular for i in self.inst.get(p.name, []))
+        return names.isdisjoint(self.streamed) and not any(i.nevra in self.modular for i in self.inst.get(p.name, []))
 
     def preferred(self, p):
         return self.priorities.get(p.nevra, 0) == self.best[p.name]
@@ -145,7 +144,7 @@ def from_faults(faults, host, change, objections=()):
 
 def touching(host, change, text):
     """What comes in of the names in a rich dependency that the checker speaks of."""
-    words = re.split(r"[\s()]+", re.split(" (?:requires|conflicts with) ", text, 1)[-1])
+    words = metadata.words(re.split(" (?:requires|conflicts with) ", text, 1)[-1])
     return [p.nevra for p in host.incoming(change) if p.name in words or any(d[0] in words for d in p.deps("provides"))]
 
 
@@ -160,7 +159,7 @@ def itself(package, text):
     refuses the package (rpm -U --test)."""
     rich = text.split(" conflicts with ", 1)[-1]
     own = {package.name} | {d[0] for d in package.deps("provides")}
-    return rich.startswith("(") and not own.isdisjoint(re.split(r"[\s()]+", rich))
+    return rich.startswith("(") and not own.isdisjoint(metadata.words(rich))
 
 
 def waits(host, change, kernel, text):
@@ -385,7 +384,7 @@ def mends(host, ours, theirs):
     more = (theirs[0] - ours[0]) | (theirs[1] - ours[1]) if theirs else ours[0]
     names = {n.rsplit("-", 2)[0] for n in more}
     broken = [re.split(" (?:requires|conflicts with) ", f, 1)[-1] for f in host.broken if " requires (" in f or " conflicts with (" in f]
-    return (not theirs or ours[0] <= theirs[0] and ours[1] <= theirs[1]) and any(names.intersection(re.split(r"[\s()]+", b)) for b in broken)
+    return (not theirs or ours[0] <= theirs[0] and ours[1] <= theirs[1]) and any(names.intersection(metadata.words(b)) for b in broken)
 
 
 def splits(host, ours):
