@@ -463,6 +463,8 @@ func followsLater(before, after Host, r Request, first, again *Result) string {
 		return "an arch that only an older build could change to goes to its newest with the next plan"
 	case r.Filter.advisoryKind() && slices.ContainsFunc(goes, crosses):
 		return "what advisories list for another arch follows what they list for this one"
+	case held && slices.ContainsFunc(first.Set.Install, func(i Install) bool { return strings.HasPrefix(i.NeededBy[0], "policy ") }):
+		return "what was held because a policy brings the newest build of a new name may follow when that is there"
 	case held && byPolicy:
 		return "what a package kept out that a policy removed may follow"
 	case slices.ContainsFunc(first.Set.Blocked, func(b Blocked) bool {
@@ -471,18 +473,20 @@ func followsLater(before, after Host, r Request, first, again *Result) string {
 		return "what a policy could not remove, because of what came in, is updated with the next plan"
 	case oneOfSeveral(before, first, again):
 		return "a build of a name may go on when another that was installed with it has left"
+	case wantedBack(before, first, again):
+		return "a policy wants the name back that was replaced"
 	case goneInTheWay(before, after, again):
 		return "what an installed package kept out, by Obsoletes or as another build of the name, may follow once it has left"
 	}
 	return ""
 }
 
-// goneInTheWay tells whether a package that left obsoletes one that comes in now, or had its name and was not older: then it was one of several
-// builds, or a policy wants the name back.
+// goneInTheWay tells whether a package that left obsoletes one that comes in now, or had its name and was not older, and was one of several
+// builds or kept an older one out that obsoletes something.
 func goneInTheWay(before, after Host, again *Result) bool {
-	wished := map[rpm.NEVRA]bool{}
+	replaces := map[rpm.NEVRA]bool{}
 	for _, i := range again.Set.Install {
-		wished[i.NEVRA] = strings.HasPrefix(i.NeededBy[0], "policy ")
+		replaces[i.NEVRA] = strings.HasPrefix(i.NeededBy[0], "obsoletes ")
 	}
 	for _, p := range before.Installed {
 		if slices.Contains(after.Installed, p) {
@@ -490,9 +494,27 @@ func goneInTheWay(before, after Host, again *Result) bool {
 		}
 		several := slices.ContainsFunc(before.Installed, func(q *rpm.Package) bool { return q != p && q.Name == p.Name })
 		for _, n := range again.Set.Incoming() {
-			if obsoletes(p, &rpm.Package{NEVRA: n}) || (several || wished[n]) && p.Name == n.Name && rpm.Compare(p.EVR, n.EVR) >= 0 {
+			if obsoletes(p, &rpm.Package{NEVRA: n}) || (several || replaces[n]) && p.Name == n.Name && rpm.Compare(p.EVR, n.EVR) >= 0 {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// wantedBack tells whether a policy installs anew, or by what it takes instead, a name that the first plan replaced.
+func wantedBack(before Host, first, again *Result) bool {
+	for _, r := range first.Set.Remove {
+		names := []string{r.NEVRA.Name}
+		for _, p := range before.Policies {
+			if p.Action == ActionInstead && p.Pattern == r.NEVRA.Name {
+				names = append(names, p.Value)
+			}
+		}
+		if slices.ContainsFunc(again.Set.Install, func(i Install) bool {
+			return strings.HasPrefix(i.NeededBy[0], "policy ") && slices.Contains(names, i.NEVRA.Name)
+		}) {
+			return true
 		}
 	}
 	return false
@@ -518,6 +540,9 @@ func oneOfSeveral(before Host, first, again *Result) bool {
 func TestPlanningTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, h, r := drawWorld(t)
+		if r.Type == TypeDowngrade && r.Filter.advisoryKind() {
+			t.Skip("nobody can ask for it: advisories go up")
+		}
 		u, err := NewUniverse(v)
 		if err != nil {
 			t.Fatal(err)
@@ -534,8 +559,11 @@ func TestPlanningTwice(t *testing.T) {
 		}
 		after := perform(u, h, r, res)
 		again, err := u.Solve(after, r)
+		if errors.As(err, new(*PolicyConflict)) {
+			t.Skip("policies disagree about a name that only now may come in; the inventory's check looks at all names")
+		}
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("first %v, then %v\n%s", written(res), err, describe(v, h, r))
 		}
 		if why := followsLater(h, after, r, res, again); why != "" {
 			t.Skip(why)

@@ -322,11 +322,13 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 }
 
 // bestObsoleters returns those of the obsoleters of an installed package that are to be asked for, best first within a name: one that
-// another of them obsoletes is left out, as libsolv does.
+// another of them obsoletes is left out, as libsolv does, unless that one is overtaken itself.
 func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {
 	all := p.obsoleters(pkg)
 	out := slices.DeleteFunc(slices.Clone(all), func(id int32) bool {
-		return slices.ContainsFunc(all, func(by int32) bool { return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) })
+		return slices.ContainsFunc(all, func(by int32) bool {
+			return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) && !p.overtaken(by, pkg)
+		})
 	})
 	slices.SortFunc(out, p.u.better)
 	return out
