@@ -202,14 +202,24 @@ func score(p *problem, in []int32) []int {
 			return !c.only && (c.pkg.Name == q.Name && p.succeeds(c.pkg, q) || c.pkg.Name != q.Name && obsoletes(c.pkg, q))
 		})
 	}
-	var goals, replaced, versions, tails []int
+	var sinking, lowered, goals, replaced, versions, tails []int
 	ranked := map[int32]bool{}
 	for _, it := range p.items {
 		whole := func(g splitting) bool {
 			return !slices.ContainsFunc(g.lists, func(l []int32) bool { return !slices.ContainsFunc(l, has) })
 		}
-		if it.wanted {
-			goals = append(goals, bit(slices.ContainsFunc(it.groups, whole) || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has)))
+		older := func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, p.highest(it).EVR) < 0 }
+		if moves := bit(slices.ContainsFunc(it.groups, whole) || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has)); !it.wanted {
+		} else if slices.ContainsFunc(it.targets, older) {
+			sinking = append(sinking, moves)
+		} else {
+			goals = append(goals, moves)
+		}
+		for _, n := range slices.Backward(it.cands) {
+			if !it.only && older(n) && !slices.ContainsFunc(it.targets, older) && slices.Contains(p.name(it.key.Name).present, it.key.Arch) {
+				ranked[n] = true
+				lowered = append(lowered, -bit(has(n)))
+			}
 		}
 		for _, l := range it.parts {
 			ranked[l[0]] = ranked[l[0]] || len(l) > 0
@@ -262,7 +272,7 @@ func score(p *problem, in []int32) []int {
 			moved = append(moved, it.inst...)
 		}
 	}
-	out := slices.Concat(goals, replaced, versions, tails, disliked[:len(disliked)-1], []int{foreign})
+	out := slices.Concat(sinking, lowered, goals, replaced, versions, tails, disliked[:len(disliked)-1], []int{foreign})
 	absent := func(l []int32) {
 		p.worst(l)
 		for _, n := range l {

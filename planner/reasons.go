@@ -74,11 +74,21 @@ func (s *solution) chain(n int32) []string {
 	lines := s.tell(t, n, core)
 	slices.Sort(used)
 	for _, l := range used {
-		if m := l.variable(); l == pos(m) && m != n && int(m) >= s.installed {
+		m := l.variable()
+		switch {
+		case l != pos(m) || m == n:
+		case int(m) >= s.installed:
 			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" was preferred and comes in")
+		case s.floats(m):
+			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" does not go down: the repositories have it")
 		}
 	}
 	return lines
+}
+
+// floats tells whether an installed package could go down and does not, since the view has it.
+func (s *solution) floats(n int32) bool {
+	return slices.ContainsFunc(s.items, func(it *item) bool { return slices.Contains(it.inst, n) && len(s.below(it)) > 0 })
 }
 
 // rulesOnly makes a search over the rules without the preferences that were fixed, once.
@@ -89,19 +99,27 @@ func (s *solution) rulesOnly() *sat {
 	return s.bare
 }
 
-// taken lists what came in, what is preferred most first.
+// taken lists what came in, what is preferred most first, then what stays, and what stays out. Other builds of the node's own name come last: that
+// they exclude each other explains nothing.
 func (s *solution) taken(n int32) []lit {
-	var out []lit
+	var out, own []lit
+	take := func(m int32) {
+		if s.nodes[m].pkg.NameArch() == s.nodes[n].pkg.NameArch() {
+			own = append(own, pos(m))
+		} else {
+			out = append(out, pos(m))
+		}
+	}
 	for _, it := range s.items {
 		for _, m := range it.cands {
 			if s.model[m] && m != n {
-				out = append(out, pos(m))
+				take(m)
 			}
 		}
 	}
 	for m := range int32(s.installed) {
 		if s.model[m] {
-			out = append(out, pos(m))
+			take(m)
 		}
 	}
 	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
@@ -109,7 +127,7 @@ func (s *solution) taken(n int32) []lit {
 			out = append(out, neg(m))
 		}
 	}
-	return out
+	return append(out, own...)
 }
 
 // tell puts the clauses of a core in order: each line after those it follows from, starting at n.

@@ -10,8 +10,8 @@ import (
 
 // The preferences, in this order (design 7); everything that must hold is in the clauses.
 //
-//  1. in a repair, each fault is gone; each requested item moves at all: a fix is in; what policies install and a target has new is in,
-//     what the target does not have is out
+//  1. in a repair, each fault is gone; each requested item that may go down moves at all; no other goes down that the view has; each other
+//     requested item moves at all: a fix is in; what policies install and a target has new is in, what the target does not have is out
 //  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts
 //  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
 //  4. the fewest new or dragged-along packages at less than their newest build, those furthest behind first; then the fewest new ones of
@@ -50,7 +50,15 @@ func (p *problem) goals() {
 func (p *problem) order() []lit {
 	out := slices.Clone(p.mended)
 	for _, it := range p.items {
-		if it.hasGoal {
+		if it.hasGoal && p.sinks(it) {
+			out = append(out, it.goal)
+		}
+	}
+	for _, it := range p.items {
+		out = append(out, negated(p.below(it))...)
+	}
+	for _, it := range p.items {
+		if it.hasGoal && !p.sinks(it) {
 			out = append(out, it.goal)
 		}
 	}
@@ -95,6 +103,27 @@ func (p *problem) order() []lit {
 			for k := len(l) - 1; k > 0; k-- {
 				out = append(out, neg(l[k]))
 			}
+		}
+	}
+	return out
+}
+
+// sinks tells whether the request lets an item go down.
+func (p *problem) sinks(it *item) bool {
+	last := len(it.targets) - 1
+	return p.target == nil && last >= 0 && rpm.Compare(p.nodes[it.targets[last]].pkg.EVR, p.highest(it).EVR) < 0
+}
+
+// below lists, the lowest first, the builds of an item that the view has which are older than that: they come only for the sake of what sinks.
+func (p *problem) below(it *item) []int32 {
+	r := p.name(it.key.Name)
+	if !p.mayLower(r) || p.target != nil || it.only || p.sinks(it) || !slices.Contains(r.present, it.key.Arch) {
+		return nil
+	}
+	have, out := p.highest(it).EVR, []int32(nil)
+	for _, n := range slices.Backward(it.cands) {
+		if rpm.Compare(p.nodes[n].pkg.EVR, have) < 0 {
+			out = append(out, n)
 		}
 	}
 	return out

@@ -40,8 +40,10 @@ def populations(maker, count, only):
                                              maker.names_of("el6-63z/hosts/rhel64-i686-a.rpmqa"))),
         ("el6-middle", lambda: maker.middle(part, 1500)),
         ("el7-down", lambda: maker.down_el7(part)),
+        ("el7-back", lambda: maker.back_el7(part)),
         ("f25-open", lambda: maker.open_sets("f25-open", maker.f25(), max(1, part // 2))),
         *(("synthetic", lambda i=i: maker.drawn(i, 4)) for i in range(count // 4)),
+        *(("synthetic-back", lambda i=i: maker.drawn(i, 4, back=True)) for i in range(count // 4)),
     ) if not only or name in only.split(",")]
 
 
@@ -122,7 +124,7 @@ class Runner:
             self.seconds["requests"] += 1
             case["in"], case["out"] = len(mine[0]), len(mine[1])
             first = []
-            if mine != other and plain and request.kind not in ("all", "package", "downgrade"):
+            if mine != other and plain and request.kind not in ("all", "package", "downgrade", "sync"):
                 if callable(plain[0]):
                     plain[0] = plain[0]()
                 again = plain[0].ask(request)

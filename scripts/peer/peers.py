@@ -61,7 +61,7 @@ class Request:
     """What is asked, in everybody's words."""
 
     def __init__(self, kind, value=None, target=()):
-        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade; repair and lock, which dnf has not
+        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade, sync; repair and lock, which dnf has not
         self.kind, self.value, self.target = kind, value, target
 
     def __str__(self):
@@ -83,7 +83,8 @@ class Request:
 
     def words(self):
         """The planner's fields."""
-        return {"filter": self.filter(), "type": self.kind if self.kind in ("downgrade", *OURS_ALONE) else "", "weak": self.kind == "weak",
+        kind = {"sync": "downgrade"}.get(self.kind, self.kind)
+        return {"filter": self.filter(), "type": kind if kind in ("downgrade", *OURS_ALONE) else "", "weak": self.kind == "weak",
                 "target": list(self.target)}
 
 
@@ -121,10 +122,13 @@ class Dnf:
             base.upgrade(request.value)
         elif request.kind == "downgrade":
             base.downgrade_to(request.value, strict=True)
+        elif request.kind == "sync":
+            base.distro_sync()
         else:
             base.upgrade_all()
 
     def ask(self, request, exclude=()):
+        """What dnf would do; None where it refuses all of a distro-sync because one package cannot be where it should."""
         base = self.base
         base.reset(goal=True)
         base.reset_security_filters()
@@ -138,6 +142,8 @@ class Dnf:
         except dnf.exceptions.MarkingError:
             return frozenset(), frozenset()
         except dnf.exceptions.DepsolveError as e:
+            if request.kind == "sync":
+                return None
             if request.kind != "downgrade":  # an upgrade leaves out what cannot be; this is asked for strictly
                 raise Failed(f"dnf: {e}") from e
             return frozenset(), frozenset()

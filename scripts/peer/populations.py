@@ -141,25 +141,44 @@ class Maker:
 
     def down_el7(self, count):
         """Sets from RHEL 7.3 with CentOS 7.2 in the view: everything is up to date, and single packages go back."""
-        old = os.path.join(self.work, "centos72")
-        below = metadata.read_packages(metadata.metadata_file(os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os"), "primary"))
-        metadata.write_repo(old, {"primary": metadata.primary(below), "filelists": metadata.filelists(below)})
-        parts = [(metadata.metadata_file(r["path"], "primary"), metadata.metadata_file(r["path"], "filelists")) for r in self.el7]
+        old = self.centos72()
 
         def sets():
-            packages = {}
-            for primary, lists in parts:
-                packages.update((p.nevra, p) for p in metadata.with_required_files(metadata.read_packages(primary), lists))
-            drawer = draw.Drawer(packages.values(), parts, "x86_64")
-            for i in self.numbers("el7-down", count):
-                rnd = random.Random(f"{self.seed} down {i}")
-                pkgs = drawer.draw(rnd, 50, 1500, foreign=0.15 if i % 4 == 1 else 0.0)
-                if i % 4 == 2:
-                    pkgs = draw.damage(rnd, pkgs, rnd.randint(1, 5))
-                yield f"el7-down-{i}", pkgs, [Request("all")] + [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 8)]
+            for name, pkgs, rnd in self.down_sets("el7-down", count):
+                yield name, pkgs, [Request("all"), Request("sync")] + [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 8)]
 
         pop = Population("el7-down", "x86_64", self.el7 + [repo("centos72", old)], sets)
         return pop
+
+    def centos72(self):
+        """The repository of CentOS 7.2, with the files that its primary metadata have."""
+        path = os.path.join(self.work, "centos72")
+        if not os.path.exists(path):
+            packages = metadata.read_packages(metadata.metadata_file(os.path.join(self.data, "el7-72-to-73/centos-7.2.1511-os"), "primary"))
+            metadata.write_repo(path, {"primary": metadata.primary(packages), "filelists": metadata.filelists(packages)})
+        return path
+
+    def down_sets(self, name, count):
+        """Sets drawn from RHEL 7.3, with their names and what more is drawn from."""
+        parts = [(metadata.metadata_file(r["path"], "primary"), metadata.metadata_file(r["path"], "filelists")) for r in self.el7]
+        packages = {}
+        for primary, lists in parts:
+            packages.update((p.nevra, p) for p in metadata.with_required_files(metadata.read_packages(primary), lists))
+        drawer = draw.Drawer(packages.values(), parts, "x86_64")
+        for i in self.numbers(name, count):
+            rnd = random.Random(f"{self.seed} down {i}")
+            pkgs = drawer.draw(rnd, 50, 1500, foreign=0.15 if i % 4 == 1 else 0.0)
+            yield f"{name}-{i}", draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs, rnd
+
+    def back_el7(self, count):
+        """Sets from RHEL 7.3 that are to go back to the repository as it was before, CentOS 7.2."""
+        old = self.centos72()
+
+        def sets():
+            for name, pkgs, _ in self.down_sets("el7-back", count):
+                yield name, pkgs, [Request("sync")]
+
+        return Population("el7-back", "x86_64", [repo("centos72", old)], sets)
 
     def aged(self, name, source, arch, count, most):
         """Sets from a repository with one build of everything, part of them at a build that is made older."""
@@ -233,8 +252,9 @@ class Maker:
         pop = Population(name, arch, [source], sets, self.plain([source]))
         return pop
 
-    def drawn(self, number, count):
-        """Installed sets before repositories that are drawn from nothing: older builds in one, newer ones in the other."""
+    def drawn(self, number, count, back=False):
+        """Installed sets before repositories that are drawn from nothing: older builds in one, newer ones in the other. back: the view has the
+        older ones alone, as before the newer ones came."""
         rnd = random.Random(f"{self.seed} synthetic {number}")
         world = synthetic.World(rnd, rnd.randint(8, 70))
         cut = {s.number: rnd.randint(0, len(s.builds) - 1) for s in world.sources}
@@ -243,7 +263,8 @@ class Maker:
         world.write(paths[1], lambda s, b: b.number > cut[s.number])
         packages = world.write(paths[2], lambda s, b: True)
         repos = [repo("base", paths[0], rnd.choice((99, 99, 99, 50))), repo("updates", paths[1], rnd.choice((99, 99, 99, 50)))]
-        name = f"synthetic-{number}"
+        repos = repos[:1] if back else repos
+        name = f"synthetic-{'back-' if back else ''}{number}"
 
         def sets():
             drawn = {}
@@ -252,7 +273,7 @@ class Maker:
             for i in range(count):
                 rnd = random.Random(f"{self.seed} {name} {i}")
                 try:
-                    pkgs = (whole if i % 3 == 2 else older).draw(rnd, 1, 400, foreign=0.15)
+                    pkgs = (whole if back or i % 3 == 2 else older).draw(rnd, 1, 400, foreign=0.15)
                 except ValueError:  # a small world in which nothing can be installed
                     continue
                 drawn[i] = rnd, draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs
@@ -260,7 +281,7 @@ class Maker:
                 if i not in self.numbers(name, count):
                     continue
                 requests = self.kinds(rnd, pop, pkgs) + [Request("weak"), Request("repair")]
-                requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)]
+                requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)] + [Request("sync")]
                 requests += [Request("lock", j, [p.nevra for p in other]) for j, (_, other) in drawn.items() if j != i]
                 pop.enabled[f"{name}-{i}"] = world.enabled(rnd)
                 yield f"{name}-{i}", pkgs, requests

@@ -9,6 +9,8 @@ from functools import cmp_to_key
 import metadata
 
 LINES = {"x86_64": ("x86_64", "i686", "i586", "i486", "i386"), "i686": ("i686", "i586", "i486", "i386")}
+MISSED = 25  # packages that we did not bring and dnf is to try, at most
+WHOLE = ("all", "weak", "sync")  # requests for everything
 ROUNDS = 40  # re-askings of one case, at most
 
 SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
@@ -17,6 +19,7 @@ NEWER = "only a newer build replaces one: no reinstall, nothing lowered (PLAN-3)
 MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
+ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
 VENDOR = "a package stays with its vendor (PLAN-15)"
@@ -205,7 +208,7 @@ class Preferences:
         names = set(self.host.inst)
         for l in self.host.cands.values():
             for c in l:
-                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in ("all", "weak", "package") or self.fixes(c)):
+                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in (*WHOLE, "package") or self.fixes(c)):
                     yield c
 
     def overtaken(self, c, p):
@@ -227,7 +230,7 @@ class Preferences:
         kind, value = self.request.kind, self.request.value
         if kind == "package":
             return value in (na[0], ".".join(na), c.name, ".".join(c.na))
-        return kind in ("all", "weak") or self.fixes(c)
+        return kind in WHOLE or self.fixes(c)
 
     def replaced(self, na, coming):
         """Whether an item is replaced: what has the same entry is a split and comes whole, of different entries one is enough."""
@@ -252,14 +255,13 @@ class Preferences:
 
     def of(self, na):
         """The builds that the request accepts for an item, best first."""
-        have = max((p.evr for p in self.items[na]), key=cmp_to_key(metadata.compare))
-        best = {}
-        for c in self.host.cands.get(na[0], []):
-            if c.arch == na[1] and metadata.compare(c.evr, have) > 0:
-                best[c.evr] = c
+        have = self.have(na)
+        mine = [c for c in self.host.cands.get(na[0], []) if c.arch == na[1]]
+        down = self.request.kind == "sync" and not self.host.only(na[0]) and not any(metadata.compare(c.evr, have) == 0 for c in mine)
+        best = {c.evr: c for c in mine if down or metadata.compare(c.evr, have) > 0}
         newest = sorted(best, key=cmp_to_key(metadata.compare), reverse=True)
         kind = self.request.kind
-        if kind in ("all", "weak"):
+        if kind in WHOLE:
             return newest
         if kind == "downgrade":
             return [c.evr for c in self.host.cands.get(na[0], []) if c.na == na and c.nevra == self.request.value][:1]
@@ -273,6 +275,20 @@ class Preferences:
             return fixing
         return sorted(reversed(fixing), key=lambda e: -count[e])
 
+    def have(self, na):
+        return max((p.evr for p in self.items[na]), key=cmp_to_key(metadata.compare))
+
+    def sinks(self, na):
+        """Whether the request lets an item go down."""
+        return any(metadata.compare(e, self.have(na)) < 0 for e in self.targets[na])
+
+    def below(self, na):
+        """The builds, lowest first, of an item that the repositories have, and that may go down for the sake of others alone."""
+        have, mine = self.have(na), [c.evr for c in self.host.cands.get(na[0], []) if c.arch == na[1]]
+        if self.request.kind not in ("sync", "downgrade") or self.host.only(na[0]) or self.sinks(na) or have not in mine:
+            return []
+        return sorted({e for e in mine if metadata.compare(e, have) < 0}, key=cmp_to_key(metadata.compare))
+
     def selects(self, a):
         kind = self.request.kind
         if a["status"] == "retracted" or kind == "downgrade":
@@ -283,21 +299,22 @@ class Preferences:
         """One comparable value for each preference; smaller is better."""
         coming = self.host.incoming(change)
         new = [p for p in coming if p.name not in self.host.inst]
-        moved, replaced, place, unasked = [], [], [], 0
+        sunk, lowered, moved, replaced, place, unasked = [], [], [], [], [], 0
         for na, targets in self.targets.items():
             own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
             gone = all(p.nevra in change[1] for p in self.items[na])
             by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na]) and self.asked(p, na)]
+            lowered += [e in {p.evr for p in coming if p.na == na} for e in self.below(na)]
             if self.wanted(na):
-                moved.append(0 if own or gone and by else 1)
+                (sunk if self.sinks(na) else moved).append(0 if own or gone and by else 1)
                 place.append(own[0] if own else len(targets))
                 replaced.append(0 if self.replaced(na, coming) else 1)
             elif gone:
                 unasked += 1
-        loose = [p for p in coming if p.na not in self.items or p.evr not in self.targets[p.na]]
+        loose = [p for p in coming if p.na not in self.items or p.evr not in self.targets[p.na] and p.evr not in self.below(p.na)]
         disliked = [sum(self.behind(p) == k for p in loose) for k in range(DEPTH, 0, -1)]
         foreign = sum(p in new and self.host.rank(p.arch) > 0 for p in loose)
-        return (moved, replaced, place, (disliked, foreign), len(new), unasked)
+        return ((sunk, lowered, moved), replaced, place, (disliked, foreign), len(new), unasked)
 
     def behind(self, p):
         return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in self.host.cands.get(p.name, []))
@@ -311,7 +328,9 @@ def explain(host, request, ours, theirs, ask, check, possible, objects=lambda ch
         return "same", [], {}
     rules, exclude, now, tried = [], set(), theirs, []
     for _ in range(ROUNDS):
-        found = forbidden(host, now, request.kind == "downgrade")
+        if now is None:
+            return alone(host, request, ours, rules, exclude, check, possible)
+        found = forbidden(host, now, request.kind in ("downgrade", "sync"))
         if not found:
             faults = check(now)
             found = from_faults(faults, host, now, objects(now)) if faults else []
@@ -334,6 +353,23 @@ def explain(host, request, ours, theirs, ask, check, possible, objects=lambda ch
     if now == ours:
         return "explained", rules, {"excluded": sorted(map(str, exclude))}
     return by_preference(host, request, ours, now, rules, exclude, possible)
+
+
+def alone(host, request, ours, rules, exclude, check, possible):
+    """dnf does nothing at all where one package cannot be as the repositories have it; we do all that can be. Told to bring just our builds it must
+    come to our transaction, and with one more of those that we did not bring it must fail, or come to what we may not do, or like less."""
+    told = possible(sorted(ours[0]), ()) if ours[0] else ours
+    if told != ours:
+        return "unexplained", rules, {"told": difference(ours, told) if told else "impossible"}
+    order = Preferences(host, request)
+    coming, best = {p.na: p.evr for p in host.incoming(ours)}, order.vector(ours)
+    missed = [na for na, targets in order.targets.items() if targets and coming.get(na) != targets[0] and order.items[na][0].nevra not in ours[1]]
+    for name, arch in missed[:MISSED]:
+        build = next(c.nevra for c in host.cands[name] if c.arch == arch and c.evr == order.targets[name, arch][0])
+        got = possible([*sorted(ours[0]), build], exclude)
+        if got and not forbidden(host, got, True) and not check(got) and order.vector(got) < best:
+            return "unexplained", rules, difference(ours, got, exclude=exclude, missed=build)
+    return "explained", sorted({*rules, ALL_OR_NOTHING}), {"tried": len(missed[:MISSED])}
 
 
 def together(host, what):

@@ -6,7 +6,7 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain
+from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain
 
 
 def package(text, requires=(), obsoletes=()):
@@ -33,7 +33,7 @@ class Explain(unittest.TestCase):
         def ask(exclude):
             return change(again(exclude))
         found, rules, _ = explain(host, request or Request("all"), change(ours), change(theirs), ask, lambda c: list(faults),
-                                  lambda builds, exclude: change(together) if together else None)
+                                  lambda builds, exclude: change(together) if together is not None else None)
         return found, rules
 
     def test_same(self):
@@ -95,6 +95,29 @@ class Explain(unittest.TestCase):
         installed, available, *rest = self.lockstep
         got = self.verdict(installed, available + ["l-2-1.i686"], *rest, together="-l-1-1.i686 -l-1-1.x86_64 +l-2-1.i686 +l-2-1.x86_64")
         self.assertEqual(got[0], "unexplained")
+
+    def test_a_package_lowered_that_the_repositories_have(self):
+        self.assertEqual(self.lowered("-b-1-1.noarch +b-2-1.noarch -a-2-1.noarch +a-1-1.noarch", "")[0], "unexplained")
+
+    def test_a_package_that_the_peer_lowers(self):
+        got = self.lowered("", "-b-1-1.noarch +b-2-1.noarch -a-2-1.noarch +a-1-1.noarch")
+        self.assertEqual(got, ("explained", ["preference 1: more of what was asked for moves"]))
+
+    def lowered(self, ours, theirs):
+        return self.verdict(["a-2-1.noarch", "b-1-1.noarch"], ["a-1-1.noarch", "a-2-1.noarch", "b-2-1.noarch"], ours, theirs, together=ours,
+                            request=Request("sync"))
+
+    def test_a_peer_that_gives_up(self):
+        self.assertEqual(self.gives_up("-a-2-1.noarch +a-1-1.noarch", None), ("explained", [ALL_OR_NOTHING]))
+        self.assertEqual(self.gives_up("-a-2-1.noarch +a-1-1.noarch", "-a-2-1.noarch +a-1-1.noarch -b-2-1.noarch +b-1-1.noarch")[0], "unexplained")
+        self.assertEqual(self.gives_up(None, None)[0], "unexplained")
+
+    def gives_up(self, alone, with_one_more):
+        """alone: what the peer makes of our builds; with_one_more: of those and another that we left."""
+        host = Host([package("a-2-1.noarch"), package("b-2-1.noarch")], [package("a-1-1.noarch"), package("b-1-1.noarch")], "x86_64")
+        answers = {1: alone, 2: with_one_more}
+        return explain(host, Request("sync"), change("-a-2-1.noarch +a-1-1.noarch"), None, lambda x: None, lambda c: [],
+                       lambda builds, exclude: change(answers[len(builds)]) if answers[len(builds)] else None)[:2]
 
     def test_refused_for_no_rule(self):
         got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "", "-a-1-1.noarch +a-2-1.noarch",
