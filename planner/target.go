@@ -202,16 +202,20 @@ func (s *solution) clash(a, b int32) bool {
 // minded tells whether a boolean requirement of what is there afterwards names a package that leaves and does not hold until it has, "a if b", or
 // a boolean conflict holds until then, "a and b".
 func (s *solution) minded(n int32, here func(int32) bool) bool {
-	then := func(d rpm.Dep) []int32 {
-		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
+	where := func(there func(int32) bool) func(rpm.Dep) []int32 {
+		return func(d rpm.Dep) []int32 {
+			return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !there(q) })
+		}
 	}
+	then, after := where(here), where(func(q int32) bool { return s.model[q] })
 	for m := range int32(len(s.nodes)) {
 		if !s.model[m] || s.laterStep(m) {
 			continue
 		}
 		for _, rich := range richDeps(s.nodes[m].pkg) {
-			if int(m) < s.installed && s.holdsNow(m, rich.rich) != rich.wanted || evalRich(rich.rich, then) == rich.wanted {
-				continue
+			broken := int(m) < s.installed && s.holdsNow(m, rich.rich) != rich.wanted
+			if evalRich(rich.rich, then) == rich.wanted || broken && evalRich(rich.rich, after) != rich.wanted {
+				continue // what was broken and stays so is not touched: againClauses
 			}
 			named := false
 			rich.rich.Leaves(func(leaf rpm.Dep) { named = named || slices.Contains(s.providersOf(leaf), n) })

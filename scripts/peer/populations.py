@@ -288,7 +288,8 @@ class Maker:
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
         pop.loyal = rnd.random() < 0.3
-        pop.streams = {p.nevra: (s.name, world.modular[s.number, b.number]) for s, b, (p, _) in world.packages if (s.number, b.number) in world.modular}
+        pop.streams = {p.nevra: (s.name, world.modular[s.number, b.number]) for s, b, (p, _) in world.packages
+                       if (s.number, b.number) in world.modular and not (back and b.number > cut[s.number])}  # of builds that no view has nobody knows it
         return pop
 
     def names_of(self, listing):

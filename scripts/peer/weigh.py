@@ -317,7 +317,9 @@ class Preferences:
         return ((sunk, lowered, moved), replaced, place, (disliked, foreign), len(new), unasked)
 
     def behind(self, p):
-        return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in self.host.cands.get(p.name, []))
+        """How many builds are newer; what is installed counts too, where the package takes its place."""
+        there = [] if self.host.only(p.name) else self.host.inst.get(p.name, [])
+        return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in [*there, *self.host.cands.get(p.name, [])])
 
 
 def explain(host, request, ours, theirs, ask, check, possible, objects=lambda change: ()):
