@@ -76,6 +76,7 @@ class Runner:
     def one_set(self, pop, name, installed, requests, root, solver, judge):
         import metadata
         from peers import Dnf
+        from populations import excluded
         from weigh import Host
         primary = os.path.join(root, "primary.xml")
         with open(primary, "wb") as f:
@@ -83,18 +84,20 @@ class Runner:
         make_database(self.args.data, root, installed)
         enabled = pop.enabled.get(name, {})
         enable(root, enabled)
-        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=0, loyal=pop.loyal,
+        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=pop.keep.get(name, 0), kernel="none", loyal=pop.loyal, exclude=pop.excludes.get(name, []),
                              modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()))
         start = time.time()
-        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name), pop.loyal)
+        more = {"loyal": pop.loyal, "keep": pop.keep.get(name, 0), "exclude": pop.excludes.get(name, ())}
+        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name), **more)
         plain = []  # dnf with notices as cpacman reads them; opened when a difference asks for it
         if pop.plain != pop.repos:
-            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name), pop.loyal)]
+            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name), **more)]
         self.seconds["dnf sack"] += time.time() - start
         if not told["count"] == theirs.installed == len(installed):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
         opened = {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream}
-        host = Host(installed, pop.packages, pop.arch, pop.advisories, broken=[f["Text"] for f in told.get("faults") or []],
+        open_to_it = [p for p in pop.packages if not any(excluded(g, p) for g in more["exclude"])]
+        host = Host(installed, open_to_it, pop.arch, pop.advisories, broken=[f["Text"] for f in told.get("faults") or []],
                     priorities=pop.priorities, modular=set(pop.streams), opened=opened, loyal=pop.loyal)
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
         for request in requests:

@@ -9,6 +9,7 @@ import subprocess
 from xml.etree import ElementTree
 
 import dnf
+import hawkey
 import rpm
 import solv
 
@@ -91,24 +92,25 @@ class Request:
 class Dnf:
     """dnf over one installed set. The rpm database is found through HOME/.rpmmacros, which the harness has written."""
 
-    def __init__(self, root, repos, arch, cache, loyal=False):
+    def __init__(self, root, repos, arch, cache, loyal=False, keep=0, exclude=()):
         conf = dnf.conf.Conf()
         conf.allow_vendor_change = not loyal
+        conf.excludepkgs = list(exclude)
         conf.installroot, conf.cachedir = root, cache
         conf.substitutions.update({"arch": arch, "basearch": "i386" if arch == "i686" else arch, "releasever": "7"})
         for key, value in (("install_weak_deps", False), ("best", False), ("obsoletes", True), ("gpgcheck", False), ("plugins", False),
-                           ("installonly_limit", 0), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
+                           ("installonly_limit", keep), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
                            ("protect_running_kernel", False), ("ignorearch", False), ("module_platform_id", "platform:el9")):
             setattr(conf, key, value)
         if hasattr(conf, "optional_metadata_types"):  # dnf from 4.19 on knows no files beyond those in primary unless told
             conf.optional_metadata_types = ["filelists"]
         conf.persistdir, conf.logdir = os.path.join(root, "persist"), os.path.join(root, "log")
         os.makedirs(conf.logdir, exist_ok=True)
-        self.base = dnf.Base(conf)
+        self.base, self.keep = dnf.Base(conf), keep
         for r in repos:
-            self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"])
+            self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"], excludepkgs=r.get("exclude", []))
         self.base.fill_sack(load_system_repo=True)
-        self.installed = len(self.base.sack.query().installed())
+        self.installed = len(self.base.sack.query(hawkey.IGNORE_EXCLUDES).installed())
 
     def mark(self, request):
         base = self.base
@@ -130,11 +132,7 @@ class Dnf:
     def ask(self, request, exclude=()):
         """What dnf would do; None where it refuses all of a distro-sync because one package cannot be where it should."""
         base = self.base
-        base.reset(goal=True)
-        base.reset_security_filters()
-        base.sack.reset_excludes()
-        if exclude:
-            base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+        self.reset(exclude)
         base.conf.install_weak_deps = request.kind == "weak"
         try:
             self.mark(request)
@@ -142,6 +140,12 @@ class Dnf:
         except dnf.exceptions.MarkingError:
             return frozenset(), frozenset()
         except dnf.exceptions.DepsolveError as e:
+            if self.keep and request.kind == "package":  # it cannot do without a kernel that it would remove: let all stay
+                keep, self.keep, base.sack.installonly_limit = self.keep, 0, 0
+                try:
+                    return self.ask(request, exclude)
+                finally:
+                    self.keep = base.sack.installonly_limit = keep
             if request.kind == "sync":
                 return None
             if request.kind != "downgrade":  # an upgrade leaves out what cannot be; this is asked for strictly
@@ -155,14 +159,20 @@ class Dnf:
         t = self.base.transaction
         return frozenset(named(p) for p in t.install_set), frozenset(named(p) for p in t.remove_set)
 
-    def possible(self, wanted, exclude=()):
-        """Whether dnf can bring all of the given builds at once, strictly and without erasing anything."""
+    def reset(self, exclude):
+        """Forgets the last request; besides what the configuration excludes, the builds and name.arches given are."""
         base = self.base
         base.reset(goal=True)
         base.reset_security_filters()
         base.sack.reset_excludes()
+        base._setup_excludes_includes()
         if exclude:
             base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
+
+    def possible(self, wanted, exclude=()):
+        """Whether dnf can bring all of the given builds at once, strictly and without erasing anything."""
+        base = self.base
+        self.reset(exclude)
         base.conf.install_weak_deps = False
         for n in wanted:
             hits = [p for p in base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
@@ -222,13 +232,14 @@ class Rpm:
         for n in sorted(change[0]):
             ts.addInstall(self.header(n), n, "i" if self.packages[n].only() else "u")
         gone = {metadata.nevra(e.N(), (e.E() or "0", e.V(), e.R()), e.A()) for e in ts if e.Type() == rpm.TR_REMOVED}
-        for n in sorted(change[1] - gone) if erases else ():
-            ts.addErase(n)
+        for n in sorted(change[1] - gone):
+            if erases or self.packages[n].only():  # of these what is one too many leaves in a step of its own
+                ts.addErase(n)
         out = [str(p) for p in ts.check() or ts.problems() or []]
         ts.clean()
         ts.closeDB()
         out += [f"rpm erases {n}" for n in sorted(gone - change[1])]
-        return out if erases else out + [f"rpm keeps {n}" for n in sorted(change[1] - gone)]
+        return out if erases else out + [f"rpm keeps {n}" for n in sorted(change[1] - gone) if not self.packages[n].only()]
 
 
 class Solv:

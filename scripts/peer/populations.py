@@ -1,4 +1,5 @@
 """The installed sets and repositories that are compared, and what is asked of each."""
+import fnmatch
 import os
 import random
 import re
@@ -16,6 +17,7 @@ class Population:
     def __init__(self, name, arch, repos, sets, plain=None):
         self.name, self.arch, self.repos, self.sets = name, arch, repos, sets
         self.loyal = False  # whether a package stays with its vendor
+        self.excludes, self.keep = {}, {}  # of a set: globs that the package manager excludes, and how many install-only builds it keeps; 0 is all
         self.enabled, self.streams = {}, {}  # modules: the streams of each set, by module; those of each build, as (module, stream)
         self.group = re.sub(r"-\d+$", "", name) if name.startswith("synthetic") else name  # in the account
         self.plain = plain or repos  # the same repositories with notices as cpacman reads them
@@ -25,6 +27,8 @@ class Population:
         self.priorities = {}  # of the builds; the smaller is preferred
         for r, (packages, _) in zip(repos, read):
             for p in packages:
+                if any(excluded(g, p) for g in r.get("exclude", ())):
+                    continue
                 found.setdefault(p.nevra, p)
                 self.priorities[p.nevra] = min(r["priority"], self.priorities.get(p.nevra, r["priority"]))
         self.packages = list(found.values())
@@ -264,6 +268,9 @@ class Maker:
         packages = world.write(paths[2], lambda s, b: True)
         repos = [repo("base", paths[0], rnd.choice((99, 99, 99, 50))), repo("updates", paths[1], rnd.choice((99, 99, 99, 50)))]
         repos = repos[:1] if back else repos
+        for r in repos:
+            if rnd.random() < 0.15:
+                r["exclude"] = globs(rnd, packages, packages)
         name = f"synthetic-{'back-' if back else ''}{number}"
 
         def sets():
@@ -276,6 +283,7 @@ class Maker:
                     pkgs = (whole if back or i % 3 == 2 else older).draw(rnd, 1, 400, foreign=0.15)
                 except ValueError:  # a small world in which nothing can be installed
                     continue
+                pkgs += more_kernels(rnd, packages, pkgs)
                 drawn[i] = rnd, draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs
             for i, (rnd, pkgs) in drawn.items():
                 if i not in self.numbers(name, count):
@@ -284,6 +292,9 @@ class Maker:
                 requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)] + [Request("sync")]
                 requests += [Request("lock", j, [p.nevra for p in other]) for j, (_, other) in drawn.items() if j != i]
                 pop.enabled[f"{name}-{i}"] = world.enabled(rnd)
+                pop.keep[f"{name}-{i}"] = rnd.choice((0, 2, 3))
+                if rnd.random() < 0.3:
+                    pop.excludes[f"{name}-{i}"] = globs(rnd, pop.packages, pkgs)
                 yield f"{name}-{i}", pkgs, requests
 
         pop = Population(name, "x86_64", repos, sets, self.plain(repos))
@@ -299,6 +310,32 @@ class Maker:
 
     def f25(self):
         return repo("f25", os.path.join(self.data, "rpmmd-formats/f25-override"))
+
+
+def more_kernels(rnd, packages, pkgs):
+    """Other builds of the kernels that a set has, to be installed beside them."""
+    names, have = {p.name for p in pkgs if p.only()}, {p.nevra for p in pkgs}
+    evrs = {p.evr for p in packages if p.name in names and rnd.random() < 0.5}
+    return [p for p in packages if p.name in names and p.evr in evrs and p.nevra not in have]
+
+
+def globs(rnd, *lists):
+    """A few globs as people write them to exclude packages, after packages of the lists."""
+    out = []
+    for packages in lists[:rnd.randint(1, len(lists))]:
+        p = rnd.choice(packages)
+        epoch = "" if p.epoch == "0" else p.epoch + ":"
+        out.append(rnd.choice((p.name, p.name, p.name + "*", p.name[:-1] + "?", f"{p.name}.{p.arch}", "*-libs", f"{p.name}-{p.version}*", f"{p.name}-{p.version}-{p.release}",
+                               p.nevra, f"{p.name}-{epoch}{p.version}-{p.release}.{p.arch}", f"*-{p.version}-{p.release}", f"{p.name}*.{p.arch}")))
+    return out
+
+
+def excluded(glob, p):
+    """Whether a glob of a package manager's configuration names a package, in one of the forms that dnf(8) gives under Specifying packages."""
+    evrs = [f"{p.version}-{p.release}", f"{p.epoch}:{p.version}-{p.release}"]
+    versions = [p.version, f"{p.epoch}:{p.version}"]
+    forms = [p.name, f"{p.name}.{p.arch}", *(f"{p.name}-{v}" for v in evrs + versions), *(f"{p.name}-{e}.{p.arch}" for e in evrs)]
+    return any(fnmatch.fnmatchcase(f, glob) for f in forms)
 
 
 def notices(rnd, packages):

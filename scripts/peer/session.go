@@ -26,6 +26,7 @@ type question struct {
 	Kernel   string   `json:"kernel"`
 	Modules  []string `json:"modules"` // host: enabled streams, "name:stream"
 	Loyal    bool     `json:"loyal"`   // host: a package stays with its vendor
+	Exclude  []string `json:"exclude"` // host: excludes of its package manager
 
 	Filter  planner.Filter `json:"filter"`  // plan, check, why
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
@@ -41,6 +42,8 @@ type repoWord struct {
 	ID       string `json:"id"`
 	Path     string `json:"path"`
 	Priority int    `json:"priority"`
+
+	Exclude []string `json:"exclude"`
 }
 
 // answer is one line of output.
@@ -107,7 +110,7 @@ func (s *session) view(q *question) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		src := planner.Source{ID: w.ID, Priority: w.Priority, Auto: true}
+		src := planner.Source{ID: w.ID, Priority: w.Priority, Auto: true, Exclude: w.Exclude}
 		index := map[*repo.Package]int{}
 		for i, p := range r.Packages() {
 			index[p] = i
@@ -171,7 +174,8 @@ func (s *session) setHost(q *question) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel, Modules: q.Modules, ForbidVendorChange: q.Loyal}
+	s.host = planner.Host{Installed: pkgs, Arch: q.Arch, KeepInstallOnly: q.Keep, RunningKernel: q.Kernel, Modules: q.Modules,
+		ForbidVendorChange: q.Loyal, Exclude: q.Exclude}
 	return &answer{Count: len(pkgs), Faults: planner.PreBroken(s.host)}, nil
 }
 
@@ -231,7 +235,7 @@ func (s *session) check(q *question) (*answer, error) {
 	return &answer{Faults: planner.Check(s.universe, s.host, r, set)}, nil
 }
 
-// setOf writes a transaction as a set: what leaves moves to the build of its name.arch that comes in, or is obsoleted.
+// setOf writes a transaction as a set: what leaves moves to the build of its name.arch that comes in, is one too many of several, or is obsoleted.
 func (s *session) setOf(in, out []string) (planner.Set, error) {
 	var set planner.Set
 	coming := map[rpm.NameArch]rpm.NEVRA{}
@@ -260,6 +264,8 @@ func (s *session) setOf(in, out []string) (planner.Set, error) {
 			set.Downgrade = append(set.Downgrade, planner.Move{From: n, To: to})
 		case ok:
 			set.Upgrade = append(set.Upgrade, planner.Move{From: n, To: to})
+		case only[n.Name]:
+			set.Remove = append(set.Remove, planner.Remove{NEVRA: n, Rule: planner.RuleKeepN, Because: "the peer keeps fewer"})
 		default:
 			set.Remove = append(set.Remove, planner.Remove{NEVRA: n, Rule: planner.RuleObsoleted, Because: "the peer removes it"})
 		}
