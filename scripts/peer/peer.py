@@ -99,6 +99,8 @@ class Runner:
         open_to_it = [p for p in pop.packages if not any(excluded(g, p) for g in more["exclude"])]
         host = Host(installed, open_to_it, pop.arch, pop.advisories, broken=[f["Text"] for f in told.get("faults") or []],
                     priorities=pop.priorities, modular=set(pop.streams), opened=opened, loyal=pop.loyal)
+        seen = {p.nevra for p in open_to_it}
+        host.hidden = [p for n, p in pop.whole.items() if n not in seen]
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
         for request in requests:
             self.one_request(host, request, theirs, common, plain, judge)
@@ -110,7 +112,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import NOTICES, explain
+        from weigh import NOTICES, SPARED, explain, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -133,8 +135,11 @@ class Runner:
                 again = plain[0].ask(request)
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
-            verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x),
-                                             lambda c: self.ours.check(request, c), theirs.possible, judge.objects)
+            if mine != other and other and theirs.keep and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request))):
+                verdict, rules, detail = "explained", [SPARED], {}
+            else:
+                verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x),
+                                                 lambda c: self.ours.check(request, c), theirs.possible, judge.objects)
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
             start = time.time()

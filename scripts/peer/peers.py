@@ -108,7 +108,8 @@ class Dnf:
         os.makedirs(conf.logdir, exist_ok=True)
         self.base, self.keep = dnf.Base(conf), keep
         for r in repos:
-            self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"], excludepkgs=r.get("exclude", []))
+            added = self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"])
+            added.excludepkgs = r.get("exclude", [])
         self.base.fill_sack(load_system_repo=True)
         self.installed = len(self.base.sack.query(hawkey.IGNORE_EXCLUDES).installed())
 
@@ -140,12 +141,8 @@ class Dnf:
         except dnf.exceptions.MarkingError:
             return frozenset(), frozenset()
         except dnf.exceptions.DepsolveError as e:
-            if self.keep and request.kind == "package":  # it cannot do without a kernel that it would remove: let all stay
-                keep, self.keep, base.sack.installonly_limit = self.keep, 0, 0
-                try:
-                    return self.ask(request, exclude)
-                finally:
-                    self.keep = base.sack.installonly_limit = keep
+            if self.keep and request.kind == "package":  # it cannot do without a kernel that it would remove
+                return self.keeping_all(lambda: self.ask(request, exclude))
             if request.kind == "sync":
                 return None
             if request.kind != "downgrade":  # an upgrade leaves out what cannot be; this is asked for strictly
@@ -158,6 +155,14 @@ class Dnf:
     def answer(self):
         t = self.base.transaction
         return frozenset(named(p) for p in t.install_set), frozenset(named(p) for p in t.remove_set)
+
+    def keeping_all(self, do):
+        """The answer where no kernel is removed to make room for another."""
+        keep, self.keep, self.base.sack.installonly_limit = self.keep, 0, 0
+        try:
+            return do()
+        finally:
+            self.keep = self.base.sack.installonly_limit = keep
 
     def reset(self, exclude):
         """Forgets the last request; besides what the configuration excludes, the builds and name.arches given are."""

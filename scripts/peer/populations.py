@@ -262,7 +262,7 @@ class Maker:
         rnd = random.Random(f"{self.seed} synthetic {number}")
         world = synthetic.World(rnd, rnd.randint(8, 70))
         cut = {s.number: rnd.randint(0, len(s.builds) - 1) for s in world.sources}
-        paths = [os.path.join(self.work, f"synthetic-{number}-{part}") for part in ("base", "updates", "all")]
+        paths = [os.path.join(self.work, f"synthetic-{'back-' if back else ''}{number}-{part}") for part in ("base", "updates", "all")]
         world.write(paths[0], lambda s, b: b.number <= cut[s.number])
         world.write(paths[1], lambda s, b: b.number > cut[s.number])
         packages = world.write(paths[2], lambda s, b: True)

@@ -20,6 +20,7 @@ MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
+SPARED = "a kernel stays that something needs (PLAN-5)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
 VENDOR = "a package stays with its vendor (PLAN-15)"
@@ -48,6 +49,7 @@ class Host:
         self.modular, self.opened, self.loyal = modular, opened, loyal  # builds of streams; of those, the ones of enabled streams
         self.streamed = {n.rsplit("-", 2)[0] for n in opened}
         self.strong = frozenset()  # what comes when nothing is recommended
+        self.hidden = []  # what is excluded
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
             at = self.priorities.get(p.nevra, 0)
@@ -374,6 +376,13 @@ def alone(host, request, ours, rules, exclude, check, possible):
     return "explained", sorted({*rules, ALL_OR_NOTHING}), {"tried": len(missed[:MISSED])}
 
 
+def spares(host, ours, theirs, unlimited):
+    """Whether two transactions differ in the kernels that leave alone, and in what libsolv does for those: it looks for other packages when something
+    needs one of them, we let that one stay. unlimited: the peer's transaction where none leaves."""
+    mine, other = ({n for n in change[1] if host.installed_by[n].only()} for change in (ours, theirs))
+    return mine < other and unlimited == (ours[0], ours[1] - mine)
+
+
 def together(host, what):
     """The builds of every installed arch of a name at the EVR of one build, or None where there are not all."""
     p = host.by_nevra[what]
@@ -429,7 +438,7 @@ def splits(host, ours):
     """Whether a package leaves while a build comes that obsoletes it by an entry that a package of another name has too, of which no such build
     comes: libsolv demands both."""
     coming = host.incoming(ours)
-    candidates = [c for l in host.cands.values() for c in l]
+    candidates = [*(c for l in host.cands.values() for c in l), *host.hidden]  # excluded or not
     for q in host.outgoing(ours):
         entries = {e for p in coming for e in p.deps("obsoletes") if e[0] == q.name != p.name and metadata.within(q.evr, e[1], e[2])}
         for e in entries:
