@@ -266,6 +266,8 @@ func (c *planCase) property(t *testing.T, p *rpm.Package, word, rest string, bad
 		p.Obsoletes = append(p.Obsoletes, mustDep(t, rest))
 	case "recommends":
 		p.Recommends = append(p.Recommends, mustDep(t, rest))
+	case "supplements":
+		p.Supplements = append(p.Supplements, mustDep(t, rest))
 	case "vendor":
 		p.Vendor = rest
 	case "file":

@@ -20,6 +20,8 @@ type Index interface {
 	Obsoletes(name string, yield func(place, dep int32))
 	// Lists gives who has a path in Files.
 	Lists(path string) []int32
+	// Supplements gives who supplements a capability or a path.
+	Supplements(name string) []int32
 	// Requires tells whether a package requires, or conflicts with, a path.
 	Requires(path string) bool
 	// Required gives every path that a package requires, or conflicts with, once.
@@ -39,11 +41,14 @@ type packageIndex struct {
 	obsoletes map[string][]providerRef
 	files     map[string][]int32
 	required  map[string]bool
+
+	supplements map[string][]int32
 }
 
 // newPackageIndex indexes packages; they are shared.
 func newPackageIndex(list []Candidate) *packageIndex {
-	x := &packageIndex{place: make([]int32, len(list)), obsoletes: map[string][]providerRef{}, files: map[string][]int32{}, required: map[string]bool{}}
+	x := &packageIndex{place: make([]int32, len(list)), obsoletes: map[string][]providerRef{}, files: map[string][]int32{}, required: map[string]bool{},
+		supplements: map[string][]int32{}}
 	var order []int32
 	provides := 0
 	for i := range list {
@@ -84,13 +89,19 @@ func (x *packageIndex) add(place int32, c *Candidate) {
 		x.files[f] = append(x.files[f], place)
 	}
 	c.NamedPaths(func(path string) { x.required[path] = true })
+	c.SupplementNames(func(name string) {
+		if l := x.supplements[name]; len(l) == 0 || l[len(l)-1] != place {
+			x.supplements[name] = append(l, place)
+		}
+	})
 }
 
-func (x *packageIndex) Len() int                  { return len(x.packages) }
-func (x *packageIndex) At(place int32) Candidate  { return *x.packages[place] }
-func (x *packageIndex) Named(name string) []int32 { return x.names[name] }
-func (x *packageIndex) Lists(path string) []int32 { return x.files[path] }
-func (x *packageIndex) Requires(path string) bool { return x.required[path] }
+func (x *packageIndex) Len() int                        { return len(x.packages) }
+func (x *packageIndex) At(place int32) Candidate        { return *x.packages[place] }
+func (x *packageIndex) Named(name string) []int32       { return x.names[name] }
+func (x *packageIndex) Lists(path string) []int32       { return x.files[path] }
+func (x *packageIndex) Requires(path string) bool       { return x.required[path] }
+func (x *packageIndex) Supplements(name string) []int32 { return x.supplements[name] }
 func (x *packageIndex) Required(yield func(path string)) {
 	for path := range x.required {
 		yield(path)

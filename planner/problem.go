@@ -166,10 +166,8 @@ func (p *problem) reach() error {
 			}
 		}
 		if p.r.Weak && n >= p.installed {
-			for i := range pkg.Recommends {
-				if err := p.reachDemand(p.demand(&pkg.Recommends[i])); err != nil {
-					return err
-				}
+			if err := p.reachWeak(pkg); err != nil {
+				return err
 			}
 		}
 	}

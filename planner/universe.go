@@ -46,6 +46,8 @@ type memoPiece struct {
 	obsoletes map[string][]providerRef
 	files     map[string][]int32
 	listed    map[string][]listed
+
+	supplements map[string][]int32
 }
 
 func newMemo() *memo {
@@ -53,7 +55,7 @@ func newMemo() *memo {
 	for i := range m.pieces {
 		p := &m.pieces[i]
 		p.names, p.provides, p.obsoletes = map[string][]int32{}, map[string][]offer{}, map[string][]providerRef{}
-		p.files, p.listed = map[string][]int32{}, map[string][]listed{}
+		p.files, p.listed, p.supplements = map[string][]int32{}, map[string][]listed{}, map[string][]int32{}
 	}
 	return m
 }
@@ -293,6 +295,19 @@ func (u *Universe) listing(path string) []int32 {
 		var l []int32
 		for si, x := range u.indexes {
 			for _, place := range x.Lists(path) {
+				l = append(l, u.fill(si, place))
+			}
+		}
+		return l
+	})
+}
+
+// supplementing returns the candidates whose Supplements name a capability or a path.
+func (u *Universe) supplementing(name string) []int32 {
+	return remembered(u, func(p *memoPiece) map[string][]int32 { return p.supplements }, name, func() []int32 {
+		var l []int32
+		for si, x := range u.indexes {
+			for _, place := range x.Supplements(name) {
 				l = append(l, u.fill(si, place))
 			}
 		}

@@ -26,7 +26,7 @@ func kindFlags() []cli.Flag {
 		&cli.StringFlag{Name: "lock", Usage: "make the hosts have what this `FILE` lists, one NEVRA to a line"},
 		&cli.StringSliceFlag{Name: "repo-at", Usage: "read a repository from another directory, `ID=PATH`, as an earlier state of it; repeatable"},
 		&cli.StringSliceFlag{Name: "override-hold", Usage: "for an emergency rollout: no hold, pin, exclude or version lock keeps the package of this `NAME`; repeatable"},
-		&cli.BoolFlag{Name: "weak", Usage: "follow what packages that come in recommend"},
+		&cli.BoolFlag{Name: "weak", Usage: "follow what packages that come in recommend, and what supplements them"},
 	}
 }
 

@@ -45,6 +45,11 @@ func (l Lookup) Named(name string) []int32 { return l.ix.names.places(&l.ix.stri
 // Lists gives the packages whose part of the package list has a path, in the order of their places.
 func (l Lookup) Lists(path string) []int32 { return l.ix.listed.places(&l.ix.strings, path) }
 
+// Supplements gives the packages whose Supplements name a capability or a path, in the order of their places.
+func (l Lookup) Supplements(name string) []int32 {
+	return l.ix.supplements.places(&l.ix.strings, name)
+}
+
 // Requires tells whether a package of the repository requires, or conflicts with, a path.
 func (l Lookup) Requires(path string) bool {
 	_, found := l.ix.required.find(&l.ix.strings, path)
@@ -160,7 +165,7 @@ type index struct {
 	ends    u32s // of each package's record in records, by number
 	order   u32s // place → number
 
-	names, provides, obsoletes, listed, locations, required table
+	names, provides, obsoletes, listed, locations, required, supplements table
 }
 
 // u32s is a list of numbers of four bytes each.
@@ -338,7 +343,7 @@ func (d *decoder) index() *index {
 	for _, t := range [...]struct {
 		to     *table
 		stride int
-	}{{&x.names, 1}, {&x.provides, 2}, {&x.obsoletes, 2}, {&x.listed, 1}, {&x.locations, 1}, {&x.required, 0}} {
+	}{{&x.names, 1}, {&x.provides, 2}, {&x.obsoletes, 2}, {&x.listed, 1}, {&x.locations, 1}, {&x.required, 0}, {&x.supplements, 1}} {
 		*t.to = d.table(x.n, t.stride)
 	}
 	if d.err != nil {

@@ -36,7 +36,7 @@ type indexMaker struct {
 	records recordMaker
 	ids     []packageID
 
-	names, provides, obsoletes, listed, locations, required postings
+	names, provides, obsoletes, listed, locations, required, supplements postings
 
 	named []bool // strings that are in required
 }
@@ -46,13 +46,13 @@ func newIndexMaker(e *encoder) *indexMaker {
 	return &indexMaker{
 		records: recordMaker{e: e.fork()},
 		names:   postings{stride: 1}, provides: postings{stride: 2}, obsoletes: postings{stride: 2},
-		listed: postings{stride: 1}, locations: postings{stride: 1},
+		listed: postings{stride: 1}, locations: postings{stride: 1}, supplements: postings{stride: 1},
 	}
 }
 
 // tables are in the order in which they are written.
-func (m *indexMaker) tables() [6]*postings {
-	return [6]*postings{&m.names, &m.provides, &m.obsoletes, &m.listed, &m.locations, &m.required}
+func (m *indexMaker) tables() [7]*postings {
+	return [7]*postings{&m.names, &m.provides, &m.obsoletes, &m.listed, &m.locations, &m.required, &m.supplements}
 }
 
 // add takes a package; none of it is kept.
@@ -79,9 +79,21 @@ func (m *indexMaker) add(p *Package, id packageID) {
 		m.listed.add(n, 0)
 	}
 	p.NamedPaths(m.require)
+	m.supplement(p)
 	for _, t := range m.tables() {
 		t.next()
 	}
+}
+
+// supplement notes a package under what it supplements, once under each.
+func (m *indexMaker) supplement(p *Package) {
+	from := len(m.supplements.list)
+	p.SupplementNames(func(name string) {
+		n := m.records.e.number(name)
+		if !slices.ContainsFunc(m.supplements.list[from:], func(x posting) bool { return x.key == n }) {
+			m.supplements.add(n, 0)
+		}
+	})
 }
 
 // require notes a path that a package requires, once.

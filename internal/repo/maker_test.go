@@ -46,7 +46,7 @@ func randomPackages(random *rand.Rand, n int) []*Package {
 	for i := range list {
 		p := &Package{Package: &rpm.Package{}, Location: fmt.Sprintf("%s/%d.rpm", word(9), i), Checksum: Checksum{"sha256", word(n)}, Size: int64(i) - 1}
 		p.NEVRA = rpm.NEVRA{Name: word(n), EVR: rpm.EVR{Epoch: random.Uint32N(2), Version: word(3), Release: word(2)}, Arch: word(2)}
-		p.Requires, p.Conflicts, p.Obsoletes, p.Recommends = deps(8), deps(2), deps(2), deps(1)
+		p.Requires, p.Conflicts, p.Obsoletes, p.Recommends, p.Supplements = deps(8), deps(2), deps(2), deps(1), deps(2)
 		p.Provides = deps(5)
 		if random.IntN(2) == 0 {
 			p.Provides = append(p.Provides, rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR})
@@ -88,7 +88,7 @@ func TestIndexTables(t *testing.T) {
 		slices.SortStableFunc(sorted, canonical)
 		names, lists, locations := map[string][]int32{}, map[string][]int32{}, map[string][]int32{}
 		provides, obsoletes := map[string][]askedDep{}, map[string][]askedPair{}
-		required := map[string]bool{}
+		required, supplements := map[string]bool{}, map[string][]int32{}
 		for i, p := range sorted {
 			place := int32(i)
 			names[p.Name] = append(names[p.Name], place)
@@ -106,6 +106,11 @@ func TestIndexTables(t *testing.T) {
 				provides[p.Name] = append(provides[p.Name], askedDep{place, rpm.Dep{Name: p.Name, Sense: rpm.Equal, EVR: p.EVR}})
 			}
 			p.NamedPaths(func(path string) { required[path] = true })
+			p.SupplementNames(func(name string) {
+				if !slices.Contains(supplements[name], place) {
+					supplements[name] = append(supplements[name], place)
+				}
+			})
 		}
 		l := r.Lookup()
 		unread := &Repo{ix: ix, packages: make([]*Package, ix.n), unread: ix.n}
@@ -137,6 +142,7 @@ func TestIndexTables(t *testing.T) {
 			same("named "+w, names[w], l.Named(w))
 			same("lists "+w, lists[w], l.Lists(w))
 			same("requires "+w, required[w], l.Requires(w))
+			same("supplements "+w, supplements[w], l.Supplements(w))
 			same("at location "+w, locations[w], ix.locations.places(&ix.strings, w))
 			for _, l := range []Lookup{l, unread.Lookup()} {
 				var got []askedDep

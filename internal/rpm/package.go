@@ -79,6 +79,18 @@ type Package struct {
 	FilesComplete bool
 }
 
+// SupplementNames gives every name, or path, that the package supplements, those in boolean dependencies too; one may come several times.
+func (p *Package) SupplementNames(yield func(name string)) {
+	for i := range p.Supplements {
+		name := p.Supplements[i].Name
+		if !strings.HasPrefix(name, "(") {
+			yield(name)
+		} else if r, err := ParseRich(name); err == nil {
+			r.Leaves(func(d Dep) { yield(d.Name) })
+		}
+	}
+}
+
 // NamedPaths gives every file path that the requirements and conflicts of the package name, those in boolean dependencies too; one may
 // come several times.
 func (p *Package) NamedPaths(yield func(path string)) {

@@ -49,7 +49,7 @@ class Package:
         if self._deps is None:
             self._deps = {}
             root = ElementTree.fromstring(NAMESPACES % self.text)
-            for k in ("provides", "requires", "conflicts", "obsoletes", "recommends"):
+            for k in ("provides", "requires", "conflicts", "obsoletes", "recommends", "supplements"):
                 self._deps[k] = [(e.get("name"), e.get("flags"), (e.get("epoch") or "0", e.get("ver") or "", e.get("rel") or ""))
                                  for e in root.findall(f".//{{r}}{k}/{{r}}entry")]
         return self._deps[kind]

@@ -216,17 +216,19 @@ class Rpm:
         return self.headers[nevra]
 
     def complete(self, old, package):
-        """The header with what the tool leaves out, recommendations. It is made anew: what is added to one that was read is outside its region,
+        """The header with what the tool leaves out, weak dependencies without their versions. It is made anew: what is added to one that was read is outside its region,
         and nobody's word."""
         header = rpm.hdr()
         for tag in old.keys():
             if tag >= FIRST_TAG:
                 header[tag] = old[tag]
-        names = [d[0] for d in package.deps("recommends")]
-        if names:
-            header[rpm.RPMTAG_RECOMMENDNAME] = names
-            header[rpm.RPMTAG_RECOMMENDFLAGS] = [0] * len(names)
-            header[rpm.RPMTAG_RECOMMENDVERSION] = [""] * len(names)
+        for kind in ("recommend", "supplement"):
+            names = [d[0] for d in package.deps(kind + "s")]
+            if names:
+                tag = "RPMTAG_" + kind.upper()
+                header[getattr(rpm, tag + "NAME")] = names
+                header[getattr(rpm, tag + "FLAGS")] = [0] * len(names)
+                header[getattr(rpm, tag + "VERSION")] = [""] * len(names)
         return rpm.hdr(header.unload())
 
     def objects(self, change, erases=True):

@@ -126,8 +126,23 @@ class World:
                 self.conflict(s, b, part)
             if rnd.random() < 0.12 and (o := self.other(s)) is not None:
                 s.add(part, b.number, "recommends", o.name + rnd.choice(o.parts))
+            if rnd.random() < 0.12 and (o := self.other(s)) is not None:
+                self.supplement(s, b, part, o)
             if b.number and rnd.random() < 0.07:
                 self.obsolete(s, b, part)
+
+    def supplement(self, s, b, part, o):
+        """Lets a build supplement another source, or two: as a language or a plugin does."""
+        rnd = self.rnd
+        name, second = o.name + rnd.choice(o.parts), self.other(s)
+        how = rnd.random()
+        if how < 0.4 or second is None:
+            s.add(part, b.number, "supplements", name)
+        elif how < 0.6:
+            s.add(part, b.number, "supplements", name, rnd.choice(("GE", "GE", "EQ", "LT")), rnd.choice(o.builds).evr)
+        else:
+            word = rnd.choice(("and", "and", "or", "if", "unless"))
+            s.add(part, b.number, "supplements", f"({name} {word} {second.name})")
 
     def other(self, s):
         """Another source: mostly one of a lower number, so that circles are few, but not none."""
@@ -248,7 +263,7 @@ class World:
                f'<location href="{nevra}.rpm"/><format><rpm:license>x</rpm:license><rpm:vendor>{vendor}</rpm:vendor><rpm:group>x</rpm:group>'
                f'<rpm:buildhost>x</rpm:buildhost><rpm:sourcerpm>{s.name}-{evr[1]}-{evr[2]}.src.rpm</rpm:sourcerpm>'
                '<rpm:header-range start="100" end="200"/>']
-        for kind in ("provides", "requires", "conflicts", "obsoletes", "recommends"):
+        for kind in ("provides", "requires", "conflicts", "obsoletes", "recommends", "supplements"):
             if d.get(kind):
                 out.append(f"<rpm:{kind}>")
                 for entry in dict.fromkeys(d[kind]):
