@@ -137,7 +137,7 @@ func (p *problem) supplementing(m model, lacking map[int32]bool) [][]int32 {
 	}
 	for n := int32(p.installed); n < int32(len(m)); n++ {
 		pkg := p.nodes[n].pkg
-		if !there[pkg.Name] && len(pkg.Supplements) > 0 && !p.nodes[n].only && !lacking[n] && p.isNew(n) && p.supplemented(n, m) != "" {
+		if !there[pkg.Name] && len(pkg.Supplements) > 0 && !p.nodes[n].only && !lacking[n] && p.isNew(n) && !p.inferior(n) && p.supplemented(n, m) != "" {
 			byName[pkg.Name] = append(byName[pkg.Name], n)
 		}
 	}
@@ -216,6 +216,17 @@ func (p *problem) followOnce(m model, goals func(*sat) []lit) (model, error) {
 	return out, nil
 }
 
+// inferior tells whether a candidate is of a foreign arch and the view has its name in a better one: nobody recommends the foreign one then, even
+// where the better one cannot come.
+func (p *problem) inferior(n int32) bool {
+	pkg := p.nodes[n].pkg
+	rank := archRank(p.h.Arch, pkg.Arch)
+	return rank > 0 && slices.ContainsFunc(p.u.named(pkg.Name), func(id int32) bool {
+		r := archRank(p.h.Arch, p.u.cands[id].Arch)
+		return r >= 0 && r < rank
+	})
+}
+
 // lacking tells of candidates that something installed recommends, or that supplement something installed, and that are not there: they were left
 // out once, and nobody else's recommendation brings them either (dnf.conf(5), exclude_from_weak_autodetect).
 func (p *problem) lacking() map[int32]bool {
@@ -268,7 +279,7 @@ func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep, lacking map[int32]bool) l
 	}
 	lits := []lit{neg(x), neg(n)}
 	for _, q := range by {
-		if !lacking[q] {
+		if !lacking[q] && (int(q) < p.installed || !p.inferior(q)) {
 			lits = append(lits, pos(q))
 		}
 	}

@@ -140,11 +140,13 @@ def filelists(packages):
 
 
 def updateinfo(notices):
-    """An updateinfo file of notices: (id, type, packages)."""
+    """An updateinfo file of notices: (id, type, packages), or with a severity and CVEs besides."""
     out = ['<?xml version="1.0" encoding="UTF-8"?>\n<updates>']
-    for ident, kind, packages in notices:
-        out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>{ident}</id><title>x</title><severity>Important</severity>'
-                   '<issued date="2012-01-01 00:00:00"/><pkglist><collection short="x"><name>x</name>')
+    for ident, kind, packages, *more in notices:
+        severity, cves = more or ("Important", ())
+        references = "".join(f'<reference href="x" id="{c}" title="{c}" type="cve"/>' for c in cves)
+        out.append(f'<update from="x" status="final" type="{kind}" version="1"><id>{ident}</id><title>x</title><severity>{severity}</severity>'
+                   f'<issued date="2012-01-01 00:00:00"/><references>{references}</references><pkglist><collection short="x"><name>x</name>')
         out += [f'<package name="{p.name}" version="{p.version}" release="{p.release}" epoch="{p.epoch}" arch="{p.arch}" src="x">'
                 f"<filename>{p.name}-{p.version}-{p.release}.{p.arch}.rpm</filename></package>" for p in packages]
         out.append("</collection></pkglist></update>")

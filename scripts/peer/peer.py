@@ -123,22 +123,25 @@ class Runner:
             if request.kind == "weak":
                 host.strong = self.ours.plan(Request("all"))[0]
             middle = time.time()
-            other = theirs.ask(request)
+            closed = {p.nevra for p in host.by_nevra.values() if request.closes(p, host.installed)}
+            if closed:
+                host = host.without(lambda p: p.nevra in closed and p.name == request.value.split()[0])  # what would replace it stays a candidate
+            other = theirs.ask(request, closed)
             self.seconds["planner"] += middle - start
             self.seconds["dnf"] += time.time() - middle
             self.seconds["requests"] += 1
             case["in"], case["out"] = len(mine[0]), len(mine[1])
             first = []
-            if mine != other and plain and request.kind not in ("all", "package", "downgrade", "sync"):
+            if mine != other and plain and request.kind not in ("all", "package", "downgrade", "sync", "hold", "pin", "install"):
                 if callable(plain[0]):
                     plain[0] = plain[0]()
                 again = plain[0].ask(request)
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
-            if mine != other and other and theirs.keep and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request))):
+            if mine != other and other and theirs.keep and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request, closed))):
                 verdict, rules, detail = "explained", [SPARED], {}
             else:
-                verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x),
+                verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x | closed),
                                                  lambda c: self.ours.check(request, c), theirs.possible, judge.objects)
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules

@@ -62,7 +62,7 @@ class Request:
     """What is asked, in everybody's words."""
 
     def __init__(self, kind, value=None, target=()):
-        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, package, downgrade, sync; repair and lock, which dnf has not
+        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, cve and severity like advisory, package, downgrade, sync; repair and lock, which dnf has not
         self.kind, self.value, self.target = kind, value, target
 
     def __str__(self):
@@ -75,7 +75,11 @@ class Request:
         elif self.kind == "bugfix":
             f["bugfix"] = True
         elif self.kind.startswith("advisory"):
-            f["advisories"] = [self.value]
+            f["advisories"] = self.value.split()
+        elif self.kind.startswith("cve"):
+            f["cves"] = [self.value]
+        elif self.kind.startswith("severity"):
+            f["severities"] = [self.value]
         elif self.kind in ("package", "downgrade"):
             f["packages"] = [self.value]
         if self.kind.endswith("-newest"):
@@ -86,7 +90,21 @@ class Request:
         """The planner's fields."""
         kind = {"sync": "downgrade"}.get(self.kind, self.kind)
         return {"filter": self.filter(), "type": kind if kind in ("downgrade", *OURS_ALONE) else "", "weak": self.kind == "weak",
-                "target": list(self.target)}
+                "target": list(self.target), "policies": self.policies()}
+
+    def policies(self):
+        """The rules of a policy that a request stands for."""
+        if self.kind not in ("hold", "pin", "install"):
+            return []
+        name, _, version = self.value.partition(" ")
+        return [{"Action": self.kind, "Pattern": name, "Value": version, "Policy": "p", "Priority": 1}]
+
+    def closes(self, p, installed):
+        """Whether the request keeps a build out: what is held, or pinned to another version, and what would replace that."""
+        if self.kind not in ("hold", "pin"):
+            return False
+        name, _, version = self.value.partition(" ")
+        return p.name == name and p.version != version or any(i.name == name != p.name and p.obsoletes(i) for i in installed)
 
 
 class Dnf:
@@ -119,14 +137,18 @@ class Dnf:
             base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", types=["security"])
         elif request.kind == "bugfix":
             base.add_security_filters("eq", types=["bugfix"])
-        elif request.kind.startswith("advisory"):
-            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", advisory=[request.value])
+        elif request.kind.startswith(("advisory", "cve", "severity")):
+            word = {"cve": "cves"}.get(request.kind.split("-")[0], request.kind.split("-")[0])
+            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", **{word: request.value.split()})
         if request.kind == "package":
             base.upgrade(request.value)
         elif request.kind == "downgrade":
             base.downgrade_to(request.value, strict=True)
         elif request.kind == "sync":
             base.distro_sync()
+        elif request.kind == "install":
+            base.upgrade_all()
+            base.install(request.value, strict=False)
         else:
             base.upgrade_all()
 

@@ -69,7 +69,8 @@ def advisories(path):
     for text in metadata.all_updateinfo(path):
         for u in ElementTree.fromstring(text.encode()).iter("update"):
             pkgs = [(p.get("name"), (p.get("epoch") or "0", p.get("version"), p.get("release")), p.get("arch")) for p in u.iter("package")]
-            out.append({"id": u.findtext("id"), "type": (u.get("type") or "").lower(), "status": (u.get("status") or "").lower(), "packages": pkgs})
+            out.append({"id": u.findtext("id"), "type": (u.get("type") or "").lower(), "status": (u.get("status") or "").lower(), "packages": pkgs,
+                        "severity": u.findtext("severity") or "", "cves": [r.get("id") for r in u.iter("reference") if r.get("type") == "cve"]})
     return out
 
 
@@ -212,6 +213,28 @@ class Maker:
             requests += [Request("advisory", i), Request("advisory-newest", i)]
         return requests
 
+    @staticmethod
+    def fixes(rnd, pop, pkgs):
+        """Requests by CVE, by severity, and by several notices."""
+        ids = pop.applicable(pkgs)
+        cves = sorted({c for a in pop.advisories if a["id"] in ids for c in a["cves"]})
+        requests = [Request(rnd.choice(("cve", "cve-newest")), c) for c in some(rnd, cves, 3)]
+        if ids:
+            requests += [Request(rnd.choice(("severity", "severity-newest")), rnd.choice(("Critical", "Important", "Low")))]
+            requests += [Request(rnd.choice(("advisory", "advisory-newest")), " ".join(some(rnd, ids, 3)))]
+        return requests
+
+    @staticmethod
+    def ruled(rnd, pop, pkgs):
+        """Requests with a policy: a name is held, pinned to a version, or to be installed."""
+        names = [n for n in pop.upgradable(pkgs) if not any(p.only() for p in pkgs if p.name == n)]
+        requests = [Request("hold", n) for n in some(rnd, names, 2)]
+        for n in some(rnd, names, 2):
+            versions = sorted({p.version for p in pop.packages if p.name == n})
+            requests.append(Request("pin", f"{n} {rnd.choice(versions)}"))
+        have = {p.name for p in pkgs}
+        return requests + [Request("install", n) for n in some(rnd, sorted({p.name for p in pop.packages if p.arch != "i686"} - have), 2)]
+
     def middle(self, count, most):
         """Sets two builds behind, the build between them in a second repository with advisories of its own: the version that
         fixes is not the newest."""
@@ -288,8 +311,9 @@ class Maker:
             for i, (rnd, pkgs) in drawn.items():
                 if i not in self.numbers(name, count):
                     continue
-                requests = self.kinds(rnd, pop, pkgs) + [Request("weak"), Request("repair")]
+                requests = self.kinds(rnd, pop, pkgs) + self.fixes(rnd, pop, pkgs) + [Request("weak"), Request("repair")]
                 requests += [Request("downgrade", n) for n in some(rnd, pop.lower(pkgs), 4)] + [Request("sync")]
+                requests += self.ruled(rnd, pop, pkgs)
                 requests += [Request("lock", j, [p.nevra for p in other]) for j, (_, other) in drawn.items() if j != i]
                 pop.enabled[f"{name}-{i}"] = world.enabled(rnd)
                 pop.keep[f"{name}-{i}"] = rnd.choice((0, 2, 3))

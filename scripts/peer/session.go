@@ -32,6 +32,8 @@ type question struct {
 	Type    string         `json:"type"`    // the same: of the plan, "" is update
 	Weak    bool           `json:"weak"`    // the same: follow what is recommended
 	Target  []string       `json:"target"`  // the same: what a lock plan is to lead to
+
+	Policies []planner.Rule `json:"policies"` // the same
 	In      []string       `json:"in"`      // check
 	Out     []string       `json:"out"`     // check
 	Package string         `json:"package"` // why
@@ -191,6 +193,7 @@ func (s *session) request(q *question) (planner.Request, error) {
 		}
 		r.Target = append(r.Target, n)
 	}
+	s.host.Policies = q.Policies
 	return r, nil
 }
 

@@ -301,5 +301,7 @@ class World:
 
     def updateinfo(self, notices):
         kinds = ("security", "security", "bugfix", "enhancement")
-        return metadata.updateinfo([(f"SYN-{source}-{build}", self.rnd.choice(kinds), packages)
+        cves = [f"CVE-2026-{n}" for n in range(9)]  # few, so that one is in several notices
+        return metadata.updateinfo([(f"SYN-{source}-{build}", self.rnd.choice(kinds), packages, self.rnd.choice(("Critical", "Important", "Low", "")),
+                                     self.rnd.sample(cves, self.rnd.randint(0, 3)))
                                     for (source, build), packages in sorted(notices.items()) if build and self.rnd.random() >= 0.5])

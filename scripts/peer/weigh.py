@@ -10,7 +10,7 @@ import metadata
 
 LINES = {"x86_64": ("x86_64", "i686", "i586", "i486", "i386"), "i686": ("i686", "i586", "i486", "i386")}
 MISSED = 25  # packages that we did not bring and dnf is to try, at most
-WHOLE = ("all", "weak", "sync")  # requests for everything
+WHOLE = ("all", "weak", "sync", "hold", "pin", "install")  # requests for everything
 ROUNDS = 40  # re-askings of one case, at most
 
 SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
@@ -42,6 +42,7 @@ class Host:
     """An installed set before a view: what the rules need to know of both."""
 
     def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, modular=frozenset(), opened=frozenset(), loyal=False):
+        self.made_of = installed, candidates, arch, advisories, broken, priorities, modular, opened, loyal
         self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
         self.inst = {}
         for p in installed:
@@ -52,14 +53,22 @@ class Host:
         self.hidden = []  # what is excluded
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
-            at = self.priorities.get(p.nevra, 0)
-            self.best[p.name] = min(at, self.best.get(p.name, at))
+            if self.streams(p):
+                at = self.priorities.get(p.nevra, 0)
+                self.best[p.name] = min(at, self.best.get(p.name, at))
         self.cands = {}
         for p in candidates:
             if self.rank(p.arch) is not None and self.preferred(p) and self.streams(p) and self.stays(p):
                 self.cands.setdefault(p.name, []).append(p)
         self.by_nevra = {p.nevra: p for p in candidates}
         self.installed_by = {p.nevra: p for p in installed}
+
+    def without(self, closed):
+        """The same host where some candidates are not there."""
+        installed, candidates, *rest = self.made_of
+        host = Host(installed, [p for p in candidates if not closed(p)], *rest)
+        host.hidden = self.hidden + [p for p in candidates if closed(p)]
+        return host
 
     def stays(self, p):
         """Whether a build is of the vendor that its name is installed from, where that counts."""
@@ -74,7 +83,7 @@ class Host:
         return names.isdisjoint(self.streamed) and not any(i.nevra in self.modular for i in self.inst.get(p.name, []))
 
     def preferred(self, p):
-        return self.priorities.get(p.nevra, 0) == self.best[p.name]
+        return self.priorities.get(p.nevra, 0) <= self.best.get(p.name, 0)
 
     def rank(self, arch):
         line = ("noarch",) + LINES.get(self.arch, (self.arch,))
@@ -96,10 +105,10 @@ def forbidden(host, change, lower=False):
     coming, leaving = host.incoming(change), host.outgoing(change)
     for p in coming:
         arches = {i.arch for i in host.inst.get(p.name, [])}
-        if not host.preferred(p):
-            out.append((PRIORITY, p.nevra))
-        elif not host.streams(p):
+        if not host.streams(p):
             out.append((STREAMS, p.nevra))
+        elif not host.preferred(p):
+            out.append((PRIORITY, p.nevra))
         elif not host.stays(p):
             out.append((VENDOR, p.nevra))
         elif arches and p.arch not in arches:
@@ -295,7 +304,10 @@ class Preferences:
         kind = self.request.kind
         if a["status"] == "retracted" or kind == "downgrade":
             return False
-        return a["id"] == self.request.value if kind.startswith("advisory") else a["type"] == kind.split("-")[0]
+        kind = kind.split("-")[0]
+        if kind in ("advisory", "cve"):
+            return not {a["id"], *a["cves"]}.isdisjoint(self.request.value.split())
+        return self.request.value == a["severity"] if kind == "severity" else a["type"] == kind
 
     def vector(self, change):
         """One comparable value for each preference; smaller is better."""
@@ -313,6 +325,10 @@ class Preferences:
                 replaced.append(0 if self.replaced(na, coming) else 1)
             elif gone:
                 unasked += 1
+        if self.request.kind == "install":  # any of the builds, then the better ones
+            builds = sorted((c.evr for c in self.host.cands.get(self.request.value, [])), key=cmp_to_key(metadata.compare), reverse=True)
+            moved.append(min((builds.index(p.evr) for p in coming if p.name == self.request.value), default=len(builds)))
+            coming = [p for p in coming if p.name != self.request.value]
         loose = [p for p in coming if p.na not in self.items or p.evr not in self.targets[p.na] and p.evr not in self.below(p.na)]
         disliked = [sum(self.behind(p) == k for p in loose) for k in range(DEPTH, 0, -1)]
         foreign = sum(p in new and self.host.rank(p.arch) > 0 for p in loose)
