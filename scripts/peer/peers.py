@@ -18,7 +18,8 @@ import metadata
 logging.getLogger("dnf").setLevel(logging.CRITICAL)
 
 
-OURS_ALONE = ("repair", "lock")
+POLICIES = ("hold", "pin", "install", "remove", "allow_arch_change", "arches", "instead", "allow_downgrade")
+OURS_ALONE = ("repair", "lock", *POLICIES[3:])
 MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"  # before a header in a file
 FIRST_TAG = 1000  # below are regions and signatures
 
@@ -89,15 +90,16 @@ class Request:
     def words(self):
         """The planner's fields."""
         kind = {"sync": "downgrade"}.get(self.kind, self.kind)
-        return {"filter": self.filter(), "type": kind if kind in ("downgrade", *OURS_ALONE) else "", "weak": self.kind == "weak",
+        return {"filter": self.filter(), "type": kind if kind in ("downgrade", "repair", "lock") else "", "weak": self.kind == "weak",
                 "target": list(self.target), "policies": self.policies()}
 
     def policies(self):
         """The rules of a policy that a request stands for."""
-        if self.kind not in ("hold", "pin", "install"):
+        if self.kind not in POLICIES:
             return []
-        name, _, version = self.value.partition(" ")
-        return [{"Action": self.kind, "Pattern": name, "Value": version, "Policy": "p", "Priority": 1}]
+        name, _, value = self.value.partition(" ")
+        rule = {"Action": self.kind, "Pattern": name, "Policy": "p", "Priority": 1}
+        return [{**rule, "Arches": value.split()} if self.kind == "arches" else {**rule, "Value": value}]
 
     def closes(self, p, installed):
         """Whether the request keeps a build out: what is held, or pinned to another version, and what would replace that."""

@@ -233,7 +233,10 @@ class Maker:
             versions = sorted({p.version for p in pop.packages if p.name == n})
             requests.append(Request("pin", f"{n} {rnd.choice(versions)}"))
         have = {p.name for p in pkgs}
-        return requests + [Request("install", n) for n in some(rnd, sorted({p.name for p in pop.packages if p.arch != "i686"} - have), 2)]
+        fresh = sorted({p.name for p in pop.packages if p.arch != "i686"} - have)
+        requests += [Request("install", n) for n in some(rnd, fresh, 2)] + [Request("remove", n) for n in some(rnd, sorted(have), 3)]
+        requests += [Request("allow_arch_change", "*"), Request("allow_downgrade", "*"), Request("arches", "*-libs x86_64 i686")]
+        return requests + [Request("instead", f"{n} {rnd.choice(fresh)}") for n in some(rnd, fresh, 1)]
 
     def middle(self, count, most):
         """Sets two builds behind, the build between them in a second repository with advisories of its own: the version that
