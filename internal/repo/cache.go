@@ -63,7 +63,9 @@ func (c *cache) load(kind, key string) (d *decoder, ok bool) {
 	}
 	b, err := c.read(c.file(kind, key))
 	if err != nil {
-		if !os.IsNotExist(err) {
+		if errors.Is(err, errOtherFormat) { // as after every update of cpacman
+			c.log.Debug("cache file of another version, it is built anew", "file", c.file(kind, key), "reason", err.Error())
+		} else if !os.IsNotExist(err) {
 			c.log.Warn("cache file ignored, it is built anew", "file", c.file(kind, key), "reason", plain(err.Error()))
 		}
 		return nil, false
@@ -161,7 +163,7 @@ func (c *cache) read(name string) ([]byte, error) {
 	}
 	head = head[len(cacheMagic):]
 	if v := binary.LittleEndian.Uint32(head); v != cacheFormat {
-		return nil, fmt.Errorf("format %d, not %d", v, cacheFormat)
+		return nil, fmt.Errorf("%w: %d, not %d", errOtherFormat, v, cacheFormat)
 	}
 	if binary.LittleEndian.Uint64(head[4:]) != uint64(len(body)) || binary.LittleEndian.Uint32(head[12:]) != sum {
 		return nil, errCache

@@ -149,8 +149,9 @@ func TestCache(t *testing.T) {
 		if d := cmp.Diff(want, everything(t, open(t, dir, opt))); d != "" {
 			t.Fatalf("%s:\n%s", damage.name, d)
 		}
-		if !strings.Contains(log.String(), "cache file ignored") {
-			t.Errorf("%s: nothing logged: %s", damage.name, log.String())
+		// After an update of the program that is as it should be, and no word for an operator.
+		if told := strings.Contains(log.String(), "cache file ignored"); told == (damage.name == "other format") {
+			t.Errorf("%s: logged: %q", damage.name, log.String())
 		}
 		for _, f := range names {
 			os.RemoveAll(f) //nolint:errcheck // the next line makes them again

@@ -77,6 +77,9 @@ func (e *encoder) bytes() []byte {
 // errCache says that a cache file is damaged; it is then built anew.
 var errCache = errors.New("damaged cache file")
 
+// errOtherFormat says that another version of cpacman wrote a cache file.
+var errOtherFormat = errors.New("other format")
+
 // decoder reads what encoder wrote. The bytes may be anything: it never panics, takes no more memory than a small multiple
 // of its input, and after the first fault gives zero values only and keeps err.
 type decoder struct {
