@@ -31,7 +31,21 @@ func (s *Site) Check() []Problem {
 		}
 		c.warn(path, 0, "give it a name that ends in .toml, or move it elsewhere", "is not read")
 	}
+	c.strays()
 	return c.problems.sorted()
+}
+
+// strays reports files beside the main one that look as if they were read.
+func (c *checker) strays() {
+	entries, err := os.ReadDir(c.site.Dir)
+	if err != nil {
+		return // it was read a moment ago
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, ".toml") && name != MainFile && name[0] != '.' {
+			c.warn(filepath.Join(c.site.Dir, name), 0, "only "+MainFile+" and the files below "+InventoryDir+"/ are: move it there, or what it says into "+MainFile, "is not read")
+		}
+	}
 }
 
 // checker collects what Check finds.

@@ -170,6 +170,8 @@ func TestFilesOfInventory(t *testing.T) {
 		"inventory/web.tml":           "[broken\n",
 		"inventory/README.md":         "# broken\n",
 		"elsewhere/c.toml":            "[host.c]\n",
+		"repos.toml":                  "[broken\n",
+		".editor.toml":                "[broken\n",
 		"elsewhere/dir/d.toml":        "[host.d]\n",
 		"inventory/weird\x1b[31m.txt": "",
 	})
@@ -192,10 +194,10 @@ func TestFilesOfInventory(t *testing.T) {
 	var ignored []string
 	for _, p := range s.Check() {
 		if p.Message == "is not read" {
-			ignored = append(ignored, strings.TrimPrefix(p.Error(), dir+"/inventory/"))
+			ignored = append(ignored, strings.TrimPrefix(strings.TrimPrefix(p.Error(), dir+"/"), "inventory/"))
 		}
 	}
-	want := []string{"web.tml: warning: is not read", "weird\\x1b[31m.txt: warning: is not read"}
+	want := []string{"web.tml: warning: is not read", "weird\\x1b[31m.txt: warning: is not read", "repos.toml: warning: is not read"}
 	for i := range ignored {
 		ignored[i], _, _ = strings.Cut(ignored[i], "\n")
 	}

@@ -59,7 +59,10 @@ func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 		return r, nil
 	}
 	advisories := f.Security || f.Bugfix || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
-	if advisories || asked[0] != "--downgrade" && len(f.Packages) > 0 {
+	switch {
+	case advisories && asked[0] == "--downgrade":
+		return r, usagef("--downgrade goes by package and not by advisory, which only ever go up; leave --security, --advisory, --cve and the like out")
+	case advisories, asked[0] != "--downgrade" && len(f.Packages) > 0:
 		return r, usagef("%s plans for whole hosts; leave --security, --advisory, --cve, --package and the like out", asked[0])
 	}
 	switch asked[0] {
