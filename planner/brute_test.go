@@ -298,6 +298,7 @@ func score(p *problem, in []int32) []int {
 
 // bruteForce tries every set of candidates and returns the best that Check accepts.
 func bruteForce(u *Universe, h Host, r Request) []rpm.NEVRA {
+	h.Arch = h.machine()
 	p := newProblem(u, &h, &r)
 	p.findRemovals()
 	if p.reach() != nil {

@@ -13,6 +13,7 @@ import (
 // derives every requirement, conflict, duplicate, arch, lockstep and removal rule afresh. It returns what the set adds to the faults
 // that the host already has; none means that the set may be offered. It runs on every result.
 func Check(u *Universe, h Host, r Request, set Set) []Fault {
+	h.Arch = h.machine()
 	_, added := check(u, &h, &r, &set)
 	return added
 }

@@ -12,6 +12,7 @@ import (
 // result has passed Check; errors are ErrTooHard, ErrNotBuilt, *PolicyConflict, a rule of
 // an unknown action, *FaultError, or a file source that failed.
 func (u *Universe) Solve(h Host, r Request) (*Result, error) {
+	h.Arch = h.machine()
 	s, err := u.solve(&h, &r)
 	if damage := u.Err(); damage != nil {
 		return nil, damage
