@@ -31,7 +31,7 @@ var archLines = [...][]string{
 const noarch = "noarch"
 
 // families are arches of one kind, the best first. rpm's %{_target_cpu} is the arch that it builds for: x86_64 on a machine that runs x86_64_v3, and
-// i386 on one that runs i686 (buildarchtranslate in rpmrc; measured with rpm 4.20 and 6.1).
+// i386 on one that runs i686 (buildarchtranslate in rpmrc; measured with rpm 4.20 and 6.1, and with 4.18).
 var families = [...][]string{
 	{"x86_64_v4", "x86_64_v3", "x86_64_v2", "x86_64"},
 	{"i686", "i586", "i486", "i386"},
@@ -54,6 +54,11 @@ func (h *Host) machine() string {
 		}
 	}
 	return h.Arch
+}
+
+// SameFamily tells whether two words are arches of one kind of machine: rpm, the kernel and people call it differently.
+func SameFamily(a, b string) bool {
+	return a == b || slices.ContainsFunc(families[:], func(f []string) bool { return slices.Contains(f, a) && slices.Contains(f, b) })
 }
 
 // wide tells of the levels of x86_64, which are all native: what is built for more of them stands beside what is not.

@@ -207,7 +207,7 @@ func (f *Fleet) FactsStatus(at time.Time, h *inventory.Host, facts *host.Facts, 
 	if h.OS != "" && h.OS != OSName(facts.OS) {
 		return planner.StatusMismatch, fmt.Sprintf("the inventory says os = %q and the host reports %q", h.OS, OSName(facts.OS))
 	}
-	if h.Arch != "" && h.Arch != facts.Arch {
+	if h.Arch != "" && !planner.SameFamily(h.Arch, facts.Arch) {
 		return planner.StatusMismatch, fmt.Sprintf("the inventory says arch = %q and the host reports %q", h.Arch, facts.Arch)
 	}
 	return planner.StatusPlanned, ""

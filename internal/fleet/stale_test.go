@@ -32,3 +32,21 @@ func TestFactsAge(t *testing.T) {
 		}
 	}
 }
+
+// TestFactsArch: what the inventory says of a machine is compared with what its rpm says, which has its own word for it.
+func TestFactsArch(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	f := &Fleet{Site: &inventory.Site{Facts: inventory.FactsSettings{MaxAge: time.Hour}}}
+	for _, c := range []struct {
+		said, reported string
+		want           planner.HostStatus
+	}{
+		{"", "s390x", planner.StatusPlanned}, {"x86_64", "x86_64", planner.StatusPlanned}, {"i686", "i386", planner.StatusPlanned},
+		{"x86_64_v2", "x86_64", planner.StatusPlanned}, {"x86_64", "i386", planner.StatusMismatch}, {"aarch64", "x86_64", planner.StatusMismatch},
+	} {
+		got, why := f.FactsStatus(now, &inventory.Host{Name: "web01", Arch: c.said}, &host.Facts{Arch: c.reported, CollectedAt: now}, store.Contact{}, false, false)
+		if got != c.want {
+			t.Errorf("%q and %q: %s (%s)", c.said, c.reported, got, why)
+		}
+	}
+}
