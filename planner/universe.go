@@ -291,23 +291,20 @@ func (u *Universe) obsoleting(name string) []providerRef {
 
 // listing returns the candidates whose known files include a path.
 func (u *Universe) listing(path string) []int32 {
-	return remembered(u, func(p *memoPiece) map[string][]int32 { return p.files }, path, func() []int32 {
-		var l []int32
-		for si, x := range u.indexes {
-			for _, place := range x.Lists(path) {
-				l = append(l, u.fill(si, place))
-			}
-		}
-		return l
-	})
+	return u.having(path, func(p *memoPiece) map[string][]int32 { return p.files }, Index.Lists)
 }
 
 // supplementing returns the candidates whose Supplements name a capability or a path.
 func (u *Universe) supplementing(name string) []int32 {
-	return remembered(u, func(p *memoPiece) map[string][]int32 { return p.supplements }, name, func() []int32 {
+	return u.having(name, func(p *memoPiece) map[string][]int32 { return p.supplements }, Index.Supplements)
+}
+
+// having returns the candidates that a table of the indexes gives for a key, in their order.
+func (u *Universe) having(key string, in func(*memoPiece) map[string][]int32, table func(Index, string) []int32) []int32 {
+	return remembered(u, in, key, func() []int32 {
 		var l []int32
 		for si, x := range u.indexes {
-			for _, place := range x.Supplements(name) {
+			for _, place := range table(x, key) {
 				l = append(l, u.fill(si, place))
 			}
 		}
