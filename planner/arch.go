@@ -42,16 +42,18 @@ var families = [...][]string{
 func (h *Host) machine() string {
 	for _, f := range families {
 		at := slices.Index(f, h.Arch)
+		if at < 0 {
+			continue
+		}
 		for _, p := range h.Installed {
-			if at > 0 && p != nil {
-				if i := slices.Index(f[:at], p.Arch); i >= 0 {
-					at = i
-				}
+			if p == nil {
+				continue
+			}
+			if i := slices.Index(f[:at], p.Arch); i >= 0 {
+				at = i
 			}
 		}
-		if at >= 0 {
-			return f[at]
-		}
+		return f[at]
 	}
 	return h.Arch
 }

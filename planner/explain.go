@@ -46,7 +46,6 @@ const (
 
 // Explain says for each name.arch that pkg names (a name, name.arch, NEVRA or glob of them) what happens to it and why.
 func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
-	h.Arch = h.machine()
 	s, err := u.solve(&h, &r)
 	if err != nil {
 		return Explanation{}, err

@@ -12,7 +12,6 @@ import (
 // result has passed Check; errors are ErrTooHard, ErrNotBuilt, *PolicyConflict, a rule of
 // an unknown action, *FaultError, or a file source that failed.
 func (u *Universe) Solve(h Host, r Request) (*Result, error) {
-	h.Arch = h.machine()
 	s, err := u.solve(&h, &r)
 	if damage := u.Err(); damage != nil {
 		return nil, damage
@@ -33,7 +32,9 @@ type solution struct {
 	erased []int32 // leave by rpm -e because the target does not have them
 }
 
+// solve is for a host of the caller's own: it notes there what the machine runs.
 func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
+	h.Arch = h.machine()
 	switch r.Type {
 	case "", TypeUpdate, TypeDowngrade, TypeRollback, TypeLock, TypeRepair:
 	default:
@@ -258,7 +259,14 @@ func (s *solution) needers() map[int32][]need {
 
 // there returns the providers of a dependency that are on the host afterwards.
 func (s *solution) there(d rpm.Dep) []int32 {
-	return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !s.model[q] })
+	return s.among(func(q int32) bool { return s.model[q] })(d)
+}
+
+// among gives what looks up the providers of a dependency in a state of the host.
+func (s *solution) among(here func(int32) bool) func(rpm.Dep) []int32 {
+	return func(d rpm.Dep) []int32 {
+		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
+	}
 }
 
 // richNeeds adds the new nodes without which an expression would not hold, or, of a conflict, would.

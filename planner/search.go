@@ -48,20 +48,18 @@ func (p *problem) goals() {
 
 // order lists the literals of preferences 1 to 3.
 func (p *problem) order() []lit {
-	out := slices.Clone(p.mended)
+	var sinking, lowered, goals []lit
 	for _, it := range p.items {
-		if it.hasGoal && p.sinks(it) {
-			out = append(out, it.goal)
+		lowered = append(lowered, negated(p.below(it))...)
+		switch {
+		case !it.hasGoal:
+		case p.sinks(it):
+			sinking = append(sinking, it.goal)
+		default:
+			goals = append(goals, it.goal)
 		}
 	}
-	for _, it := range p.items {
-		out = append(out, negated(p.below(it))...)
-	}
-	for _, it := range p.items {
-		if it.hasGoal && !p.sinks(it) {
-			out = append(out, it.goal)
-		}
-	}
+	out := slices.Concat(p.mended, sinking, lowered, goals)
 	for _, w := range p.wishes {
 		for k := len(w.targets); k > 0; k-- { // any of them, then any of the better ones
 			out = append(out, p.oneOf(w.targets[:k]))

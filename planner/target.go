@@ -202,19 +202,14 @@ func (s *solution) clash(a, b int32) bool {
 // minded tells whether a boolean requirement of what is there afterwards names a package that leaves and does not hold until it has, "a if b", or
 // a boolean conflict holds until then, "a and b".
 func (s *solution) minded(n int32, here func(int32) bool) bool {
-	where := func(there func(int32) bool) func(rpm.Dep) []int32 {
-		return func(d rpm.Dep) []int32 {
-			return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !there(q) })
-		}
-	}
-	then, after := where(here), where(func(q int32) bool { return s.model[q] })
+	then := s.among(here)
 	for m := range int32(len(s.nodes)) {
 		if !s.model[m] || s.laterStep(m) {
 			continue
 		}
 		for _, rich := range richDeps(s.nodes[m].pkg) {
 			broken := int(m) < s.installed && s.holdsNow(m, rich.rich) != rich.wanted
-			if evalRich(rich.rich, then) == rich.wanted || broken && evalRich(rich.rich, after) != rich.wanted {
+			if evalRich(rich.rich, then) == rich.wanted || broken && evalRich(rich.rich, s.there) != rich.wanted {
 				continue // what was broken and stays so is not touched: againClauses
 			}
 			named := false
@@ -229,12 +224,9 @@ func (s *solution) minded(n int32, here func(int32) bool) bool {
 
 // breaksThen tells whether a package that leaves later would miss something until then, or not stand what is there.
 func (s *solution) breaksThen(n int32, here func(int32) bool) bool {
-	now := func(d rpm.Dep) []int32 { return s.installedFor(d) }
-	then := func(d rpm.Dep) []int32 {
-		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
-	}
+	then := s.among(here)
 	for _, d := range s.nodes[n].pkg.Requires {
-		if !isRpmlib(d.Name) && !d.IsRich() && len(now(d)) > 0 && len(then(d)) == 0 {
+		if !isRpmlib(d.Name) && !d.IsRich() && len(s.installedFor(d)) > 0 && len(then(d)) == 0 {
 			return true
 		}
 	}

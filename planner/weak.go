@@ -232,7 +232,9 @@ func (p *problem) inferior(n int32) bool {
 func (p *problem) lacking() map[int32]bool {
 	out := map[int32]bool{}
 	for n := int32(p.installed); n < int32(len(p.nodes)); n++ {
-		out[n] = slices.ContainsFunc(p.nodes[n].pkg.Supplements, func(d rpm.Dep) bool { return !d.IsRich() && len(p.installedFor(d)) > 0 })
+		if slices.ContainsFunc(p.nodes[n].pkg.Supplements, func(d rpm.Dep) bool { return !d.IsRich() && len(p.installedFor(d)) > 0 }) {
+			out[n] = true
+		}
 	}
 	for n := range int32(p.installed) {
 		for _, d := range p.nodes[n].pkg.Recommends {

@@ -81,8 +81,13 @@ type Package struct {
 
 // SupplementNames gives every name, or path, that the package supplements, those in boolean dependencies too; one may come several times.
 func (p *Package) SupplementNames(yield func(name string)) {
-	for i := range p.Supplements {
-		name := p.Supplements[i].Name
+	eachName(p.Supplements, yield)
+}
+
+// eachName gives the names in a list of dependencies, those in boolean ones too.
+func eachName(deps []Dep, yield func(name string)) {
+	for i := range deps {
+		name := deps[i].Name
 		if !strings.HasPrefix(name, "(") {
 			yield(name)
 		} else if r, err := ParseRich(name); err == nil {
@@ -94,20 +99,11 @@ func (p *Package) SupplementNames(yield func(name string)) {
 // NamedPaths gives every file path that the requirements and conflicts of the package name, those in boolean dependencies too; one may
 // come several times.
 func (p *Package) NamedPaths(yield func(path string)) {
-	for _, deps := range [...][]Dep{p.Requires, p.Conflicts} {
-		for i := range deps {
-			switch name := deps[i].Name; {
-			case strings.HasPrefix(name, "/"):
-				yield(name)
-			case strings.HasPrefix(name, "("):
-				if r, err := ParseRich(name); err == nil {
-					r.Leaves(func(d Dep) {
-						if strings.HasPrefix(d.Name, "/") {
-							yield(d.Name)
-						}
-					})
-				}
-			}
+	paths := func(name string) {
+		if strings.HasPrefix(name, "/") {
+			yield(name)
 		}
 	}
+	eachName(p.Requires, paths)
+	eachName(p.Conflicts, paths)
 }

@@ -84,7 +84,8 @@ class Runner:
         make_database(self.args.data, root, installed)
         enabled = pop.enabled.get(name, {})
         enable(root, enabled)
-        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, keep=pop.keep.get(name, 0), kernel="none", loyal=pop.loyal, exclude=pop.excludes.get(name, []),
+        told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, kernel="none",
+                             keep=pop.keep.get(name, 0), loyal=pop.loyal, exclude=pop.excludes.get(name, []),
                              modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()))
         start = time.time()
         more = {"loyal": pop.loyal, "keep": pop.keep.get(name, 0), "exclude": pop.excludes.get(name, ())}
@@ -132,7 +133,7 @@ class Runner:
             self.seconds["requests"] += 1
             case["in"], case["out"] = len(mine[0]), len(mine[1])
             first = []
-            if mine != other and plain and request.kind not in ("all", "package", "downgrade", "sync", "hold", "pin", "install"):
+            if mine != other and plain and request.by_notices():
                 if callable(plain[0]):
                     plain[0] = plain[0]()
                 again = plain[0].ask(request)

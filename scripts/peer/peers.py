@@ -63,7 +63,8 @@ class Request:
     """What is asked, in everybody's words."""
 
     def __init__(self, kind, value=None, target=()):
-        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, cve and severity like advisory, package, downgrade, sync; repair and lock, which dnf has not
+        # all, weak, security, security-newest, bugfix, advisory, advisory-newest, cve and severity like advisory, package, downgrade, sync, one of POLICIES;
+        # repair and lock, which dnf has not
         self.kind, self.value, self.target = kind, value, target
 
     def __str__(self):
@@ -92,6 +93,9 @@ class Request:
         kind = {"sync": "downgrade"}.get(self.kind, self.kind)
         return {"filter": self.filter(), "type": kind if kind in ("downgrade", "repair", "lock") else "", "weak": self.kind == "weak",
                 "target": list(self.target), "policies": self.policies()}
+
+    def by_notices(self):
+        return self.kind.split("-")[0] in ("security", "bugfix", "advisory", "cve", "severity")
 
     def policies(self):
         """The rules of a policy that a request stands for."""

@@ -28,15 +28,14 @@ type question struct {
 	Loyal    bool     `json:"loyal"`   // host: a package stays with its vendor
 	Exclude  []string `json:"exclude"` // host: excludes of its package manager
 
-	Filter  planner.Filter `json:"filter"`  // plan, check, why
-	Type    string         `json:"type"`    // the same: of the plan, "" is update
-	Weak    bool           `json:"weak"`    // the same: follow what is recommended
-	Target  []string       `json:"target"`  // the same: what a lock plan is to lead to
-
-	Policies []planner.Rule `json:"policies"` // the same
-	In      []string       `json:"in"`      // check
-	Out     []string       `json:"out"`     // check
-	Package string         `json:"package"` // why
+	Filter   planner.Filter `json:"filter"`   // plan, check, why
+	Type     string         `json:"type"`     // the same: of the plan, "" is update
+	Weak     bool           `json:"weak"`     // the same: follow what is recommended
+	Target   []string       `json:"target"`   // the same: what a lock plan is to lead to
+	Policies []planner.Rule `json:"policies"` // the same: of the host
+	In       []string       `json:"in"`       // check
+	Out      []string       `json:"out"`      // check
+	Package  string         `json:"package"`  // why
 }
 
 // repoWord is one repository of a view.
@@ -181,6 +180,7 @@ func (s *session) setHost(q *question) (*answer, error) {
 	return &answer{Count: len(pkgs), Faults: planner.PreBroken(s.host)}, nil
 }
 
+// request reads what is asked; the policies that the host has for it go with it.
 func (s *session) request(q *question) (planner.Request, error) {
 	if s.universe == nil || len(s.host.Installed) == 0 {
 		return planner.Request{}, fmt.Errorf("%s before view and host", q.Op)
