@@ -90,10 +90,15 @@ func (p *problem) makeItems() {
 func (p *problem) preferred(it *item) []int32 {
 	have := p.highest(it).EVR
 	r := p.name(it.key.Name)
-	if r.pin != nil && r.downgrade != nil && !pinned(r.pin.Value, have) || p.r.Type == TypeDowngrade && !slices.Contains(r.present, it.key.Arch) {
+	if r.pin != nil && r.downgrade != nil && !pinned(r.pin.Value, have) || p.abandoned(r, it.key.Arch) {
 		return it.cands
 	}
 	return slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) <= 0 })
+}
+
+// abandoned tells whether the view is to be followed down, and does not have what is installed of a name and an arch.
+func (p *problem) abandoned(r *nameRule, arch string) bool {
+	return p.r.Type == TypeDowngrade && !slices.Contains(r.present, arch)
 }
 
 // choose applies the request to one item.
@@ -293,7 +298,7 @@ func (p *problem) overtaken(id int32, pkg *rpm.Package) bool {
 		return asked && d.Arch == c.Arch && rpm.Compare(d.EVR, c.EVR) > 0 && !obsoletes(d, pkg)
 	}
 	return obsoletes(c, pkg) && (slices.ContainsFunc(r.eligible, func(id int32) bool { return newer(p.u.cands[id].Package) }) ||
-		slices.ContainsFunc(r.installed, func(n int32) bool { return newer(p.nodes[n].pkg) }))
+		!p.abandoned(r, c.Arch) && slices.ContainsFunc(r.installed, func(n int32) bool { return newer(p.nodes[n].pkg) }))
 }
 
 func (p *problem) archCost(n int32) int { return archRank(p.h.Arch, p.nodes[n].pkg.Arch) }
