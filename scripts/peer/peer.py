@@ -3,6 +3,7 @@
 the rule that explains it. README.md says how to read the result."""
 import argparse
 import collections
+import importlib
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ def arguments():
     p.add_argument("--set", default="", help="only the set of this name, with --only its population")
     p.add_argument("--request", default="", help="only requests whose words begin so")
     p.add_argument("--no-solv", action="store_true")
+    p.add_argument("--dnf", choices=("4", "5"), default="4", help="which dnf; 5 wants python3-libdnf5")
     return p.parse_args()
 
 
@@ -75,7 +77,6 @@ class Runner:
 
     def one_set(self, pop, name, installed, requests, root, solver, judge):
         import metadata
-        from peers import Dnf
         from populations import excluded
         from weigh import Host
         primary = os.path.join(root, "primary.xml")
@@ -84,17 +85,17 @@ class Runner:
         make_database(self.args.data, root, installed)
         enabled = pop.enabled.get(name, {})
         enable(root, enabled)
+        dnf = importlib.import_module("dnf" + self.args.dnf).Dnf
+        more = {"loyal": pop.loyal, "keep": pop.keep.get(name, 0) if dnf.limits else 0, "exclude": pop.excludes.get(name, [])}
         told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, kernel="none",
-                             keep=pop.keep.get(name, 0), loyal=pop.loyal, exclude=pop.excludes.get(name, []),
-                             modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()))
+                             modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()), **more)
         start = time.time()
-        more = {"loyal": pop.loyal, "keep": pop.keep.get(name, 0), "exclude": pop.excludes.get(name, ())}
-        theirs = Dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name), **more)
+        theirs = dnf(root, pop.repos, pop.arch, os.path.join(self.work, "dnf-" + pop.name), **more)
         plain = []  # dnf with notices as cpacman reads them; opened when a difference asks for it
         if pop.plain != pop.repos:
-            plain = [lambda: Dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name), **more)]
+            plain = [lambda: dnf(root, pop.plain, pop.arch, os.path.join(self.work, "plain-dnf-" + pop.name), **more)]
         self.seconds["dnf sack"] += time.time() - start
-        if not told["count"] == theirs.installed == len(installed):
+        if told["count"] != len(installed) or theirs.installed not in (None, len(installed)):
             raise ValueError(f"{len(installed)} packages, of which cpacman reads {told['count']} and dnf {theirs.installed}")
         opened = {n for n, (m, stream) in pop.streams.items() if enabled.get(m) == stream}
         open_to_it = [p for p in pop.packages if not any(excluded(g, p) for g in more["exclude"])]

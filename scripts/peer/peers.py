@@ -1,26 +1,23 @@
-"""Those that are asked: cpacman's planner in its own process, dnf through its Python interface, python3-solv. All answer with
+"""Those that are asked: cpacman's planner in its own process, python3-solv, and, in files of their own, dnf4 and dnf5. All answer with
 (in, out): the NEVRAs that come to the host and those that leave it, as frozensets. And rpm, which judges an answer."""
 import importlib.util
 import json
-import logging
 import os
 import re
+import struct
 import subprocess
 from xml.etree import ElementTree
 
-import dnf
-import hawkey
 import rpm
 import solv
 
 import metadata
 
-logging.getLogger("dnf").setLevel(logging.CRITICAL)
-
 
 POLICIES = ("hold", "pin", "install", "remove", "allow_arch_change", "arches", "instead", "allow_downgrade")
 OURS_ALONE = ("repair", "lock", *POLICIES[3:])
 MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"  # before a header in a file
+IMAGE, IMMUTABLE = 61, 63  # tags of regions
 FIRST_TAG = 1000  # below are regions and signatures
 
 
@@ -113,117 +110,15 @@ class Request:
         return p.name == name and p.version != version or any(i.name == name != p.name and p.obsoletes(i) for i in installed)
 
 
-class Dnf:
-    """dnf over one installed set. The rpm database is found through HOME/.rpmmacros, which the harness has written."""
-
-    def __init__(self, root, repos, arch, cache, loyal=False, keep=0, exclude=()):
-        conf = dnf.conf.Conf()
-        conf.allow_vendor_change = not loyal
-        conf.excludepkgs = list(exclude)
-        conf.installroot, conf.cachedir = root, cache
-        conf.substitutions.update({"arch": arch, "basearch": "i386" if arch == "i686" else arch, "releasever": "7"})
-        for key, value in (("install_weak_deps", False), ("best", False), ("obsoletes", True), ("gpgcheck", False), ("plugins", False),
-                           ("installonly_limit", keep), ("metadata_expire", -1), ("clean_requirements_on_remove", False),
-                           ("protect_running_kernel", False), ("ignorearch", False), ("module_platform_id", "platform:el9")):
-            setattr(conf, key, value)
-        if hasattr(conf, "optional_metadata_types"):  # dnf from 4.19 on knows no files beyond those in primary unless told
-            conf.optional_metadata_types = ["filelists"]
-        conf.persistdir, conf.logdir = os.path.join(root, "persist"), os.path.join(root, "log")
-        os.makedirs(conf.logdir, exist_ok=True)
-        self.base, self.keep = dnf.Base(conf), keep
-        for r in repos:
-            added = self.base.repos.add_new_repo(r["id"], conf, baseurl=["file://" + r["path"]], priority=r["priority"])
-            added.excludepkgs = r.get("exclude", [])
-        self.base.fill_sack(load_system_repo=True)
-        self.installed = len(self.base.sack.query(hawkey.IGNORE_EXCLUDES).installed())
-
-    def mark(self, request):
-        base = self.base
-        if request.kind.startswith("security"):
-            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", types=["security"])
-        elif request.kind == "bugfix":
-            base.add_security_filters("eq", types=["bugfix"])
-        elif request.kind.startswith(("advisory", "cve", "severity")):
-            word = {"cve": "cves"}.get(request.kind.split("-")[0], request.kind.split("-")[0])
-            base.add_security_filters("gte" if request.kind.endswith("-newest") else "eq", **{word: request.value.split()})
-        if request.kind == "package":
-            base.upgrade(request.value)
-        elif request.kind == "downgrade":
-            base.downgrade_to(request.value, strict=True)
-        elif request.kind == "sync":
-            base.distro_sync()
-        elif request.kind == "install":
-            base.upgrade_all()
-            base.install(request.value, strict=False)
-        else:
-            base.upgrade_all()
-
-    def ask(self, request, exclude=()):
-        """What dnf would do; None where it refuses all of a distro-sync because one package cannot be where it should."""
-        base = self.base
-        self.reset(exclude)
-        base.conf.install_weak_deps = request.kind == "weak"
-        try:
-            self.mark(request)
-            base.resolve()
-        except dnf.exceptions.MarkingError:
-            return frozenset(), frozenset()
-        except dnf.exceptions.DepsolveError as e:
-            if self.keep and request.kind == "package":  # it cannot do without a kernel that it would remove
-                return self.keeping_all(lambda: self.ask(request, exclude))
-            if request.kind == "sync":
-                return None
-            if request.kind != "downgrade":  # an upgrade leaves out what cannot be; this is asked for strictly
-                raise Failed(f"dnf: {e}") from e
-            return frozenset(), frozenset()
-        except dnf.exceptions.Error as e:
-            raise Failed(f"dnf: {e}") from e
-        return self.answer()
-
-    def answer(self):
-        t = self.base.transaction
-        return frozenset(named(p) for p in t.install_set), frozenset(named(p) for p in t.remove_set)
-
-    def keeping_all(self, do):
-        """The answer where no kernel is removed to make room for another."""
-        keep, self.keep, self.base.sack.installonly_limit = self.keep, 0, 0
-        try:
-            return do()
-        finally:
-            self.keep = self.base.sack.installonly_limit = keep
-
-    def reset(self, exclude):
-        """Forgets the last request; besides what the configuration excludes, the builds and name.arches given are."""
-        base = self.base
-        base.reset(goal=True)
-        base.reset_security_filters()
-        base.sack.reset_excludes()
-        base._setup_excludes_includes()
-        if exclude:
-            base.sack.add_excludes([p for p in base.sack.query().available() if named(p) in exclude or (p.name, p.arch) in exclude])
-
-    def possible(self, wanted, exclude=()):
-        """Whether dnf can bring all of the given builds at once, strictly and without erasing anything."""
-        base = self.base
-        self.reset(exclude)
-        base.conf.install_weak_deps = False
-        for n in wanted:
-            hits = [p for p in base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
-            if not hits:
-                return None
-            base.goal.install(hits[0])
-        try:
-            base.resolve(allow_erasing=False)
-        except dnf.exceptions.Error:
-            return None
-        return self.answer()
-
-    def close(self):
-        self.base.close()
-
-
-def named(p):
-    return metadata.nevra(p.name, (str(p.epoch), p.version, p.release), p.arch)
+def of_today(header):
+    """A header that was made, as packages have it: all of it in a region. rpm's Python interface makes those of packages of rpm 3, which rpm 6 takes no more."""
+    blob = bytearray(rpm.hdr(header.unload()).unload())
+    entries, _ = struct.unpack(">II", blob[:8])
+    tag, _, offset, _ = struct.unpack(">IIiI", blob[8:24])
+    if tag == IMAGE:
+        for at in (8, 8 + 16 * entries + offset):  # its entry, and its end
+            blob[at:at + 4] = struct.pack(">I", IMMUTABLE)
+    return rpm.hdr(bytes(blob))
 
 
 class Rpm:
@@ -257,7 +152,7 @@ class Rpm:
                 header[getattr(rpm, tag + "NAME")] = names
                 header[getattr(rpm, tag + "FLAGS")] = [0] * len(names)
                 header[getattr(rpm, tag + "VERSION")] = [""] * len(names)
-        return rpm.hdr(header.unload())
+        return of_today(header)
 
     def objects(self, change, erases=True):
         """What rpm has against a transaction: unmet dependencies, conflicts, and packages that it would erase, or keep, against our word.
