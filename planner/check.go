@@ -230,14 +230,8 @@ func (c *checker) steps(faults []Fault) {
 		stages = append(stages, stage{after, "after the upgrade"})
 	}
 	if len(c.installs) > 0 {
-		for _, p := range c.installs {
-			for _, q := range after {
-				if len(q.Obsoletes) > 0 && q.Name != p.Name && obsoletes(q, p) {
-					c.fault("obsoletes", "rpm refuses %s: %s obsoletes it", p.NEVRA, q.NEVRA)
-				}
-			}
-		}
 		after = append(slices.Clone(after), c.installs...)
+		c.beside(after)
 		c.modules(after)
 		stages = append(stages, stage{after, "after install-only packages came in"})
 	}
@@ -245,6 +239,21 @@ func (c *checker) steps(faults []Fault) {
 		stages = append(stages, stage{final, "after old builds were removed"})
 	}
 	c.added(before, stages)
+}
+
+// beside checks what rpm -i refuses, given what is installed with it: packages that something obsoletes, or that obsolete something, if only an older
+// build of themselves.
+func (c *checker) beside(with []*rpm.Package) {
+	for _, p := range c.installs {
+		for _, q := range with {
+			if len(q.Obsoletes) > 0 && q.Name != p.Name && obsoletes(q, p) {
+				c.fault("obsoletes", "rpm refuses %s: %s obsoletes it", p.NEVRA, q.NEVRA)
+			}
+			if p != q && obsoletes(p, q) {
+				c.fault("obsoletes", "rpm refuses %s beside %s, which it obsoletes", p.NEVRA, q.NEVRA)
+			}
+		}
+	}
 }
 
 // stage is what is installed when a part of the set was executed.
@@ -415,6 +424,8 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			return p.Name != i.Name && obsoletes(p, i) && (c.mayGo(i) || mayObsolete(c.h.Arch, p.Arch, i.Arch))
 		}):
 			c.fault(ruleObsoleted, "%s would be removed, and nothing that may replace it obsoletes it", i.NEVRA)
+		case obsoleted && c.isOnly(i) && c.h.mayRun(i):
+			c.fault(ruleObsoleted, "%s would be removed and may be the running kernel", i.NEVRA)
 		}
 	}
 }

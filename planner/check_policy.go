@@ -248,7 +248,7 @@ func picked(list []*rpm.Package, kind func(*rpm.Package) bool) (out []*rpm.Packa
 // removal checks one line that rpm -e executes, and tells whether it may be.
 func (c *checker) removal(r Remove, left []*rpm.Package, p *rpm.Package) bool {
 	held := func() bool {
-		return c.isOnly(p) && (c.h.RunningKernel == "" || isRunning(p, c.h.RunningKernel))
+		return c.isOnly(p) && c.h.mayRun(p)
 	}
 	switch r.Rule {
 	case rulePolicy:

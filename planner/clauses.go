@@ -13,6 +13,7 @@ const (
 	whyRequires  reasonKind = iota // a requires dep
 	whyConflicts                   // a conflicts with b
 	whyObsoletes                   // a obsoletes b
+	whyBeside                      // a is install-only and obsoletes b: rpm -i refuses it
 	whyOneBuild                    // a and b are builds of one name.arch
 	whyStays                       // a leaves only by an update or by Obsoletes
 	whyLockstep                    // a and b are other arches of one name: rpm works by name
@@ -132,23 +133,26 @@ func (p *problem) conflictClauses(n int32) {
 	}
 }
 
-// obsoleteClauses states that what is obsoleted does not stay beside. rpm -i follows no Obsoletes.
+// obsoleteClauses states that what is obsoleted does not stay beside. rpm -i follows no Obsoletes: it refuses a package beside any that this one obsoletes, an
+// older build of its own name too.
 func (p *problem) obsoleteClauses(n int32, byName map[string][]int32) {
-	if p.laterStep(n) {
-		return
-	}
 	pkg := p.nodes[n].pkg
+	later := p.laterStep(n)
+	kind := whyObsoletes
+	if later {
+		kind = whyBeside
+	}
 	for i := range pkg.Obsoletes {
 		d := pkg.Obsoletes[i]
-		if d.Name == pkg.Name {
+		if d.Name == pkg.Name && !later {
 			continue
 		}
 		for _, q := range byName[d.Name] {
-			if int(n) < p.installed && int(q) < p.installed {
+			if q == n || int(n) < p.installed && int(q) < p.installed {
 				continue
 			}
 			if rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[q].pkg.EVR) {
-				p.sat.add(p.because(whyObsoletes, n, q, d), p.unless(n), p.unless(q))
+				p.sat.add(p.because(kind, n, q, d), p.unless(n), p.unless(q))
 			}
 		}
 	}

@@ -18,6 +18,11 @@ func isRunning(p *rpm.Package, uname string) bool {
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == '.' || rest[0] == '-' || rest[0] == '_')
 }
 
+// mayRun tells whether an install-only package is of the running kernel, as far as that is known.
+func (h *Host) mayRun(p *rpm.Package) bool {
+	return h.RunningKernel == "" || isRunning(p, h.RunningKernel)
+}
+
 // keepN removes the oldest builds of each install-only name that gets a new one, down to the number to keep: never the running
 // kernel, never what something else needs (PLAN-5).
 func (s *solution) keepN() {

@@ -299,7 +299,7 @@ func (u *Universe) filesFor(path string) ([]int32, error) {
 
 // obsoleters returns the candidates that may take the place of an installed package by Obsoletes.
 func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
-	if r := p.name(pkg.Name); r.heldBecause != "" || r.stays != "" || p.target != nil && p.target.set[pkg.NEVRA] {
+	if r := p.name(pkg.Name); r.heldBecause != "" || r.stays != "" || r.only && p.h.mayRun(pkg) || p.target != nil && p.target.set[pkg.NEVRA] {
 		return nil
 	}
 	var out []int32

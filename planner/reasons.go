@@ -182,6 +182,8 @@ func (s *solution) line(why int32) string {
 		return name(r.a) + " conflicts with " + r.dep.String() + ", which " + name(r.b) + " provides"
 	case whyObsoletes:
 		return name(r.a) + " obsoletes " + name(r.b)
+	case whyBeside:
+		return "rpm installs " + name(r.a) + " beside older builds, and refuses it where " + name(r.b) + " is, which it obsoletes"
 	case whyOneBuild:
 		return name(r.a) + " and " + name(r.b) + " are builds of one package"
 	case whyStays:
@@ -204,8 +206,8 @@ func (s *solution) stays(n int32) string {
 	for _, m := range append(s.erasers(n), s.duplicates(n)...) {
 		who = append(who, s.nodes[m].pkg.NEVRA.String())
 	}
-	if r := s.name(s.nodes[n].pkg.Name); len(who) == 0 && r.stays != "" {
-		return " stays: " + r.stays
+	if why := s.keepsAnyway(n); len(who) == 0 && why != "" {
+		return " stays: " + why
 	}
 	if len(who) == 0 {
 		return " stays: nothing can take its place"

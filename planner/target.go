@@ -66,7 +66,7 @@ func (p *problem) freeToLeave(n int32) bool {
 
 // mustRun tells whether an installed package is, or may be, the running kernel.
 func (p *problem) mustRun(n int32) bool {
-	return p.nodes[n].only && (p.h.RunningKernel == "" || isRunning(p.nodes[n].pkg, p.h.RunningKernel))
+	return p.nodes[n].only && p.h.mayRun(p.nodes[n].pkg)
 }
 
 // mayVanish tells whether an installed package may leave with nothing in its place.
