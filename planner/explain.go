@@ -97,7 +97,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		}
 	}
 	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return l.NEVRA == have.NEVRA })
-	blocked := s.blockedItem(it)
+	blocked := s.blockedItem(it, nil)
 	removed := slices.IndexFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == have.NEVRA })
 	switch {
 	case e.Taken != nil:

@@ -356,12 +356,18 @@ func (f *Filter) selects(a *Advisory) bool {
 	if strings.EqualFold(a.Status, "retracted") {
 		return false
 	}
-	fold := func(l []string, s string) bool {
-		return slices.ContainsFunc(l, func(x string) bool { return strings.EqualFold(x, s) })
-	}
 	return f.Security && strings.EqualFold(a.Type, "security") || f.Bugfix && strings.EqualFold(a.Type, "bugfix") ||
-		fold(f.Severities, a.Severity) && a.Severity != "" || fold(f.Advisories, a.ID) ||
-		slices.ContainsFunc(a.CVEs, func(c string) bool { return fold(f.CVEs, c) })
+		a.Severity != "" && holds(f.Severities, a.Severity) || f.names(a)
+}
+
+// names tells whether the filter asks for an advisory by its ID or a CVE.
+func (f *Filter) names(a *Advisory) bool {
+	return holds(f.Advisories, a.ID) || slices.ContainsFunc(a.CVEs, func(c string) bool { return holds(f.CVEs, c) })
+}
+
+// holds tells whether a list has a word, in any case.
+func holds(list []string, word string) bool {
+	return slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, word) })
 }
 
 // fixing keeps the candidates that fix something selected and orders them: more fixes first, then the least version that has

@@ -170,48 +170,6 @@ func (s *solution) neededStill(n int32, out map[int32]bool) string {
 	return strings.Join(who, ", ") + " need it"
 }
 
-// blockedElse adds what keeps an item from being replaced, and a pin below what is installed.
-func (s *solution) blockedElse(it *item, have *rpm.Package, out []Blocked) []Blocked {
-	r := s.name(it.key.Name)
-	known := func(rule string) bool {
-		return slices.ContainsFunc(out, func(b Blocked) bool { return b.Rule == rule })
-	}
-	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && !known(rulePin) {
-		for _, id := range s.u.named(it.key.Name) {
-			if c := &s.u.cands[id]; c.Arch == it.key.Arch && pinned(r.pin.Value, c.EVR) && rpm.Compare(c.EVR, have.EVR) < 0 {
-				out = append(out, Blocked{have.NEVRA, c.NEVRA, rulePin, r.decision.stays() + "; going down takes allow_downgrade"})
-				break
-			}
-		}
-	}
-	for _, ref := range s.u.obsoleting(it.key.Name) {
-		c := &s.u.cands[ref.id]
-		n := s.name(c.Name)
-		if c.Name == it.key.Name || !obsoletes(c.Package, have) || n.only || !slices.Contains(n.eligible, ref.id) || !mayObsolete(s.h.Arch, c.Arch, have.Arch) {
-			continue
-		}
-		rule, because := s.foreignObsoletes(c, have), ""
-		switch {
-		case r.hold != nil || r.heldBecause != "":
-			rule, because = ruleHold, r.heldBecause
-		case r.pin != nil:
-			rule, because = rulePin, r.stays
-		case r.stays != "":
-			rule, because = ruleProtected, r.stays
-		case rule == ruleOnly:
-			because = "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
-		case rule == "" && s.unwelcome(c.Package) && slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }):
-			rule, because = ruleRemove, "it obsoletes "+it.key.Name+" and is to be removed "+n.remove.by()
-		case rule == ruleVendor:
-			because = fmt.Sprintf("it obsoletes %s; the vendor would change from %q to %q", it.key.Name, have.Vendor, c.Vendor)
-		}
-		if rule != "" && !known(rule) {
-			out = append(out, Blocked{have.NEVRA, c.NEVRA, rule, because})
-		}
-	}
-	return out
-}
-
 // blockedTarget lists what the target has and the host cannot get.
 func (s *solution) blockedTarget() {
 	line := func(n rpm.NEVRA, have rpm.NEVRA, rule, because string) {

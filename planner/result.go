@@ -322,59 +322,6 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 	return slices.Compact(out)
 }
 
-// blocked lists the updates that a rule forbids: the newest for each installed package and rule, when it is newer than all that is
-// allowed.
-func (s *solution) blocked() {
-	all := len(s.r.Filter.Packages) == 0 && !s.r.Filter.advisoryKind()
-	if s.r.Type == TypeRepair {
-		return
-	}
-	if s.target != nil {
-		s.blockedTarget()
-		return
-	}
-	for _, it := range s.items {
-		if !all && !it.wanted && !s.named(it) {
-			continue
-		}
-		s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it)...)
-	}
-}
-
-// named tells whether --package names an installed item.
-func (s *solution) named(it *item) bool {
-	return slices.ContainsFunc(s.r.Filter.Packages, func(g string) bool {
-		return matchGlob(g, it.key.Name) || matchGlob(g, it.key.String())
-	})
-}
-
-// blockedItem lists the blocked updates of one item.
-func (s *solution) blockedItem(it *item) []Blocked {
-	have := s.highest(it)
-	limit := have.EVR
-	for _, n := range it.cands {
-		if e := s.nodes[n].pkg.EVR; rpm.Compare(e, limit) > 0 {
-			limit = e
-		}
-	}
-	var out []Blocked
-	for _, d := range s.name(it.key.Name).dropped {
-		c := &s.u.cands[d.cand]
-		if (d.rule != ruleArch && c.Arch != it.key.Arch) || rpm.Compare(c.EVR, limit) <= 0 {
-			continue
-		}
-		at := slices.IndexFunc(out, func(b Blocked) bool { return b.Rule == d.rule })
-		line := Blocked{NEVRA: have.NEVRA, Available: c.NEVRA, Rule: d.rule, Because: d.because}
-		switch {
-		case at < 0:
-			out = append(out, line)
-		case rpm.Compare(c.EVR, out[at].Available.EVR) > 0:
-			out[at] = line
-		}
-	}
-	return s.blockedElse(it, have, out)
-}
-
 // notInstalled notes what --package names and the host does not have.
 func (s *solution) notInstalled() {
 	for _, g := range s.r.Filter.Packages {
