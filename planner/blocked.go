@@ -119,6 +119,8 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return rule, "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
 	case rule == "" && s.unwelcome(c.Package) && slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }):
 		return ruleRemove, "it obsoletes " + it.key.Name + " and is to be removed " + n.remove.by()
+	case rule == ruleModule:
+		return rule, "it obsoletes " + it.key.Name + "; " + notModular
 	case rule == ruleVendor:
 		return rule, fmt.Sprintf("it obsoletes %s; the vendor would change from %q to %q", it.key.Name, have.Vendor, c.Vendor)
 	}

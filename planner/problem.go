@@ -332,8 +332,8 @@ func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {
 	return out
 }
 
-// foreignObsoletes says why a candidate may not replace a package of another origin (PLAN-15): its repository is limited to other names,
-// or the vendor would change.
+// foreignObsoletes says why a candidate may not replace a package of another origin: its repository is limited to other names, the vendor would change
+// (PLAN-15), or a modular one by one that is not (PLAN-6).
 func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
 	switch {
 	case p.target != nil:
@@ -342,8 +342,15 @@ func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
 		return ruleOnly
 	case p.h.ForbidVendorChange && !p.h.sameVendor(pkg.Vendor, c.Vendor):
 		return ruleVendor
+	case p.u.leavesStream(c.Package, pkg):
+		return ruleModule
 	}
 	return ""
+}
+
+// leavesStream tells whether a package would take the place of a modular one without being modular.
+func (u *Universe) leavesStream(c, pkg *rpm.Package) bool {
+	return (pkg.ModularityLabel != "" || u.isModular(pkg.NEVRA)) && c.ModularityLabel == "" && !u.isModular(c.NEVRA)
 }
 
 // obsoletesPackage tells whether candidate a obsoletes candidate b of another name.

@@ -326,6 +326,9 @@ func (u *Universe) enabledWith(name string, enabled []string) string {
 	return ""
 }
 
+// notModular is said of what is kept out by the second half of PLAN-6.
+const notModular = "a non-modular package does not replace a modular one"
+
 // againstInstalled compares a candidate with what is installed under its name. An empty because means: no news, not worth a line.
 func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because string) {
 	if len(r.installed) == 0 {
@@ -375,7 +378,7 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	case beside != nil:
 		return ruleArch, beside.NEVRA.String() + " would stay beside it"
 	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA) && p.target == nil:
-		return ruleModule, "a non-modular package does not replace a modular one"
+		return ruleModule, notModular
 	}
 	return p.vendorRule(r, c)
 }
