@@ -138,6 +138,9 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan) (out []HostPla
 		if len(now) == 0 || len(after) == 1 && rpm.Compare(after[0], to) == 0 {
 			continue
 		}
+		if because := ruledOut(&out[i], name, to); because != "" {
+			return nil, fmt.Sprintf("%s cannot go to %s: %s", out[i].Name, to, because), nil
+		}
 		if err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String()}, rule); err != nil {
 			return nil, "", err
 		}
@@ -146,6 +149,30 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan) (out []HostPla
 		}
 	}
 	return out, "", nil
+}
+
+// ruledOut says which policy of a host keeps a name from an EVR: planning again with a pin must not set it aside. "" where none does.
+func ruledOut(p *HostPlan, name string, to rpm.EVR) string {
+	var builds []rpm.NEVRA
+	for _, i := range p.Host.Installed {
+		if i != nil && i.Name == name {
+			builds = append(builds, i.NEVRA)
+		}
+	}
+	d, bad := decide(p.Request.Filter.rulesFor(p.Host.Policies, name), name, builds)
+	switch {
+	case bad != nil:
+		return bad.Error()
+	case d.hold != nil:
+		return d.stays()
+	}
+	for _, n := range builds {
+		n.EVR = to
+		if _, because := d.drops(&rpm.Package{NEVRA: n}, true); because != "" {
+			return because
+		}
+	}
+	return ""
 }
 
 // holdAll plans every host that has a name with a hold.

@@ -87,6 +87,36 @@ func TestSameEverywhere(t *testing.T) {
 	}
 }
 
+// TestSameEverywhereObeys: another policy of a host, of whatever priority, is a reason that it cannot move, and not set aside.
+func TestSameEverywhereObeys(t *testing.T) {
+	rule := Rule{Action: ActionSameEverywhere, Pattern: "db", Policy: "one-db"}
+	for _, r := range []Rule{
+		{Action: ActionHold, Pattern: "db", Policy: "other"}, {Action: ActionHold, Pattern: "d*", Policy: "other", Priority: -5},
+		{Action: ActionHold, Pattern: "db", Policy: "other", Priority: 9}, {Action: ActionPin, Pattern: "db", Value: "1", Policy: "other"},
+		{Action: ActionExclude, Pattern: "db-[23]*", Policy: "other"},
+	} {
+		free := planOf(t, "free", freeHost)
+		bound := planOf(t, "bound", freeHost)
+		bound.Host.Policies = []Rule{r}
+		var err error
+		if bound.Result, err = bound.Universe.Solve(bound.Host, bound.Request); err != nil {
+			t.Fatal(err)
+		}
+		out, said, err := SameEverywhere(rule, []HostPlan{free, bound})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(said) != 1 || said[0].Planned && said[0].EVR.String() != "1-1" || !slices.ContainsFunc(said[0].Because, func(s string) bool { return strings.Contains(s, "by policy other") }) {
+			t.Errorf("%s of priority %d: %+v", r.Action, r.Priority, said)
+		}
+		for i := range out {
+			if _, after := ends(&out[i], "db"); len(after) != 1 || after[0].String() != "1-1" {
+				t.Errorf("%s of priority %d: %s ends at %v", r.Action, r.Priority, out[i].Name, after)
+			}
+		}
+	}
+}
+
 func TestRollbackPossible(t *testing.T) {
 	p := planOf(t, "a", freeHost)
 	at := func(n rpm.NEVRA) bool { return n.Name == "web" }
