@@ -105,6 +105,9 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return "", ""
 	}
 	if !slices.Contains(n.eligible, id) || !mayObsolete(s.h.Arch, c.Arch, have.Arch) {
+		if !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }) {
+			return "", "" // it leaves all the same
+		}
 		return s.neverComes(have, c, id)
 	}
 	rule = s.foreignObsoletes(c, have)

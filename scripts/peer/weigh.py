@@ -120,6 +120,8 @@ def forbidden(host, change, lower=False):
         by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
         if by and not any(p.na == q.na for p in coming) and not any(host.rank(p.arch) == 0 or p.arch == q.arch for p in by):
             out += [(SAME_ARCH, p.nevra) for p in by]
+        if q.nevra in host.modular:
+            out += [(STREAMS, p.nevra) for p in by if p.nevra not in host.modular]
         out += [(CIRCLE, p.nevra) for p in by if any(d.name == q.name and d.obsoletes(p) for d in host.cands.get(q.name, []))]
     for name in sorted({p.name for p in coming}):
         if host.only(name):
