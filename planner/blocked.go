@@ -22,6 +22,8 @@ func (s *solution) blocked() {
 		switch {
 		case it.wanted, len(f.Packages) == 0 && !f.advisoryKind(), s.named(it) && !f.advisoryKind():
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, nil)...)
+		case !f.advisoryKind(): // builds may be named
+			s.result.Set.Blocked = append(s.result.Set.Blocked, s.keptOut(it)...)
 		case len(f.Packages) == 0, s.named(it):
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, s.fixes)...)
 		}

@@ -33,6 +33,8 @@ type ExplainState string
 const (
 	ExplainNewest       ExplainState = "newest"        // goes to the newest that exists for it
 	ExplainLeast        ExplainState = "least"         // goes to the least version that fixes what was asked for
+	ExplainBeyond       ExplainState = "beyond"        // goes to more than the least that fixes: Because says why that cannot come
+	ExplainTarget       ExplainState = "target"        // goes to what the target has
 	ExplainNotNewest    ExplainState = "not_newest"    // moves, but not to the newest: Because says why
 	ExplainHeld         ExplainState = "held"          // stays: Because is the chain
 	ExplainBlocked      ExplainState = "blocked"       // stays: Rule forbids what exists
@@ -109,20 +111,37 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 	case s.stayLine(have.NEVRA) != nil:
 		b := s.stayLine(have.NEVRA)
 		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil
+	case !it.wanted && len(s.keptOut(it)) > 0:
+		e.block(s.keptOut(it))
 	case len(it.cands) > 0 && !it.wanted && len(s.preferred(it)) > 0:
 		e.State, e.Because = ExplainNotSelected, []string{"the request does not ask for it and nothing needs it"}
 	case len(blocked) > 0:
-		e.State, e.Rule = ExplainBlocked, blocked[0].Rule
-		if e.Available == nil {
-			e.Available = &blocked[0].Available
-		}
-		for _, b := range blocked {
-			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
-		}
+		e.block(blocked)
 	default:
 		e.State = ExplainUpToDate
 	}
+	s.alsoSay(it, &e)
 	return e
+}
+
+// keptOut lists the blocked updates of an item that the request asks for.
+func (s *solution) keptOut(it *item) []Blocked {
+	switch f := &s.r.Filter; {
+	case s.target != nil:
+	case f.advisoryKind():
+		return s.blockedItem(it, s.fixes)
+	case len(f.Packages) > 0:
+		return s.blockedItem(it, func(_ *item, c *candidate) bool { return s.asksFor(c.NEVRA) })
+	}
+	return nil
+}
+
+// block explains an item that stays because of rules.
+func (e *ExplainedItem) block(lines []Blocked) {
+	e.State, e.Rule, e.Available = ExplainBlocked, lines[0].Rule, &lines[0].Available
+	for _, b := range lines {
+		e.Because = append(e.Because, b.Available.String()+": "+b.Because)
+	}
 }
 
 // stayLine returns the line of a package that a policy or a target wants away and that stays.
@@ -140,12 +159,20 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 	switch {
 	case held >= 0:
 		e.State, e.Because = ExplainNotNewest, s.result.Set.Held[held].Because
+		e.Available = &s.result.Set.Held[held].Available
+	case s.target != nil:
+		e.State = ExplainTarget
+	case it.wanted && s.beyond(it):
+		least := it.targets[0]
+		e.State, e.Because = ExplainBeyond, s.chain(least)
+		e.Available = &s.nodes[least].pkg.NEVRA
 	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA && it.wanted:
 		e.State, e.Because = ExplainLeast, []string{"the least change that was asked for; " + s.nodes[it.cands[0]].pkg.NEVRA.String() + " is newer"}
 	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA:
 		e.State, e.Because = ExplainNotNewest, s.chain(it.cands[0])
 	case len(blocked) > 0:
 		e.State, e.Rule = ExplainNotNewest, blocked[0].Rule
+		e.Available = &blocked[0].Available
 		for _, b := range blocked {
 			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
 		}
@@ -159,6 +186,44 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		if s.model[n] && !it.wanted {
 			e.Because = append(e.Because, s.neededNow(n)...)
 		}
+	}
+	if fixed := s.fixed(it, e.Taken); len(fixed) > 0 {
+		e.Because = append(e.Because, "it fixes "+strings.Join(fixed, ", "))
+	}
+	for _, m := range slices.Concat(s.result.Set.Upgrade, s.result.Set.Downgrade) {
+		if m.To == *e.Taken && m.Policy != "" {
+			e.Because = append(e.Because, m.From.String()+" -> "+m.To.String()+" is allowed by policy "+printable(m.Policy))
+		}
+	}
+}
+
+// fixed lists the advisories that were asked for and that a build has of an item.
+func (s *solution) fixed(it *item, taken *rpm.NEVRA) []string {
+	var out []string
+	have := s.highest(it).EVR
+	for _, l := range s.u.listed(taken.Name) {
+		if l.nevra.Arch == taken.Arch && s.r.Filter.selects(l.advisory) && rpm.Compare(l.nevra.EVR, have) > 0 && rpm.Compare(taken.EVR, l.nevra.EVR) >= 0 {
+			out = append(out, l.advisory.ID)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// alsoSay adds what is to be known of an item whatever becomes of it: builds of it that leave, a policy that wants it away, and that the build which is
+// installed was taken back.
+func (s *solution) alsoSay(it *item, e *ExplainedItem) {
+	have := s.highest(it).NEVRA
+	for _, r := range s.result.Set.Remove {
+		if r.NEVRA != have && slices.Contains(e.Installed, r.NEVRA) {
+			e.Because = append(e.Because, r.NEVRA.String()+" is removed ("+r.Rule+"): "+r.Because)
+		}
+	}
+	if b := s.stayLine(have); b != nil && !slices.Contains(e.Because, b.Because) {
+		e.Because = append(e.Because, b.Because)
+	}
+	if id, back := s.u.retracted(have); back {
+		e.Because = append(e.Because, have.String()+", which is installed, was taken back by "+id)
 	}
 }
 
@@ -204,7 +269,12 @@ func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem 
 	var out []ExplainedItem
 	for key, newest := range best {
 		e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled,
-			Because: []string{"it is not installed and nothing needs it"}}
+			Because: []string{"it is not installed and nothing that is there or comes needs it"}}
+		for _, b := range s.result.Set.Blocked {
+			if b.Available.NameArch() == key {
+				e.Because = []string{"it would take the place of " + b.NEVRA.String() + " (" + b.Rule + "): " + b.Because}
+			}
+		}
 		for _, note := range s.result.Notes {
 			if strings.HasPrefix(note, key.Name+" is to be installed by ") {
 				e.Because = []string{note}
@@ -256,8 +326,11 @@ func (e Explanation) Lines() []string {
 // headline is the state in words.
 func (it *ExplainedItem) headline() string {
 	evr := func(n *rpm.NEVRA) string {
-		if n == nil {
+		switch {
+		case n == nil:
 			return "?"
+		case n.NameArch().String() != it.Name: // something else, or another arch of it
+			return n.String()
 		}
 		return n.EVR.String()
 	}
@@ -266,6 +339,10 @@ func (it *ExplainedItem) headline() string {
 		return " -> " + evr(it.Taken) + ": the newest there is"
 	case ExplainLeast:
 		return " -> " + evr(it.Taken) + ": the least version that does what was asked"
+	case ExplainBeyond:
+		return " -> " + evr(it.Taken) + "; " + evr(it.Available) + " would do and cannot come:"
+	case ExplainTarget:
+		return " -> " + evr(it.Taken) + ": what the target has"
 	case ExplainNotNewest:
 		return " -> " + evr(it.Taken) + ", not " + evr(it.Available) + ":"
 	case ExplainHeld:

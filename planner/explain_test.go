@@ -58,13 +58,13 @@ func TestExplain(t *testing.T) {
 		"held":            "held.x86_64 1-1 stays, not 2-1:\n  held-2-1.x86_64 requires helper >= 2, which helper-2-1.x86_64 provides\n  helper-2-1.x86_64 conflicts with old, which old-1-1.x86_64 provides\n  old-1-1.x86_64 stays: nothing can take its place",
 		"partly":          "partly.x86_64 1-1 -> 2-1, not 3-1:\n  partly-3-1.x86_64 requires missing, which nothing provides",
 		"same":            "same.x86_64 1-1 stays, 2-1 is blocked (auto):\n  same-2-1.x86_64: repository extra serves only what is asked for by name",
-		"other":           "other.noarch 1-1 stays, 2-1 is blocked (arch):\n  other-2-1.x86_64: other is installed as noarch, not as x86_64",
+		"other":           "other.noarch 1-1 stays, other-2-1.x86_64 is blocked (arch):\n  other-2-1.x86_64: other is installed as noarch, not as x86_64",
 		"old":             "old.x86_64 1-1: nothing newer",
 		"swapped":         "swapped.x86_64 1-1 is removed (obsoleted):\n  obsoleted by swap-2-1.x86_64",
 		"lib":             "lib.i686 1-1: nothing newer\nlib.x86_64 1-1 stays, 2-1 is blocked (lockstep):\n  lib-2-1.x86_64: rpm would erase lib-1-1.i686, for which there is no candidate at 2-1",
 		"pinned":          "pinned.x86_64 1-1 stays, 2-1 is blocked (hold):\n  pinned-2-1.x86_64: hold pinned",
 		"barred":          "barred.x86_64 1-1 stays, 2-1 is blocked (exclude):\n  barred-2-1.x86_64: excluded by the host: barred",
-		"spare":           "spare.x86_64 1-1 is there and not installed:\n  it is not installed and nothing needs it",
+		"spare":           "spare.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it",
 		"nowhere":         "nowhere :\n  neither the host nor a repository of its view has it",
 		"swap-1-1.x86_64": "swap.x86_64 1-1 -> 2-1: the newest there is",
 	} {
@@ -93,7 +93,7 @@ installed
   bar-1-1.x86_64
 `)
 	for name, want := range map[string]string{
-		"foo": "foo.x86_64 1-1 -> 2-1: the least version that does what was asked\n  the least change that was asked for; foo-3-1.x86_64 is newer",
+		"foo": "foo.x86_64 1-1 -> 2-1: the least version that does what was asked\n  the least change that was asked for; foo-3-1.x86_64 is newer\n  it fixes SA-1",
 		"lib": "lib.x86_64 1-1 -> 2-1: the newest there is\n  not asked for; what was asked for needs it\n  needed by foo-2-1.x86_64",
 		"bar": "bar.x86_64 1-1 stays; 2-1 is there:\n  the request does not ask for it and nothing needs it",
 	} {
@@ -103,6 +103,75 @@ installed
 		}
 		if got := strings.Join(e.Lines(), "\n"); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// TestExplainWhatElse: what is said names the package that it is about, and all that becomes of it.
+func TestExplainWhatElse(t *testing.T) {
+	for _, one := range []struct{ world, pkg, want string }{
+		{`repo base
+  foo-2-1.noarch
+    requires nonesuch
+  foo-3-1.noarch
+advisory SA-1 security Low final - foo-2-1.noarch
+request security
+installed
+  foo-1-1.noarch
+`, "foo", "foo.noarch 1-1 -> 3-1; 2-1 would do and cannot come:\n  foo-2-1.noarch requires nonesuch, which nothing provides\n  it fixes SA-1"},
+		{`host exclude=newex
+repo base
+  newex-2-1.noarch
+    obsoletes ex
+installed
+  ex-1-1.noarch
+`, "*ex", "ex.noarch 1-1 stays, newex-2-1.noarch is blocked (exclude):\n  newex-2-1.noarch: it obsoletes ex: excluded by the host: newex\n" +
+			"newex.noarch 2-1 is there and not installed:\n  it would take the place of ex-1-1.noarch (exclude): it obsoletes ex: excluded by the host: newex\n  not newex-2-1.noarch: excluded by the host: newex (exclude)"},
+		{`repo best prio=1
+  foo-2-1.noarch
+repo base prio=2
+  foo-3-1.noarch
+request package=foo-3-1.noarch
+installed
+  foo-1-1.noarch
+`, "foo", "foo.noarch 1-1 stays, 3-1 is blocked (priority):\n  foo-3-1.noarch: repository base has a lower priority than another that has foo"},
+		{`repo base
+  lib-2-1.noarch
+    requires (glib >= 5 and zlib)
+repo asked auto=false
+  zlib-1-1.noarch
+installed
+  lib-1-1.noarch
+`, "lib", "lib.noarch 1-1 stays, not 2-1:\n  lib-2-1.noarch requires (glib >= 5 and zlib): glib >= 5, which nothing provides; zlib, which only zlib-1-1.noarch provides " +
+			"(auto: repository asked serves only what is asked for by name)"},
+		{`host keep=2 running=2-1.x86_64
+repo base
+  kernel-3-1.x86_64
+installed
+  kernel-1-1.x86_64
+  kernel-2-1.x86_64
+`, "kernel", "kernel.x86_64 1-1, 2-1 -> 3-1: the newest there is\n  kernel-1-1.x86_64 is removed (keep-n): 2 builds of kernel.x86_64 are kept"},
+		{`repo base
+  foo-1-1.noarch
+request type=rollback
+target foo-1-1.noarch
+installed
+  foo-2-1.noarch
+`, "foo", "foo.noarch 2-1 -> 1-1: what the target has"},
+		{`repo base
+  foo-2-1.noarch
+advisory R-1 security Low retracted - foo-2-1.noarch
+installed
+  foo-2-1.noarch
+`, "foo", "foo.noarch 2-1: nothing newer\n  foo-2-1.noarch, which is installed, was taken back by R-1"},
+	} {
+		u, c := oneCase(t, one.world)
+		e, err := u.Explain(c.host, c.request, one.pkg)
+		if err != nil {
+			t.Fatal(one.pkg, err)
+		}
+		if got := strings.Join(e.Lines(), "\n"); got != one.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", one.pkg, got, one.want)
 		}
 	}
 }
@@ -177,7 +246,7 @@ installed
 		"gone":    "gone.x86_64 1-1 is removed (policy):\n  removed by policy p (owner ops): a test",
 		"needed":  "needed.x86_64 1-1 stays (remove):\n  to be removed by policy p (owner ops): a test; it stays: user-1-1.x86_64 needs it",
 		"broken":  "broken.x86_64 1-1 is there and not installed:\n  broken is to be installed by policy p and cannot be: broken-1-1.x86_64 requires nowhere, which nothing provides",
-		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test (instead)",
+		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test (instead)",
 	} {
 		e, err := u.Explain(c.host, c.request, name)
 		if err != nil {

@@ -306,6 +306,11 @@ func (p *problem) archCost(n int32) int { return archRank(p.h.Arch, p.nodes[n].p
 // byPackage applies --package: a glob that names the installed package takes all its candidates, else those candidates, or
 // replacements, that it names.
 func (p *problem) byPackage(it *item, base []int32, names [][]int32) (targets []int32, obsoleted [][]int32) {
+	if p.r.Type == TypeDowngrade { // what is named goes down, whether or not the view has what is installed
+		have := p.highest(it).EVR
+		base = slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) >= 0 })
+		names = nil
+	}
 	for _, g := range p.r.Filter.Packages {
 		if matchGlob(g, it.key.Name) || matchGlob(g, it.key.String()) {
 			return base, names
@@ -318,10 +323,6 @@ func (p *problem) byPackage(it *item, base []int32, names [][]int32) (targets []
 			}
 		}
 		return out
-	}
-	if p.r.Type == TypeDowngrade { // a build that is named goes down, whether or not the view has what is installed
-		have := p.highest(it).EVR
-		base = slices.DeleteFunc(slices.Clone(it.cands), func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, have) >= 0 })
 	}
 	targets = keep(base)
 	for _, l := range names {

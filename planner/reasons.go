@@ -33,12 +33,19 @@ func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 	have = s.highest(it)
 	switch {
 	case len(it.targets) > 0:
-		return have, it.targets[0], !s.model[it.targets[0]]
+		return have, it.targets[0], !s.model[it.targets[0]] && !s.beyond(it)
 	case len(it.obsoleted) > 0:
 		have, best = s.notReplaced(it)
 		return have, best, have != nil && !moved
 	}
 	return have, it.instead[0], !gone
+}
+
+// beyond tells whether an item goes to more than the least that was asked for, and so has it too.
+func (s *solution) beyond(it *item) bool {
+	return s.r.Filter.advisoryKind() && slices.ContainsFunc(it.targets, func(n int32) bool {
+		return s.model[n] && rpm.Compare(s.nodes[n].pkg.EVR, s.nodes[it.targets[0]].pkg.EVR) > 0
+	})
 }
 
 // notReplaced returns the newest build of an item that stays though something obsoletes it, and the first that does.
@@ -221,7 +228,7 @@ func (s *solution) offers(r reason) string {
 		return ", which the host's rpm does not have"
 	}
 	if r.dep.IsRich() {
-		return ""
+		return s.lacking(r.dep)
 	}
 	var who []rpm.NEVRA
 	for _, q := range s.providersOf(r.dep) {
@@ -252,15 +259,40 @@ func (s *solution) offers(r reason) string {
 	return text + " provide"
 }
 
+// lacking says of a boolean requirement what it names and nobody provides.
+func (s *solution) lacking(d rpm.Dep) string {
+	rich, err := rpm.ParseRich(d.Name)
+	if err != nil {
+		return ""
+	}
+	var out []string
+	rich.Names(func(leaf rpm.Dep, condition bool) {
+		if condition || len(s.providersOf(leaf)) > 0 {
+			return
+		}
+		if text := leaf.String() + s.nowhere(leaf); !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	})
+	if len(out) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(out, "; ")
+}
+
 // nowhere says why nobody provides a requirement: no candidate, or one that a rule dropped.
 func (s *solution) nowhere(d rpm.Dep) string {
 	ids := s.candidatesFor(d)
 	s.u.ready(ids)
+	only := "only "
+	if len(ids) > 1 {
+		only = ""
+	}
 	for _, id := range ids {
 		c := &s.u.cands[id]
 		for _, drop := range s.name(c.Name).dropped {
 			if drop.cand == id {
-				return ", which only " + c.NEVRA.String() + " provides (" + drop.rule + ": " + drop.because + ")"
+				return ", which " + only + c.NEVRA.String() + " provides (" + drop.rule + ": " + drop.because + ")"
 			}
 		}
 	}

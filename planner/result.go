@@ -332,6 +332,7 @@ func (s *solution) notInstalled() {
 		for n := s.installed; n < len(s.nodes) && !hit; n++ {
 			hit = matchPackage(g, s.nodes[n].pkg.NEVRA)
 		}
+		hit = hit || slices.ContainsFunc(s.result.Set.Blocked, func(b Blocked) bool { return matchPackage(g, b.Available) })
 		if !hit {
 			s.result.Notes = append(s.result.Notes, NothingMatches(g))
 		}
