@@ -256,10 +256,13 @@ func (s *solution) droppedFor(it *item) []Blocked {
 // explainNew explains names that are not installed: pulled in, or only there to be had.
 func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem {
 	best := map[rpm.NameArch]rpm.NEVRA{}
+	arrives := func(key rpm.NameArch) bool { // another arch of what is installed
+		return slices.ContainsFunc(s.result.Set.Install, func(i Install) bool { return !i.InstallOnly && i.NEVRA.NameArch() == key })
+	}
 	s.u.fillAll()
 	for id := range s.u.cands {
 		c := &s.u.cands[id]
-		if done[c.Name] || !matchPackage(pkg, c.NEVRA) {
+		if done[c.Name] && !arrives(c.NameArch()) || !matchPackage(pkg, c.NEVRA) {
 			continue
 		}
 		if b, ok := best[c.NameArch()]; !ok || rpm.Compare(c.EVR, b.EVR) > 0 {

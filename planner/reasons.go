@@ -240,7 +240,7 @@ func (s *solution) offers(r reason) string {
 	who = slices.Compact(who)
 	switch {
 	case len(who) == 0 && len(s.providersOf(r.dep)) > 0:
-		return ", which only packages of the later step provide"
+		return ", which only what is installed beside older builds provides, in a step after this one"
 	case len(who) == 0:
 		return s.nowhere(r.dep)
 	case len(who) > 3:
