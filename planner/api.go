@@ -67,11 +67,15 @@ type Notices interface {
 	Err() error
 }
 
-// ModuleStream is one stream of a module with the packages that belong to it (PLAN-6).
+// ModuleStream is one stream of a module, in one of its contexts, with the packages that belong to it (PLAN-6).
 type ModuleStream struct {
 	Name      string
 	Stream    string
 	Artifacts []rpm.NEVRA
+	// Needs are alternatives: for each module, the streams one of which is enabled where the context is meant, "-NAME" for one that is not; none for any.
+	Needs []map[string][]string
+	// Demodularized are names that the stream had and gave up: they are ordinary packages.
+	Demodularized []string
 }
 
 // Host is what the planner knows of one host, and the rules that hold for it.

@@ -177,11 +177,19 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 				bad("unknown option " + o)
 			}
 		}
-	case "module": // module NAME:STREAM NEVRA…
+	case "module": // module NAME:STREAM [needs=MODULE:STREAM|STREAM] [gave=NAME] NEVRA…
 		name, stream, _ := strings.Cut(f[0], ":")
 		m := ModuleStream{Name: name, Stream: stream}
 		for _, n := range f[1:] {
-			m.Artifacts = append(m.Artifacts, mustNEVRA(t, n))
+			switch k, v, option := strings.Cut(n, "="); {
+			case option && k == "needs":
+				needed, streams, _ := strings.Cut(v, ":")
+				m.Needs = append(m.Needs, map[string][]string{needed: strings.Split(streams, "|")})
+			case option && k == "gave":
+				m.Demodularized = append(m.Demodularized, v)
+			default:
+				m.Artifacts = append(m.Artifacts, mustNEVRA(t, n))
+			}
 		}
 		c.view.Modules = append(c.view.Modules, m)
 	case "advisory": // advisory ID TYPE SEVERITY STATUS CVE,CVE NEVRA…

@@ -348,11 +348,6 @@ func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
 	return ""
 }
 
-// leavesStream tells whether a package would take the place of a modular one without being modular.
-func (u *Universe) leavesStream(c, pkg *rpm.Package) bool {
-	return (pkg.ModularityLabel != "" || u.isModular(pkg.NEVRA)) && c.ModularityLabel == "" && !u.isModular(c.NEVRA)
-}
-
 // obsoletesPackage tells whether candidate a obsoletes candidate b of another name.
 func (u *Universe) obsoletesPackage(a, b int32) bool {
 	pa, pb := u.cands[a].Package, u.cands[b].Package

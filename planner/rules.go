@@ -287,48 +287,6 @@ func firstMatch(globs []string, n rpm.NEVRA) string {
 	return ""
 }
 
-// moduleRule applies PLAN-6: modular packages only from enabled streams, and where an enabled stream has a name no non-modular
-// package that has or provides it, as dnf hides them (dnf_sack_filter_modules in libdnf).
-func (u *Universe) moduleRule(c *candidate, enabled []string) (rule, because string) {
-	streams := u.modular[c.NEVRA]
-	if len(streams) == 0 && c.ModularityLabel != "" {
-		if f := strings.SplitN(c.ModularityLabel, ":", 3); len(f) >= 2 {
-			streams = []string{f[0] + ":" + f[1]}
-		}
-	}
-	if len(streams) > 0 {
-		if slices.ContainsFunc(streams, func(s string) bool { return slices.Contains(enabled, s) }) {
-			return "", ""
-		}
-		return ruleModule, "module stream " + strings.Join(streams, " or ") + " is not enabled"
-	}
-	if len(enabled) == 0 || len(u.modNames) == 0 {
-		return "", ""
-	}
-	if s := u.enabledWith(c.Name, enabled); s != "" {
-		return ruleModule, "not modular, and the enabled module stream " + s + " has " + c.Name
-	}
-	for i := range c.Provides {
-		if s := u.enabledWith(c.Provides[i].Name, enabled); s != "" {
-			return ruleModule, "not modular, and provides " + c.Provides[i].Name + ", which the enabled module stream " + s + " has"
-		}
-	}
-	return "", ""
-}
-
-// enabledWith returns an enabled stream that has a package name, or "".
-func (u *Universe) enabledWith(name string, enabled []string) string {
-	for _, s := range u.modNames[name] {
-		if slices.Contains(enabled, s) {
-			return s
-		}
-	}
-	return ""
-}
-
-// notModular is said of what is kept out by the second half of PLAN-6.
-const notModular = "a non-modular package does not replace a modular one"
-
 // againstInstalled compares a candidate with what is installed under its name. An empty because means: no news, not worth a line.
 func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because string) {
 	if len(r.installed) == 0 {
@@ -342,7 +300,7 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 	var beside, ahead *rpm.Package
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
-		modular = modular || i.ModularityLabel != "" || p.u.isModular(i.NEVRA)
+		modular = modular || p.u.isModular(i)
 		order := rpm.Compare(c.EVR, i.EVR)
 		if order == 0 && (i.Arch == c.Arch || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0) {
 			r.present = append(r.present, i.Arch)
@@ -377,7 +335,7 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 		return ruleLockstep, "rpm refuses it while " + ahead.NEVRA.String() + " is installed, which is newer"
 	case beside != nil:
 		return ruleArch, beside.NEVRA.String() + " would stay beside it"
-	case modular && c.ModularityLabel == "" && !p.u.isModular(c.NEVRA) && p.target == nil:
+	case modular && !p.u.isModular(c) && p.target == nil:
 		return ruleModule, notModular
 	}
 	return p.vendorRule(r, c)
@@ -409,8 +367,6 @@ func (h *Host) sameVendor(a, b string) bool {
 	}
 	return a == b || slices.ContainsFunc(h.SameVendors, func(l []string) bool { return in(l, a) && in(l, b) })
 }
-
-func (u *Universe) isModular(n rpm.NEVRA) bool { _, ok := u.modular[n]; return ok }
 
 // dropLockstep takes away candidates that rpm could install only by erasing another arch of the name (PLAN-3), because that arch
 // has no candidate at the same EVR and nothing else may replace it.

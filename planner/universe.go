@@ -23,12 +23,11 @@ type Universe struct {
 	first    []int32 // candidate of each source's first place
 	cands    []candidate
 	memo     *memo
-	ahead    atomic.Bool            // readAhead was called
-	notices  []Notices              // of the view
-	retracts bool                   // one of them is retracted
-	required func() *pathFilter     // the paths that packages of the view require, or conflict with; made once
-	modular  map[rpm.NEVRA][]string // "name:stream", sorted
-	modNames map[string][]string    // package name: streams that have it
+	ahead    atomic.Bool        // readAhead was called
+	notices  []Notices          // of the view
+	retracts bool               // one of them is retracted
+	required func() *pathFilter // the paths that packages of the view require, or conflict with; made once
+	modules
 }
 
 // memo is what was looked up in the indexes: it changes no answer. It is in pieces, each with a lock, since hosts that are solved side by side ask for little else.
@@ -92,7 +91,7 @@ func NewUniverse(v View) (*Universe, error) {
 	u := &Universe{
 		sources: v.Sources, notices: v.Notices,
 		memo:    newMemo(),
-		modular: map[rpm.NEVRA][]string{}, modNames: map[string][]string{},
+		modules: newModules(v.Modules),
 	}
 	if len(v.Advisories) > 0 {
 		u.notices = append([]Notices{newNoticeList(v.Advisories)}, v.Notices...)
@@ -108,18 +107,6 @@ func NewUniverse(v View) (*Universe, error) {
 		ids[src.ID] = true
 		if err := u.take(int32(si)); err != nil {
 			return nil, err
-		}
-	}
-	for _, m := range v.Modules {
-		id := m.Name + ":" + m.Stream
-		for _, n := range m.Artifacts {
-			if !slices.Contains(u.modular[n], id) { // one build may belong to several streams
-				u.modular[n] = append(u.modular[n], id)
-				slices.Sort(u.modular[n])
-			}
-			if !slices.Contains(u.modNames[n.Name], id) {
-				u.modNames[n.Name] = append(u.modNames[n.Name], id)
-			}
 		}
 	}
 	return u, nil
