@@ -96,10 +96,10 @@ func (k *disk) verifyMeta(ctx context.Context, e dataEntry) error {
 
 // files looks for packages that the file lists do not know.
 func (c *checker) files(ctx context.Context) {
-	e, ok := c.r.md.find("filelists")
-	if !ok {
-		return
+	if !c.r.md.namesFilelists() {
+		return // told when it was opened
 	}
+	e, _ := c.r.md.find("filelists")
 	if err := c.r.LoadFiles(ctx); err != nil {
 		c.fault(err)
 		return

@@ -88,7 +88,7 @@ func TestNoAdvisories(t *testing.T) {
 	r = open(t, madeRepo(t, primary, metaFile{kind: "updateinfo", content: updateinfoXML, absent: true}), Options{})
 	_, err := r.Advisories()
 	wantDamage(t, err, "repodata/updateinfo", "missing")
-	if !r.HasAdvisories() || len(r.Problems()) != 1 {
+	if !r.HasAdvisories() || len(r.Problems()) != 2 { // the other: it names no file lists
 		t.Error(r.HasAdvisories(), r.Problems())
 	}
 	r = open(t, madeRepo(t, primary, metaFile{kind: "updateinfo", content: updateinfoXML[:500]}), Options{})
@@ -154,12 +154,13 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNoFilelists: a repository without its file lists opens; what the package list carries is answered, the rest is an error.
+// TestNoFilelists: a repository without the file lists that it names opens; what the package list carries is answered, the rest is an error.
 func TestNoFilelists(t *testing.T) {
 	primary := metaFile{kind: "primary", content: primaryXML(packageXML("foo"))}
 	for name, files := range map[string][]metaFile{
 		"named and missing": {primary, {kind: "filelists", content: "x", absent: true}},
-		"not named":         {primary},
+		"named and damaged": {primary, {kind: "filelists", content: "x"}},
+		"only zchunk":       {primary, {kind: "filelists_zck", content: "\x00ZCK1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, madeRepo(t, files...), Options{})
@@ -184,6 +185,35 @@ func TestNoFilelists(t *testing.T) {
 	r := open(t, madeRepo(t, primary, metaFile{kind: "filelists", content: filelistsXML(nil)}), Options{})
 	_, err := r.FilesOf(r.Packages()[0])
 	wantDamage(t, err, "repodata/filelists", "lack package foo-1:1.2-3.el9.x86_64")
+}
+
+// TestFilelistsNotNamed: a repository may have no file lists. Nobody carries a path beyond its package list then, which is told when it is opened and when
+// it is checked; no list of files is called complete for that.
+func TestFilelistsNotNamed(t *testing.T) {
+	beyond := packageXML("bar", "/etc/bar", "/usr/share/bar")
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo"), beyond)})
+	r := open(t, dir, Options{})
+	for path, want := range map[string]int{"/usr/bin/foo": 1, "/usr/share/bar": 1, "/usr/share/x": 0} {
+		got, err := r.ProvidersOf(path)
+		places, err2 := r.Lookup().Carriers(path)
+		if err != nil || err2 != nil || len(got) != want || len(places) != want {
+			t.Errorf("%s: %v, %v; %v, %v", path, got, err, places, err2)
+		}
+	}
+	_, err := r.FilesOf(r.Packages()[0])
+	wantDamage(t, err, repomdPath, "names no file lists")
+	checked, err := Check(context.Background(), Config{"test", dir}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]Problem{r.Problems(), checked} {
+		if !slices.Contains(list, Problem{Repo: "test", File: repomdPath, What: "names no file lists: what needs a path beyond the package list is held"}) {
+			t.Errorf("nothing said of it: %v", list)
+		}
+	}
+	if r := open(t, madeRepo(t, metaFile{kind: "primary", content: primaryXML()}), Options{}); len(r.Problems()) > 0 {
+		t.Errorf("a repository without packages: %v", r.Problems())
+	}
 }
 
 func TestInPrimary(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"strings"
 )
@@ -327,9 +326,4 @@ func decodeFiles(d *decoder, packages int) *fileIndex {
 		return nil
 	}
 	return x
-}
-
-// noFilelists says why a question about files cannot be answered.
-func (r *Repo) noFilelists(what string) error {
-	return &Damage{r.id, repomdPath, fmt.Sprintf("%s; the files of its packages are not known", what), errNoFilelists}
 }

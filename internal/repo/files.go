@@ -8,7 +8,7 @@ import (
 )
 
 // LoadFiles reads the complete file lists, once; the other questions about files do it when they need it. In a directory of RPMs
-// there is nothing to read. A repository whose file lists are absent gives a *Damage.
+// there is nothing to read. A repository whose file lists are absent, or that names none, gives a *Damage.
 func (r *Repo) LoadFiles(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -20,9 +20,9 @@ func (r *Repo) loadFiles(ctx context.Context) error {
 	if r.files != nil || r.kind == KindDirectory {
 		return nil
 	}
-	e, ok := r.md.find("filelists")
-	if !ok {
-		return r.noFilelists("names no file lists (entry \"filelists\")")
+	e, err := r.md.filelists(r.id)
+	if err != nil {
+		return err
 	}
 	k, err := r.disk()
 	if err != nil {
@@ -82,7 +82,8 @@ var inPrimaryList = regexp.MustCompile(`^(.*bin/.*|/etc/.*|/usr/lib/sendmail)$`)
 func InPrimary(path string) bool { return inPrimaryList.MatchString(path) }
 
 // ProvidersOf lists the packages that have a file, directory or ghost of that path, in the order of Packages. The complete file lists
-// are read only for paths that the package list does not carry.
+// are read only for paths that the package list does not carry. Where the repository names none, as it may, nobody carries more than the package
+// list says; Problems tells it.
 func (r *Repo) ProvidersOf(path string) ([]*Package, error) {
 	numbers, err := r.carriers(path)
 	var out []*Package
@@ -103,7 +104,7 @@ func (r *Repo) carriers(path string) ([]int32, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, nil
 	}
-	if r.kind == KindDirectory || InPrimary(path) {
+	if r.kind == KindDirectory || InPrimary(path) || !r.md.namesFilelists() {
 		l := r.Lookup()
 		numbers := l.Lists(path)
 		for i, place := range numbers {

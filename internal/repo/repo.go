@@ -255,6 +255,9 @@ func (r *Repo) noteMetadata(k *disk) {
 			}
 		}
 	}
+	if !r.md.namesFilelists() && r.Len() > 0 {
+		r.problem(Problem{File: repomdPath, What: "names no file lists: what needs a path beyond the package list is held"})
+	}
 	if _, ok := r.md.find("filelists-ext"); ok {
 		r.problem(Problem{File: repomdPath, What: "filelists-ext is not read", Note: true})
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -214,6 +215,29 @@ func (md *repomd) primary(id string) (dataEntry, error) {
 		}
 	}
 	return dataEntry{}, &Damage{id, repomdPath, "names no package list (entry \"primary\")", nil}
+}
+
+// filelists finds the complete file lists in a form that is read.
+func (md *repomd) filelists(id string) (dataEntry, error) {
+	if e, ok := md.find("filelists"); ok {
+		return e, nil
+	}
+	for _, other := range otherFilelists {
+		if e, ok := md.find(other); ok {
+			return e, &Damage{id, e.Location, "the only file lists are of type " + other, ErrUnsupported}
+		}
+	}
+	return dataEntry{}, &Damage{id, repomdPath, "names no file lists (entry \"filelists\"); the files of its packages are not known", errNoFilelists}
+}
+
+// otherFilelists are file lists in forms that are not read: a repository that has only those has more to say than its package list.
+var otherFilelists = [...]string{"filelists_zck", "filelists_db"} //nolint:gochecknoglobals // a constant list
+
+// namesFilelists tells whether there are complete file lists, in whatever form.
+func (md *repomd) namesFilelists() bool {
+	return slices.ContainsFunc(md.Entries, func(e dataEntry) bool {
+		return e.Type == "filelists" || slices.Contains(otherFilelists[:], e.Type)
+	})
 }
 
 // xmlError adds line and byte offset to an error of the XML reader.
