@@ -150,7 +150,7 @@ func (c *checker) modules() {
 	e, _ := c.r.md.find("modules")
 	for _, s := range list {
 		for _, p := range s.Artifacts {
-			if !have[p] && p.Arch != "src" && p.Arch != "nosrc" {
+			if !have[p] {
 				c.add(Problem{Repo: c.r.id, File: e.Location, Package: p.String(), Note: true,
 					What: fmt.Sprintf("module %s names this package, which is not in the repository", quoted(s.Name+":"+s.Stream))})
 			}

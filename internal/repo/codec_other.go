@@ -77,6 +77,7 @@ func (e *encoder) modules(data *moduleData) {
 		for _, m := range s.Requires {
 			e.streams(m)
 		}
+		e.strs(s.Demodularized)
 	}
 	e.count(len(data.defaults))
 	for _, x := range data.defaults {
@@ -88,7 +89,7 @@ func (e *encoder) modules(data *moduleData) {
 
 func (d *decoder) modules(id string) *moduleData {
 	data := &moduleData{problems: d.problems(id)}
-	for range d.count(7) {
+	for range d.count(8) {
 		s := ModuleStream{Name: d.str(), Stream: d.str(), Context: d.str(), Arch: d.str(), Version: d.uint()}
 		for range d.count(5) {
 			s.Artifacts = append(s.Artifacts, d.nevra())
@@ -96,6 +97,7 @@ func (d *decoder) modules(id string) *moduleData {
 		for range d.count(1) {
 			s.Requires = append(s.Requires, d.streams())
 		}
+		s.Demodularized = d.strs()
 		data.streams = append(data.streams, s)
 	}
 	for range d.count(3) {

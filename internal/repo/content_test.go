@@ -103,38 +103,6 @@ func TestNoAdvisories(t *testing.T) {
 	}
 }
 
-func TestModules(t *testing.T) {
-	r := open(t, fullRepo(t), Options{})
-	streams, defaults, err := r.Modules()
-	if err != nil {
-		t.Fatal(err)
-	}
-	artifact := rpm.NEVRA{Name: "foo", EVR: rpm.EVR{Epoch: 1, Version: "1.2", Release: "3.el9"}, Arch: "x86_64"}
-	source := artifact
-	source.Arch = "src"
-	wantStreams := []ModuleStream{{Name: "perl", Stream: "5.30", Version: 820200101, Context: "00000000", Arch: "x86_64",
-		Artifacts: []rpm.NEVRA{artifact, {Name: "gone", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}, source},
-		Requires:  []map[string][]string{{"platform": {"el8"}, "other": nil}, {"platform": {"-el7"}}}}}
-	wantDefaults := []ModuleDefault{{Name: "perl", Stream: "5.30", Profiles: map[string][]string{"5.30": {"common"}, "5.26": nil}}}
-	if d := cmp.Diff(wantStreams, streams) + cmp.Diff(wantDefaults, defaults); d != "" {
-		t.Error(d)
-	}
-	for name, c := range map[string]struct{ doc, want string }{
-		"not YAML":     {"a: b: c", "document 1"},
-		"bad artifact": {strings.Replace(modulesYAML, "gone-0:1-1.noarch", "gone", 1), `not a name-[epoch:]version-release.arch`},
-		"no name":      {strings.Replace(modulesYAML, "name: perl", "nome: perl", 1), "a module has no name"},
-		"control":      {strings.Replace(modulesYAML, "name: perl", `name: "perl\e[0m"`, 1), "control characters"},
-		"bomb": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n" +
-			"e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ndocument: modulemd\nversion: 2\ndata:\n  name: x\n  artifacts: {rpms: [*f,*f,*f,*f]}\n", "document 1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML()}, metaFile{kind: "modules", content: c.doc})
-			_, _, err := open(t, dir, Options{}).Modules()
-			wantDamage(t, err, "repodata/modules", c.want)
-		})
-	}
-}
-
 func TestFiles(t *testing.T) {
 	r := open(t, fullRepo(t), Options{})
 	for path, want := range map[string]string{
@@ -400,19 +368,4 @@ func TestUpdateinfoScanned(t *testing.T) {
 			t.Fatalf("window %d: sure %v, %d notices", window, sure, len(list))
 		}
 	}
-}
-
-func FuzzModules(f *testing.F) {
-	f.Add(modulesYAML)
-	f.Fuzz(func(t *testing.T, doc string) {
-		var data moduleData
-		if readModules(strings.NewReader(doc), &data) != nil {
-			return
-		}
-		for _, s := range data.streams {
-			if s.Name == "" {
-				t.Fatal("a stream without a name")
-			}
-		}
-	})
 }

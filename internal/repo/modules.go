@@ -18,10 +18,12 @@ type ModuleStream struct {
 	Name, Stream  string
 	Version       uint64
 	Context, Arch string
-	Artifacts     []rpm.NEVRA // source packages among them
-	// Requires has alternatives: with one of them every module named must have one of the streams enabled; no stream
-	// listed means any; "-x" means any but x.
+	Artifacts     []rpm.NEVRA // of source packages none: what has their names and another arch is not of the stream
+	// Requires has the alternatives of the dependencies: with one of them every module named must have one of the streams
+	// enabled; no stream listed means any; "-x" means any but x. An alternative without modules asks for nothing.
 	Requires []map[string][]string
+	// Demodularized names the packages that were of the stream and are not any more.
+	Demodularized []string
 }
 
 // ModuleDefault says which stream and which profiles of a module count where nobody chose (modulemd-defaults version 1).
@@ -113,46 +115,28 @@ type yamlModule struct {
 	Data     yaml.Node `yaml:"data"`
 }
 
+// yamlStream has nodes where there is text: YAML takes some texts for nothing at all ("null", "~"), and libmodulemd none.
 type yamlStream struct {
-	Name         string `yaml:"name"`
-	Stream       string `yaml:"stream"`
-	Version      uint64 `yaml:"version"`
-	Context      string `yaml:"context"`
-	Arch         string `yaml:"arch"`
+	Name         yaml.Node `yaml:"name"`
+	Stream       yaml.Node `yaml:"stream"`
+	Version      yaml.Node `yaml:"version"`
+	Context      yaml.Node `yaml:"context"`
+	Arch         yaml.Node `yaml:"arch"`
 	Dependencies []struct {
-		Requires map[string]yamlStrings `yaml:"requires"`
+		Requires yamlLists `yaml:"requires"`
 	} `yaml:"dependencies"`
+	Demodularized struct {
+		RPMs yamlStrings `yaml:"rpms"`
+	} `yaml:"demodularized"`
 	Artifacts struct {
 		RPMs []string `yaml:"rpms"`
 	} `yaml:"artifacts"`
 }
 
 type yamlDefaults struct {
-	Module   string                 `yaml:"module"`
-	Stream   string                 `yaml:"stream"`
-	Profiles map[string]yamlStrings `yaml:"profiles"`
-}
-
-// yamlStrings is a list of texts, or one text.
-type yamlStrings []string
-
-// UnmarshalYAML implements yaml.Unmarshaler.
-func (s *yamlStrings) UnmarshalYAML(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		*s = nil
-		if n.Tag != "!!null" {
-			*s = yamlStrings{n.Value}
-		}
-		return nil
-	}
-	var list []string
-	if err := n.Decode(&list); err != nil {
-		return err
-	}
-	if *s = nil; len(list) > 0 {
-		*s = list
-	}
-	return nil
+	Module   yaml.Node `yaml:"module"`
+	Stream   yaml.Node `yaml:"stream"`
+	Profiles yamlLists `yaml:"profiles"`
 }
 
 // readModules reads the documents one at a time. A fault of the YAML reader is an error like any other.
@@ -190,12 +174,12 @@ func (m *moduleData) add(doc *yamlModule) error {
 		if err := doc.Data.Decode(&y); err != nil {
 			return err
 		}
-		if err := checkModuleText(y.Module, y.Stream); err != nil {
+		def := ModuleDefault{Profiles: y.Profiles.lists()}
+		if err := texts(textAt{&y.Module, &def.Name}, textAt{&y.Stream, &def.Stream}); err != nil {
 			return err
 		}
-		def := ModuleDefault{Name: y.Module, Stream: y.Stream, Profiles: make(map[string][]string, len(y.Profiles))}
-		for stream, profiles := range y.Profiles {
-			def.Profiles[stream] = profiles
+		if err := checkModuleText(def.Name, def.Stream); err != nil {
+			return err
 		}
 		m.defaults = append(m.defaults, def)
 	case doc.Document == "" && doc.Version == "" && doc.Data.Kind == 0:
@@ -214,28 +198,52 @@ func (m *moduleData) addStream(n *yaml.Node) error {
 	if err := n.Decode(&y); err != nil {
 		return err
 	}
-	if err := checkModuleText(y.Name, y.Stream); err != nil {
+	var s ModuleStream
+	err := texts(textAt{&y.Name, &s.Name}, textAt{&y.Stream, &s.Stream}, textAt{&y.Context, &s.Context}, textAt{&y.Arch, &s.Arch})
+	if err != nil {
 		return err
 	}
-	s := ModuleStream{Name: y.Name, Stream: y.Stream, Version: y.Version, Context: y.Context, Arch: y.Arch}
+	if err := checkModuleText(s.Name, s.Stream); err != nil {
+		return err
+	}
+	if err := s.take(&y); err != nil {
+		return fmt.Errorf("module %s:%s: %w", s.Name, s.Stream, err)
+	}
+	m.streams = append(m.streams, s)
+	return nil
+}
+
+// take takes what is not text alone.
+func (s *ModuleStream) take(y *yamlStream) (err error) {
+	if s.Version, err = yamlNumber(&y.Version); err != nil {
+		return err
+	}
 	for _, text := range y.Artifacts.RPMs {
 		p, err := rpm.ParseNEVRA(text)
 		if err == nil {
 			err = checkNEVRA(p)
 		}
 		if err != nil {
-			return fmt.Errorf("module %s:%s: %w", y.Name, y.Stream, err)
+			return err
 		}
-		s.Artifacts = append(s.Artifacts, p)
+		if p.Arch != "src" && p.Arch != "nosrc" {
+			s.Artifacts = append(s.Artifacts, p)
+		}
 	}
 	for _, d := range y.Dependencies {
-		alternative := make(map[string][]string, len(d.Requires))
 		for name, streams := range d.Requires {
-			alternative[name] = streams
+			if err := checkModuleText(name, strings.Join(streams, "")); err != nil {
+				return err
+			}
 		}
-		s.Requires = append(s.Requires, alternative)
+		s.Requires = append(s.Requires, d.Requires.lists())
 	}
-	m.streams = append(m.streams, s)
+	for _, name := range y.Demodularized.RPMs {
+		if err := checkNEVRA(rpm.NEVRA{Name: name}); err != nil {
+			return err
+		}
+	}
+	s.Demodularized = y.Demodularized.RPMs
 	return nil
 }
 
