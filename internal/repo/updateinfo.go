@@ -163,6 +163,7 @@ func (r *Repo) makeNotices() ([]Advisory, error) {
 func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (all []Advisory, problems []Problem, err error) {
 	epochs := r.epochs()
 	byID := make(map[string]int)
+	again := make(map[int][]Advisory) // number of the first notice of an id → all of them
 	for _, e := range entries {
 		list, notes, err := readNotices(ctx, k, e, epochs)
 		if err != nil {
@@ -172,13 +173,19 @@ func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry)
 			problems = append(problems, Problem{Repo: r.id, File: e.Location, What: n})
 		}
 		for _, a := range list {
-			if i, again := byID[a.ID]; again {
-				all[i] = mergeAdvisories(all[i], a)
+			if i, known := byID[a.ID]; known {
+				if again[i] == nil {
+					again[i] = []Advisory{all[i]}
+				}
+				again[i] = append(again[i], a)
 				continue
 			}
 			byID[a.ID] = len(all)
 			all = append(all, a)
 		}
+	}
+	for i, list := range again {
+		all[i] = joinNotices(list)
 	}
 	return all, problems, nil
 }
@@ -241,48 +248,6 @@ func (b *epochBook) of(key buildKey) (epoch uint32, known bool) {
 	}
 	x, known := b.builds[key]
 	return x.epoch, known
-}
-
-// mergeAdvisories joins two notices of one id: the words of the newer one where it has any, the packages and
-// references of both.
-func mergeAdvisories(a, b Advisory) Advisory {
-	if b.changed().Before(a.changed()) {
-		a, b = b, a
-	}
-	for _, f := range []struct {
-		to   *string
-		from string
-	}{{&b.Type, a.Type}, {&b.Severity, a.Severity}, {&b.Status, a.Status}, {&b.Title, a.Title}, {&b.Release, a.Release}} {
-		if *f.to == "" {
-			*f.to = f.from
-		}
-	}
-	if b.Issued.IsZero() {
-		b.Issued = a.Issued
-	}
-	for _, p := range a.Packages {
-		if !slices.ContainsFunc(b.Packages, func(q AdvisoryPackage) bool { return q.NEVRA == p.NEVRA }) {
-			b.Packages = append(b.Packages, p)
-		}
-	}
-	for _, x := range a.References {
-		if !slices.Contains(b.References, x) {
-			b.References = append(b.References, x)
-		}
-	}
-	b.CVEs = append(b.CVEs, a.CVEs...)
-	slices.Sort(b.CVEs)
-	b.CVEs = slices.Compact(b.CVEs)
-	b.RebootSuggested = b.RebootSuggested || a.RebootSuggested
-	b.RestartSuggested = b.RestartSuggested || a.RestartSuggested
-	return b
-}
-
-func (a *Advisory) changed() time.Time {
-	if a.Updated.After(a.Issued) {
-		return a.Updated
-	}
-	return a.Issued
 }
 
 // xmlUpdate is one <update> as written.
