@@ -46,6 +46,8 @@ type Advisory struct {
 	Status   string // "retracted" takes its packages out of every plan (PLAN-7)
 	CVEs     []string
 	Packages []rpm.NEVRA
+	// Streams are those that it is about, as "name:stream": it counts where one of them is enabled, and everywhere when there are none.
+	Streams []string
 }
 
 // View is what the hosts of one kind may take packages from. It is built once and shared.

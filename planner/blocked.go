@@ -42,7 +42,7 @@ func (s *solution) fixes(it *item, c *candidate) bool {
 	f, have := &s.r.Filter, s.highest(it).EVR
 	return slices.ContainsFunc(s.u.listed(c.Name), func(l listed) bool {
 		takenBack := l.advisory.retracted() && l.nevra == c.NEVRA && f.names(l.advisory)
-		return l.nevra.Arch == c.Arch && (takenBack || f.selects(l.advisory)) &&
+		return l.nevra.Arch == c.Arch && (takenBack || s.selects(l.advisory)) &&
 			(c.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(c.EVR, l.nevra.EVR) >= 0
 	})
 }

@@ -198,6 +198,10 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 			a.CVEs = strings.Split(f[4], ",")
 		}
 		for _, n := range f[5:] {
+			if stream, option := strings.CutPrefix(n, "stream="); option {
+				a.Streams = append(a.Streams, stream)
+				continue
+			}
 			a.Packages = append(a.Packages, mustNEVRA(t, n))
 		}
 		c.view.Advisories = append(c.view.Advisories, a)

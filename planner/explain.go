@@ -202,7 +202,7 @@ func (s *solution) fixed(it *item, taken *rpm.NEVRA) []string {
 	var out []string
 	have := s.highest(it).EVR
 	for _, l := range s.u.listed(taken.Name) {
-		if l.nevra.Arch == taken.Arch && s.r.Filter.selects(l.advisory) && rpm.Compare(l.nevra.EVR, have) > 0 && rpm.Compare(taken.EVR, l.nevra.EVR) >= 0 {
+		if l.nevra.Arch == taken.Arch && s.selects(l.advisory) && rpm.Compare(l.nevra.EVR, have) > 0 && rpm.Compare(taken.EVR, l.nevra.EVR) >= 0 {
 			out = append(out, l.advisory.ID)
 		}
 	}

@@ -361,6 +361,11 @@ func (f *Filter) selects(a *Advisory) bool {
 		a.Severity != "" && holds(f.Severities, a.Severity) || f.names(a)
 }
 
+// selects tells whether the request takes an advisory, and the host has a stream enabled that it is about.
+func (p *problem) selects(a *Advisory) bool {
+	return p.r.Filter.selects(a) && (len(a.Streams) == 0 || slices.ContainsFunc(a.Streams, func(s string) bool { return slices.Contains(p.h.Modules, s) }))
+}
+
 // names tells whether the filter asks for an advisory by its ID or a CVE.
 func (f *Filter) names(a *Advisory) bool {
 	return holds(f.Advisories, a.ID) || slices.ContainsFunc(a.CVEs, func(c string) bool { return holds(f.CVEs, c) })
@@ -384,7 +389,7 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 	for _, n := range in {
 		pkg := p.nodes[n].pkg
 		count := 0
-		for _, fix := range p.u.fixesFor(key, pkg.Arch, &p.r.Filter) {
+		for _, fix := range p.fixesFor(key, pkg.Arch) {
 			if (pkg.Name != it.key.Name || rpm.Compare(fix, have) > 0) && rpm.Compare(pkg.EVR, fix) >= 0 {
 				count++
 			}
@@ -404,10 +409,10 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 }
 
 // fixesFor returns the EVRs that the selected advisories list for a name.arch.
-func (u *Universe) fixesFor(name, arch string, f *Filter) []rpm.EVR {
+func (p *problem) fixesFor(name, arch string) []rpm.EVR {
 	var out []rpm.EVR
-	for _, one := range u.listed(name) {
-		if one.nevra.Arch == arch && f.selects(one.advisory) {
+	for _, one := range p.u.listed(name) {
+		if one.nevra.Arch == arch && p.selects(one.advisory) {
 			out = append(out, one.nevra.EVR)
 		}
 	}

@@ -261,7 +261,9 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 			return v, fmt.Errorf("read module streams of %s: %w", cfg.ID, err)
 		}
 		for _, m := range modules {
-			v.Modules = append(v.Modules, planner.ModuleStream{Name: m.Name, Stream: m.Stream, Artifacts: m.Artifacts})
+			v.Modules = append(v.Modules, planner.ModuleStream{
+				Name: m.Name, Stream: m.Stream, Artifacts: m.Artifacts, Needs: m.Requires, Demodularized: m.Demodularized,
+			})
 		}
 	}
 	return v, nil
