@@ -43,6 +43,7 @@ const (
 	ExplainUpToDate     ExplainState = "up_to_date"    // nothing newer exists
 	ExplainNotSelected  ExplainState = "not_selected"  // newer exists, the request leaves it out
 	ExplainNotInstalled ExplainState = "not_installed" // the view has it, the host does not, nothing needs it
+	ExplainLeftOut      ExplainState = "left_out"      // installed, and too little is known of it to be planned: never set here
 	ExplainUnknown      ExplainState = "unknown"       // neither on the host nor in the view
 )
 
@@ -70,6 +71,9 @@ func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
 	}
 	return e, nil
 }
+
+// Names tells whether what Explain is asked for means a package.
+func Names(pattern string, n rpm.NEVRA) bool { return matchPackage(pattern, n) }
 
 // explains tells whether a pattern names an installed item, by itself or by one of its candidates.
 func (s *solution) explains(it *item, pkg string) bool {
@@ -361,6 +365,8 @@ func (it *ExplainedItem) headline() string {
 		return " is removed (" + it.Rule + "):"
 	case ExplainUpToDate:
 		return ": nothing newer"
+	case ExplainLeftOut:
+		return " is installed and left out:"
 	case ExplainNotSelected:
 		return " stays; " + evr(it.Available) + " is there:"
 	case ExplainNotInstalled:

@@ -148,6 +148,12 @@ func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, err
 	out := d.offers[ViewID(in.View)].Compare(in.Host.Installed, known, installOnly, result)
 	out.Extra = append(out.Extra, in.List.Missing...)
 	slices.SortFunc(out.Extra, rpm.CompareNEVRA)
+	if out.Detail = in.List.Unknown(); out.Detail != "" {
+		out.PreBroken = []string{} // nobody can tell
+	}
+	if why := in.List.LeftOut(); why != "" {
+		out.Status, out.Detail = string(planner.StatusNoHeaders), why
+	}
 	return out, nil
 }
 

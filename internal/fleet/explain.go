@@ -8,6 +8,7 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
+	"cpacman/internal/rpm"
 	"cpacman/internal/store"
 	"cpacman/inventory"
 	"cpacman/planner"
@@ -110,7 +111,25 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 			return planner.Explanation{}, err
 		}
 	}
-	return in.Universe.Explain(in.Host, r, pkg)
+	e, err := in.Universe.Explain(in.Host, r, pkg)
+	if err == nil {
+		sayLeftOut(&e, in.List.Missing, pkg)
+	}
+	return e, err
+}
+
+// sayLeftOut corrects what is said of packages that are installed and were left out of the comparison.
+func sayLeftOut(e *planner.Explanation, missing []rpm.NEVRA, pkg string) {
+	for _, n := range missing {
+		if !planner.Names(pkg, n) {
+			continue
+		}
+		e.Items = slices.DeleteFunc(e.Items, func(it planner.ExplainedItem) bool {
+			return it.State == planner.ExplainUnknown || it.Name == n.NameArch().String() && len(it.Installed) == 0
+		})
+		e.Items = append(e.Items, planner.ExplainedItem{Name: n.NameArch().String(), Installed: []rpm.NEVRA{n}, State: planner.ExplainLeftOut, Because: []string{
+			"its epoch or its dependencies are not known, and no repository has that build: nothing is planned for it"}})
+	}
 }
 
 // agreed is a host with what its policies of one version everywhere come to, in a plan of every host of theirs (PLAN-9).

@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"cpacman/internal/host"
@@ -31,8 +33,11 @@ type listing struct {
 // List is the installed set of one or more hosts.
 type List struct {
 	Packages []*rpm.Package
-	// Missing are packages whose dependencies nobody knows: no header came, and no repository has the same NEVRA.
+	// Missing are packages of which not enough is known to be among Packages: their header did not come, or a listing does not tell their epoch, and no
+	// repository has the same build.
 	Missing []rpm.NEVRA
+	// Bare are those of Packages of which a listing told the NEVRA and nobody knows the dependencies.
+	Bare []rpm.NEVRA
 	// Guessed are packages described by a repository's metadata because the listing has no header digests.
 	Guessed int
 }
@@ -69,6 +74,9 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 		switch {
 		case err != nil:
 			return nil, err
+		case found == nil && p.Header == "" && p.Epoch != nil:
+			found = bare(p)
+			l.Bare = append(l.Bare, p.NEVRA())
 		case found == nil:
 			l.Missing = append(l.Missing, p.NEVRA())
 			continue
@@ -79,6 +87,34 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 	}
 	one.list = l
 	return l, nil
+}
+
+// bare is what is known of a package that a listing alone tells of: enough to say what is newer, and not what it needs.
+func bare(p host.Package) *rpm.Package {
+	n := p.NEVRA()
+	return &rpm.Package{NEVRA: n, Vendor: p.Vendor, Provides: []rpm.Dep{{Name: n.Name, Sense: rpm.Equal, EVR: n.EVR}}}
+}
+
+// Unknown says of how many packages the dependencies are not known, and names the first; "" when there are none.
+func (l *List) Unknown() string {
+	all := slices.Concat(l.Missing, l.Bare)
+	if len(all) == 0 {
+		return ""
+	}
+	names := make([]string, 0, 3)
+	for _, n := range all[:min(len(all), 3)] {
+		names = append(names, n.String())
+	}
+	return fmt.Sprintf("dependencies of %d installed packages are not known (%s…)", len(all), strings.Join(names, ", "))
+}
+
+// LeftOut says which packages are not among those that are compared and planned; "" when all are.
+func (l *List) LeftOut() string {
+	if len(l.Missing) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d installed packages are left out, since no repository has them and neither their epoch nor their header is known (%s…): "+
+		"collect facts again, or import a listing with epochs", len(l.Missing), l.Missing[0])
 }
 
 // resolve finds the package behind one line of a listing: its header when a digest was listed, else the one package of that

@@ -420,16 +420,11 @@ type answer struct {
 // describe fills the entry of one host from its group's answer.
 func describe(c *candidate, g *group, a *answer) {
 	e := c.entry
-	if n := len(g.list.Missing); n > 0 {
-		names := make([]string, 0, 3)
-		for _, m := range g.list.Missing[:min(n, 3)] {
-			names = append(names, m.String())
-		}
-		e.Detail = fmt.Sprintf("dependencies of %d installed packages are not known (%s…)", n, strings.Join(names, ", "))
-		if c.facts.Source == "ssh" {
-			e.Status = planner.StatusNoHeaders
-			return
-		}
+	unknown := g.list.Unknown()
+	e.Detail = unknown
+	if len(g.list.Missing) > 0 && c.facts.Source == "ssh" {
+		e.Status = planner.StatusNoHeaders
+		return
 	}
 	if g.err != nil {
 		e.Status, e.Detail = planner.StatusUnsolved, g.err.Error()
@@ -439,9 +434,15 @@ func describe(c *candidate, g *group, a *answer) {
 		}
 		return
 	}
-	e.PreBroken = g.result.Faults
+	if unknown == "" { // else nobody can tell
+		e.PreBroken = g.result.Faults
+	}
 	if c.settings.PreBroken == inventory.PreBrokenHold && len(e.PreBroken) > 0 {
 		e.Status, e.Detail = planner.StatusPreBroken, "held by pre_broken = \"hold\" of class "+c.host.Class+": "+e.PreBroken[0]
+		return
+	}
+	if g.result.Set.Empty() && len(g.list.Missing) > 0 {
+		e.Status, e.Detail = planner.StatusNoHeaders, g.list.LeftOut() // "nothing" would be more than is known
 		return
 	}
 	e.Set, e.Rollback = g.result.Set.ID, a.rollback
