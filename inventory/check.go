@@ -290,7 +290,7 @@ func (c *checker) repos() {
 	for i := range s.Classes {
 		cl := &s.Classes[i]
 		if cl.InstallOnlyKeep == 1 {
-			c.warn(cl.File, cl.LineOf("install_only_keep"), "", "class %q keeps one kernel: there is none to fall back to", cl.Name)
+			c.warn(cl.File, cl.LineOf("install_only_keep"), "", "class %q keeps one kernel, which counts as two: the new one and one to fall back to", cl.Name)
 		}
 		if cl.Repos != nil && len(cl.Repos) == 0 {
 			c.warn(cl.File, cl.LineOf("repos"), "", "class %q has no repositories", cl.Name)

@@ -116,7 +116,7 @@ func TestCheck(t *testing.T) {
 		{"class without", MainFile, `name = "production"`, "name = \"production\"\nrepos = []\ninstall_only_keep = 1", []string{
 			`cpacman.toml:3: warning: repository "base" is in no class`,
 			`cpacman.toml:9: warning: class "production" has no repositories`,
-			`cpacman.toml:10: warning: class "production" keeps one kernel: there is none to fall back to`,
+			`cpacman.toml:10: warning: class "production" keeps one kernel, which counts as two: the new one and one to fall back to`,
 			`inventory/a.toml:3: warning: hosts whose view has no repositories: a, b`}},
 		{"repository matches nobody", MainFile, `keys = ["key"]`, "keys = [\"key\"]\nhosts = \"not class=production and os=x\"", []string{
 			`inventory/a.toml:3: warning: hosts whose view has no repositories: a, b`}},

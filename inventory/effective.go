@@ -20,6 +20,7 @@ type Effective struct {
 	Health          []string // basic first, then those of level, groups and host
 	Exclude         []string // of class, groups and host
 	InstallOnly     []string // of the class
+	KernelModules   []string // of the class; nil: as the planner tells them
 	InstallOnlyKeep int
 	PreBroken       PreBrokenMode
 	HostSignatures  SignaturesMode
@@ -268,7 +269,7 @@ func (r *resolver) class() {
 		c = &Class{}
 		c.setDefaults()
 	}
-	r.out.InstallOnly, r.out.InstallOnlyKeep = c.InstallOnly, c.InstallOnlyKeep
+	r.out.InstallOnly, r.out.InstallOnlyKeep, r.out.KernelModules = c.InstallOnly, c.InstallOnlyKeep, c.KernelModules
 	r.out.PreBroken, r.out.HostSignatures, r.out.Executor = c.PreBroken, c.HostSignatures, c.Executor
 	r.out.VendorChange, r.out.SameVendor, r.out.Weak = c.VendorChange, c.SameVendor, c.Weak
 	if r.trace {
@@ -291,6 +292,9 @@ func (r *resolver) classOrigins(c *Class) {
 	r.add("executor", string(c.Executor), c.Origin("executor"))
 	r.add("install_only_keep", strconv.Itoa(c.InstallOnlyKeep), c.Origin("install_only_keep"))
 	r.add("install_only", list(c.InstallOnly), c.Origin("install_only"))
+	if c.KernelModules != nil {
+		r.add("kernel_modules", list(c.KernelModules), c.Origin("kernel_modules"))
+	}
 	r.add("allow_vendor_change", c.VendorChange.String(), c.Origin("allow_vendor_change"))
 	var same []string
 	for _, names := range c.SameVendor {

@@ -110,8 +110,9 @@ type Class struct {
 	PreBroken       PreBrokenMode  `toml:"pre_broken"`
 	HostSignatures  SignaturesMode `toml:"host_signatures"`
 	Executor        ExecutorMode   `toml:"executor"`
-	InstallOnlyKeep int            `toml:"install_only_keep"` // kernels and the like to keep, at least 1
+	InstallOnlyKeep int            `toml:"install_only_keep"` // kernels and the like to keep; 1 counts as 2
 	InstallOnly     []string       `toml:"install_only"`      // more globs of names that are installed beside
+	KernelModules   []string       `toml:"kernel_modules"`    // globs of names of out-of-tree modules; nil: told by what they require and are called
 	Exclude         []string       `toml:"exclude"`           // globs of package names
 	VendorChange    VendorChange   `toml:"allow_vendor_change"`
 	SameVendor      [][]string     `toml:"same_vendor"` // globs of vendors; those of one list count as one

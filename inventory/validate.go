@@ -185,6 +185,7 @@ func (ld *loading) checkClasses() {
 		ld.inRange(&c.Source, "[class]", "install_only_keep", c.InstallOnlyKeep, 1, 1000)
 		ld.checkApprovals(c)
 		ld.globs(&c.Source, "install_only", c.InstallOnly)
+		ld.globs(&c.Source, "kernel_modules", c.KernelModules)
 		ld.globs(&c.Source, "exclude", c.Exclude)
 		ld.checkSameVendor(c)
 	}

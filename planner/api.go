@@ -100,7 +100,7 @@ type Host struct {
 	ForbidVendorChange bool
 	SameVendors        [][]string
 
-	// ModulePatterns are globs over the names of out-of-tree kernel modules (PLAN-5); nil: DefaultModulePatterns, empty: none.
+	// ModulePatterns are globs over the names of out-of-tree kernel modules (PLAN-5); nil: DefaultModulePatterns and what requires a kernel, empty: none.
 	ModulePatterns []string
 }
 

@@ -12,9 +12,9 @@ func DefaultModulePatterns() []string {
 	return []string{"kmod-*", "*-kmod", "kmod-*-*", "dkms-*", "*-dkms", "akmod-*"}
 }
 
-// isKernel tells whether an install-only package is a kernel, not a package of modules.
+// isKernel tells whether an install-only package is a kernel, not a package of modules, nor what modules are built with.
 func isKernel(p *rpm.Package) bool {
-	return strings.HasPrefix(p.Name, "kernel") && !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == "installonlypkg(kernel-module)" })
+	return !strings.Contains(p.Name, "-devel") && !strings.Contains(p.Name, "-headers") && strings.HasPrefix(p.Name, "kernel") && !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == "installonlypkg(kernel-module)" })
 }
 
 // kernelDeps returns the requirements of a package that only a kernel fulfils.
@@ -32,30 +32,29 @@ func kernelDeps(p *rpm.Package) []rpm.Dep {
 }
 
 // outOfTree tells whether an installed package is a kernel module from outside of the kernel: it requires symbols or a build of a kernel, or
-// its name says so. kmod-libs has such a name and is none: the default patterns want a sign beside the name. Nor is a
+// its name says so; where the names are given, they alone do. kmod-libs has such a name and is none: the default patterns want a sign beside the name. Nor is a
 // module's firmware in a package of its own, as of kmod-bnx2x of RHEL 6.
 func outOfTree(h *Host, p *rpm.Package) bool {
-	if strings.HasPrefix(p.Name, "kernel") || h.ModulePatterns != nil && len(h.ModulePatterns) == 0 {
+	if strings.HasPrefix(p.Name, "kernel") {
 		return false
+	}
+	if h.ModulePatterns != nil {
+		return matchAny(h.ModulePatterns, func(g string) bool { return matchGlob(g, p.Name) })
 	}
 	if len(kernelDeps(p)) > 0 {
 		return true
 	}
 	isFirmware := slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return strings.HasPrefix(d.Name, "firmware(") })
-	if h.ModulePatterns == nil && isFirmware && len(moduleDirs(p)) == 0 {
+	if isFirmware && len(moduleDirs(p)) == 0 {
 		return false
 	}
-	globs := h.ModulePatterns
-	if globs == nil {
-		if !strings.Contains(p.Name, "kmod") && !strings.Contains(p.Name, "dkms") {
-			return false // no default pattern has neither
-		}
-		globs = DefaultModulePatterns()
+	if !strings.Contains(p.Name, "kmod") && !strings.Contains(p.Name, "dkms") {
+		return false // no default pattern has neither
 	}
-	if !matchAny(globs, func(g string) bool { return matchGlob(g, p.Name) }) {
+	if !matchAny(DefaultModulePatterns(), func(g string) bool { return matchGlob(g, p.Name) }) {
 		return false
 	}
-	return h.ModulePatterns != nil || strings.Contains(p.Name, "dkms") || len(moduleDirs(p)) > 0 ||
+	return strings.Contains(p.Name, "dkms") || len(moduleDirs(p)) > 0 ||
 		slices.ContainsFunc(p.Requires, func(d rpm.Dep) bool { return d.Name == "dkms" || d.Name == "akmods" || d.Name == "kernel" }) ||
 		slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool {
 			return d.Name == "installonlypkg(kernel-module)" || d.Name == "kernel-modules" || strings.HasPrefix(d.Name, "kmod(")
