@@ -31,7 +31,19 @@ func (s *session) wanted() (fleet.PlanRequest, error) {
 	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
 		return r, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
 	}
-	return r, nil
+	return r, s.saySilent(f)
+}
+
+// saySilent tells, where fixes are asked for, which repositories do not say what their packages fix.
+func (s *session) saySilent(f planner.Filter) error {
+	if !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
+		return nil
+	}
+	silent, err := s.repos.Silent(s.ctx)
+	if err == nil && len(silent) > 0 {
+		s.say("note: no advisories at all has %s: what its packages fix is not known", strings.Join(silent, ", "))
+	}
+	return err
 }
 
 func planCommand(e *env) *cli.Command {
@@ -298,7 +310,11 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		add("override "+o.Rule, o.NEVRA.String(), "", o.Because)
 	}
 	for _, v := range set.VendorChanges {
-		add("vendor", v.From.String(), v.To.EVR.String(), fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))
+		to := v.To.EVR.String()
+		if v.To.Name != v.From.Name {
+			to = v.To.String()
+		}
+		add("vendor", v.From.String(), to, fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))
 	}
 	for _, x := range set.Held {
 		add("held", x.NEVRA.String(), x.Available.EVR.String(), strings.Join(x.Because, "; "))

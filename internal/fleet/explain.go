@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
@@ -171,14 +172,41 @@ func (f *Fleet) agreed(ctx context.Context, repos *Repos, inputs *Inputs, h *inv
 }
 
 // UnknownName tells of an advisory or CVE that no repository of the site knows.
-type UnknownName struct{ Kind, Name string }
+type UnknownName struct {
+	Kind, Name string
+	Silent     []string // repositories without updateinfo
+}
 
 // Error names it.
 func (e *UnknownName) Error() string {
-	return fmt.Sprintf("%s %q is in no repository of the site", e.Kind, e.Name)
+	text := fmt.Sprintf("%s %q is in no repository of the site", e.Kind, e.Name)
+	if len(e.Silent) > 0 {
+		text += "; no advisories at all has " + strings.Join(e.Silent, ", ")
+	}
+	return text
 }
 
-// CheckNames refuses advisories and CVEs that no repository knows: a typo must not look like "nothing to fix".
+// told names a repository, and the directory that is read in its place.
+func (r *Repos) told(id string) string {
+	if at := r.Moved(id); at != "" {
+		return id + " at " + at
+	}
+	return id
+}
+
+// Silent names the repositories, of those that may be read, that have no updateinfo: of what they have nobody knows which is a fix.
+func (r *Repos) Silent(ctx context.Context) ([]string, error) {
+	repos, err := r.OpenAll(ctx, r.IDs())
+	var out []string
+	for _, one := range repos {
+		if err == nil && !one.HasAdvisories() {
+			out = append(out, r.told(one.ID()))
+		}
+	}
+	return out, err
+}
+
+// CheckNames refuses advisories and CVEs, in whatever case, that no repository knows: a typo must not look like "nothing to fix".
 func (r *Repos) CheckNames(ctx context.Context, advisories, cves []string) error {
 	if len(advisories)+len(cves) == 0 {
 		return nil
@@ -188,26 +216,30 @@ func (r *Repos) CheckNames(ctx context.Context, advisories, cves []string) error
 		return err
 	}
 	known := map[string]bool{}
+	silent, err := r.Silent(ctx)
+	if err != nil {
+		return err
+	}
 	for _, one := range repos {
 		list, err := one.Advisories()
 		if err != nil {
 			return err
 		}
 		for _, a := range list {
-			known["advisory "+a.ID] = true
+			known[strings.ToLower("advisory "+a.ID)] = true
 			for _, c := range a.CVEs {
-				known["CVE "+c] = true
+				known[strings.ToLower("CVE "+c)] = true
 			}
 		}
 	}
 	for _, id := range advisories {
-		if !known["advisory "+id] {
-			return &UnknownName{"advisory", id}
+		if !known[strings.ToLower("advisory "+id)] {
+			return &UnknownName{"advisory", id, silent}
 		}
 	}
 	for _, id := range cves {
-		if !known["CVE "+id] {
-			return &UnknownName{"CVE", id}
+		if !known[strings.ToLower("CVE "+id)] {
+			return &UnknownName{"CVE", id, silent}
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"cpacman/internal/rpm"
 )
@@ -26,7 +27,7 @@ func ImportListing(r io.Reader, host string, at time.Time) (*Facts, []string, er
 	sc := bufio.NewScanner(limited)
 	sc.Buffer(make([]byte, 0, 64<<10), 1<<20)
 	for n := 1; sc.Scan(); n++ {
-		l := strings.TrimSpace(sc.Text())
+		l := strings.TrimSpace(strings.TrimPrefix(sc.Text(), byteOrderMark))
 		if l == "" {
 			continue
 		}
@@ -75,6 +76,19 @@ func listedKey(l string) (Key, bool) {
 	return Key{ID: id, Created: created}, true
 }
 
+// byteOrderMark is what editors of another system put before the first line.
+const byteOrderMark = "\ufeff"
+
+// strange finds a character that no name, version or arch of a package has: white space, a comma, or one that does not show.
+func strange(l string) (rune, bool) {
+	for _, r := range l {
+		if r == ',' || r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return r, true
+		}
+	}
+	return 0, false
+}
+
 func listedPackage(l string) (Package, error) {
 	if len(l) > maxField {
 		return Package{}, fmt.Errorf("%q… is longer than %d bytes", l[:80], maxField)
@@ -82,6 +96,9 @@ func listedPackage(l string) (Package, error) {
 	n, err := rpm.ParseNEVRA(l)
 	if err != nil {
 		return Package{}, err
+	}
+	if r, found := strange(l); found {
+		return Package{}, fmt.Errorf("%q has the character %U, which no package has", l, r)
 	}
 	if !knownArch(n.Arch) {
 		return Package{}, fmt.Errorf("%q is no architecture in %q (list with --qf '%%{NAME}-%%{EPOCHNUM}:%%{VERSION}-%%{RELEASE}.%%{ARCH}\\n')", n.Arch, l)
