@@ -61,7 +61,8 @@ func (n Notices) Err() error {
 type noticeIndex struct {
 	strings  stringTable
 	problems []Problem
-	retracts bool // one of them is retracted
+	unread   []Problem // see noticeFaults
+	retracts bool      // one of them is retracted
 	records  []byte
 	ends     u32s  // of each advisory's record, in records
 	builds   u32s  // of all advisories, one after the other: buildSize numbers each
@@ -134,8 +135,9 @@ func (x *noticeIndex) list() (out []Advisory, ok bool) {
 }
 
 // notices writes what updateinfo says.
-func (e *encoder) notices(list []Advisory, problems []Problem) {
-	e.problems(problems)
+func (e *encoder) notices(list []Advisory, faults noticeFaults) {
+	e.problems(faults.problems)
+	e.problems(faults.unread)
 	e.bool(slices.ContainsFunc(list, func(a Advisory) bool { return a.Retracted() }))
 	records := e.fork()
 	var ends, builds []uint32
@@ -159,7 +161,7 @@ func (e *encoder) notices(list []Advisory, problems []Problem) {
 
 // noticeIndex takes what encoder.notices wrote, and checks everything but builds and advisories; nil when it makes no sense.
 func (d *decoder) noticeIndex(id string) *noticeIndex {
-	x := &noticeIndex{strings: d.strings, problems: d.problems(id), retracts: d.bool(), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
+	x := &noticeIndex{strings: d.strings, problems: d.problems(id), unread: d.problems(id), retracts: d.bool(), records: d.split(d.count(1)).b, ends: d.u32s(), builds: d.u32s()}
 	x.names = d.table(x.builds.len()/buildSize, 1)
 	if d.err != nil || x.builds.len()%buildSize != 0 || x.ends.len() > 0 && !x.ends.rises(len(x.records)) {
 		return nil

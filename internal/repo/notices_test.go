@@ -2,9 +2,12 @@ package repo
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -112,5 +115,41 @@ func TestNoticesDamaged(t *testing.T) {
 	}
 	if told == 0 {
 		t.Error("no damage was told")
+	}
+}
+
+// TestNoticesUnread: what of the notices is lost is told in one line when they are read, by every process; what is odd and read all the same is not lost.
+func TestNoticesUnread(t *testing.T) {
+	var log bytes.Buffer
+	dir, opt := fullRepo(t), Options{CacheDir: t.TempDir(), Advisories: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	want := Problem{Repo: "test", File: "repodata/updateinfo.xz",
+		What: `notices or packages of notices that could not be read: 2, first: advisory "A-1": a package is ignored: name, version, release or arch is missing: "no-1.noarch"`}
+	for _, what := range []string{"parsed", "from the cache"} {
+		log.Reset()
+		r := open(t, dir, opt)
+		for range 2 {
+			if _, err := r.Notices(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.Advisories(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]Problem{want}, r.Problems()); d != "" {
+			t.Errorf("%s: %s", what, d)
+		}
+		if n := strings.Count(log.String(), "could not be read"); n != 1 {
+			t.Errorf("%s: said %d times:\n%s", what, n, log.String())
+		}
+	}
+	log.Reset()
+	problems, err := Check(context.Background(), Config{"test", dir}, opt)
+	if err != nil || slices.Contains(problems, want) || strings.Contains(log.String(), "could not be read") {
+		t.Errorf("a check lists them one by one: %v %v\n%s", err, problems, log.String())
+	}
+	dated := `<updates><update type="security"><id>A</id><issued date="mangled"/></update></updates>`
+	r := open(t, madeRepo(t, metaFile{kind: "primary", content: primaryXML()}, metaFile{kind: "updateinfo", content: dated}), opt)
+	if _, err := r.Notices(); err != nil || len(r.Problems()) > 0 {
+		t.Error(err, r.Problems())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -56,6 +57,7 @@ type Repo struct {
 	md                     *repomd
 	sources                []*Package // source packages, which are not offered
 	problems               []Problem
+	opened                 bool // by Open: problems are logged
 
 	read     sync.Mutex // guards the packages; nothing is locked while it is held
 	packages []*Package // in the order of the metadata; nil: not read from ix yet
@@ -99,14 +101,19 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Repo, error) {
 		}
 		return nil, err
 	}
-	for _, p := range r.problems {
+	r.opened = true
+	r.logProblems(ctx, r.problems)
+	return r, nil
+}
+
+func (r *Repo) logProblems(ctx context.Context, list []Problem) {
+	for _, p := range list {
 		level := slog.LevelWarn
 		if p.Note {
 			level = slog.LevelInfo
 		}
 		r.log.Log(ctx, level, "repository: "+plain(p.What), "repo", r.id, "file", p.File, "package", p.Package)
 	}
-	return r, nil
 }
 
 // prepare resolves the path and opens the directory.
@@ -178,8 +185,16 @@ func (r *Repo) Packages() []*Package {
 // Len is the number of packages, none of which is read for it.
 func (r *Repo) Len() int { return len(r.packages) }
 
-// Problems lists what was noted when the repository was opened and does not prevent its use.
-func (r *Repo) Problems() []Problem { return r.problems }
+// Problems lists what was noted when the repository was opened and does not prevent its use, and what is left out of the advisories when
+// they were read.
+func (r *Repo) Problems() []Problem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.noticeIndex == nil {
+		return r.problems
+	}
+	return slices.Concat(r.problems, r.noticeIndex.unread)
+}
 
 // openRepomd reads a repository with repodata, from the cache when it can.
 func (r *Repo) openRepomd(ctx context.Context, k *disk) error {

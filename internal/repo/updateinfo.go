@@ -128,6 +128,9 @@ func (r *Repo) notices() (*noticeIndex, error) {
 			return nil, err
 		}
 	}
+	if r.opened {
+		r.logProblems(context.Background(), r.noticeIndex.unread)
+	}
 	return r.noticeIndex, nil
 }
 
@@ -138,7 +141,7 @@ func (r *Repo) makeNotices() ([]Advisory, error) {
 		return nil, err
 	}
 	defer k.root.Close() //nolint:errcheck // opened for reading
-	list, problems, err := r.readAdvisories(context.Background(), k, r.md.all("updateinfo"))
+	list, faults, err := r.readAdvisories(context.Background(), k, r.md.all("updateinfo"))
 	if err == nil {
 		err = r.Lookup().Err() // epochs of a damaged index are not to be kept
 	}
@@ -146,7 +149,7 @@ func (r *Repo) makeNotices() ([]Advisory, error) {
 		return nil, err
 	}
 	e := r.cache.start(kindAdvisories, r.digest)
-	e.notices(list, problems)
+	e.notices(list, faults)
 	body := e.bytes()
 	if r.cache.dir != "" {
 		r.cache.storeBytes(kindAdvisories, r.digest, body)
@@ -160,18 +163,16 @@ func (r *Repo) makeNotices() ([]Advisory, error) {
 }
 
 // readAdvisories parses all updateinfo files.
-func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (all []Advisory, problems []Problem, err error) {
+func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry) (all []Advisory, faults noticeFaults, err error) {
 	epochs := r.epochs()
 	byID := make(map[string]int)
 	again := make(map[int][]Advisory) // number of the first notice of an id → all of them
 	for _, e := range entries {
 		list, notes, err := readNotices(ctx, k, e, epochs)
 		if err != nil {
-			return nil, nil, err
+			return nil, faults, err
 		}
-		for _, n := range notes {
-			problems = append(problems, Problem{Repo: r.id, File: e.Location, What: n})
-		}
+		faults.add(e.Location, notes)
 		for _, a := range list {
 			if i, known := byID[a.ID]; known {
 				if again[i] == nil {
@@ -187,11 +188,42 @@ func (r *Repo) readAdvisories(ctx context.Context, k *disk, entries []dataEntry)
 	for i, list := range again {
 		all[i] = joinNotices(list)
 	}
-	return all, problems, nil
+	return all, faults, nil
+}
+
+// noticeNote is what is wrong with a notice.
+type noticeNote struct {
+	what string
+	lost bool // the notice, or a package of it, is left out
+}
+
+// noticeFaults is what is wrong with all notices of a repository.
+type noticeFaults struct {
+	problems []Problem // each, for who checks the repository
+	unread   []Problem // one at most, for who plans from it: how much is left out
+	lost     int
+	first    Problem
+}
+
+func (f *noticeFaults) add(file string, notes []noticeNote) {
+	for _, n := range notes {
+		p := Problem{File: file, What: n.what}
+		f.problems = append(f.problems, p)
+		if !n.lost {
+			continue
+		}
+		if f.lost++; f.lost == 1 {
+			f.first = p
+		}
+	}
+	if f.lost > 0 {
+		what := fmt.Sprintf("notices or packages of notices that could not be read: %d, first: %s", f.lost, f.first.What)
+		f.unread = []Problem{{File: f.first.File, What: what}}
+	}
 }
 
 // readNotices parses one updateinfo file.
-func readNotices(ctx context.Context, k *disk, e dataEntry, epochs *epochBook) (list []Advisory, notes []string, err error) {
+func readNotices(ctx context.Context, k *disk, e dataEntry, epochs *epochBook) (list []Advisory, notes []noticeNote, err error) {
 	give := func(x *xmlUpdate) {
 		a, more := x.advisory(epochs)
 		notes = append(notes, more...)
@@ -342,8 +374,11 @@ func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 }
 
 // advisory checks a notice. It is nil when the notice has no id, by which alone anybody could speak of it.
-func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
-	var notes []string
+func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
+	var notes []noticeNote
+	note := func(lost bool, format string, args ...any) {
+		notes = append(notes, noticeNote{fmt.Sprintf(format, args...), lost})
+	}
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
 		Type:             strings.ToLower(u.Type),
@@ -355,7 +390,8 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
 		RestartSuggested: said(u.Restart),
 	}
 	if a.ID == "" || strings.IndexFunc(a.ID, isUnsafe) >= 0 {
-		return nil, []string{"an advisory has no usable id and is ignored: title " + quoted(a.Title)}
+		note(true, "an advisory has no usable id and is ignored: title %s", quoted(a.Title))
+		return nil, notes
 	}
 	for _, when := range []struct {
 		from xmlDate
@@ -363,7 +399,7 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
 	}{{u.Issued, &a.Issued}, {u.Updated, &a.Updated}} {
 		t, err := when.from.time()
 		if err != nil {
-			notes = append(notes, fmt.Sprintf("advisory %s: %v", quoted(a.ID), err))
+			note(false, "advisory %s: %v", quoted(a.ID), err)
 		}
 		*when.to = t
 	}
@@ -384,7 +420,7 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []string) {
 		for _, x := range list.Packages {
 			p, err := x.pkg(epochs)
 			if err != nil {
-				notes = append(notes, fmt.Sprintf("advisory %s: a package is ignored: %v", quoted(a.ID), err))
+				note(true, "advisory %s: a package is ignored: %v", quoted(a.ID), err)
 				continue
 			}
 			p.Modules = modules
