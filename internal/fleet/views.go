@@ -275,7 +275,7 @@ type notices struct{ repo.Notices }
 // Naming implements planner.Notices.
 func (x notices) Naming(name string, yield func(rpm.NEVRA, *planner.Advisory)) {
 	x.Notices.Naming(name, func(n rpm.NEVRA, a repo.Notice) {
-		yield(n, &planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs})
+		yield(n, &planner.Advisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs, Streams: a.Streams})
 	})
 }
 

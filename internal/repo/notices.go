@@ -2,6 +2,7 @@ package repo
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"cpacman/internal/rpm"
@@ -18,6 +19,7 @@ type Notices struct {
 type Notice struct {
 	ID, Type, Severity, Status string
 	CVEs                       []string
+	Streams                    []string // of the collection that a build is listed in, as "name:stream": the notice counts where one is enabled
 }
 
 // Notices opens the advisories of the repository, once. Without updateinfo there are none, and HasAdvisories says why.
@@ -40,6 +42,9 @@ func (n Notices) Naming(name string, yield func(rpm.NEVRA, Notice)) {
 		if !ok {
 			n.x.damaged.Store(true)
 			return
+		}
+		if b.streams != "" {
+			notice.Streams = strings.Split(b.streams, "\n")
 		}
 		yield(b.nevra, notice)
 	}
@@ -70,13 +75,23 @@ type noticeIndex struct {
 	damaged  atomic.Bool
 }
 
-// buildSize is how many numbers a listed build has: the advisory, then name, epoch, version, release and arch.
-const buildSize = 6
+// buildSize is how many numbers a listed build has: the advisory, then name, epoch, version, release, arch and streams.
+const buildSize = 7
 
 // listedBuild is one entry of builds.
 type listedBuild struct {
 	advisory uint32
 	nevra    rpm.NEVRA
+	streams  string // as streamsOf has them
+}
+
+// streamsOf gives the streams of the collection that a build is listed in, "name:stream" in lines.
+func streamsOf(p *AdvisoryPackage) string {
+	var out []string
+	for _, m := range p.Modules {
+		out = append(out, m.Name+":"+m.Stream)
+	}
+	return strings.Join(out, "\n")
 }
 
 // build reads an entry; false when it makes no sense.
@@ -85,14 +100,14 @@ func (x *noticeIndex) build(i int) (b listedBuild, ok bool) {
 	for k := range n {
 		n[k] = x.builds.at(i*buildSize + k)
 	}
-	strings := uint32(x.strings.len()) //nolint:gosec // fewer than 2^32
-	for _, k := range [...]int{1, 3, 4, 5} {
-		if n[k] >= strings {
+	known := uint32(x.strings.len()) //nolint:gosec // fewer than 2^32
+	for _, k := range [...]int{1, 3, 4, 5, 6} {
+		if n[k] >= known {
 			return b, false
 		}
 	}
 	at := x.strings.at
-	b = listedBuild{n[0], rpm.NEVRA{Name: at(n[1]), EVR: rpm.EVR{Epoch: n[2], Version: at(n[3]), Release: at(n[4])}, Arch: at(n[5])}}
+	b = listedBuild{n[0], rpm.NEVRA{Name: at(n[1]), EVR: rpm.EVR{Epoch: n[2], Version: at(n[3]), Release: at(n[4])}, Arch: at(n[5])}, at(n[6])}
 	return b, int(n[0]) < x.ends.len()
 }
 
@@ -147,7 +162,7 @@ func (e *encoder) notices(list []Advisory, faults noticeFaults) {
 		ends = append(ends, uint32(len(records.body))) //nolint:gosec // less than the metadata
 		for _, p := range list[i].Packages {
 			n := build{e.number(p.Name), e.number(p.Arch), p.Epoch, e.number(p.Version), e.number(p.Release)}
-			builds = append(builds, uint32(i), n.name, n.epoch, n.version, n.release, n.arch) //nolint:gosec // a length
+			builds = append(builds, uint32(i), n.name, n.epoch, n.version, n.release, n.arch, e.number(streamsOf(&p))) //nolint:gosec // a length
 			names.add(n.name, 0)
 			names.next()
 		}

@@ -25,7 +25,11 @@ func walk(list []Advisory, name string) (out []asked) {
 	for _, a := range list {
 		for _, p := range a.Packages {
 			if p.Name == name {
-				out = append(out, asked{p.NEVRA, Notice{a.ID, a.Type, a.Severity, a.Status, a.CVEs}})
+				n := Notice{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, CVEs: a.CVEs}
+				for _, m := range p.Modules {
+					n.Streams = append(n.Streams, m.Name+":"+m.Stream)
+				}
+				out = append(out, asked{p.NEVRA, n})
 			}
 		}
 	}
