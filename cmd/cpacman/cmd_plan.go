@@ -147,7 +147,7 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	}
 	switch {
 	case count[planner.StatusPolicy] > 0:
-		return inputError{err: fmt.Errorf("%d %s not planned: policies of equal priority disagree", count[planner.StatusPolicy], plural(count[planner.StatusPolicy], "host is", "hosts are")), hint: "give one of the policies a larger priority: the larger wins"}
+		return inputError{err: fmt.Errorf("%d %s not planned: policies of equal priority disagree", count[planner.StatusPolicy], plural(count[planner.StatusPolicy], "host is", "hosts are")), hint: equalPolicies}
 	case count[planner.StatusUnsolved] > 0:
 		return &statusError{status: statusFailed, err: fmt.Errorf("%d hosts could not be solved", count[planner.StatusUnsolved]), hint: "the detail column says why; please report it with the plan's facts"}
 	case count[planner.StatusUnreachable] > 0:
@@ -162,6 +162,18 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
 	}
 	return nil
+}
+
+const equalPolicies = "give one of the policies a larger priority: the larger wins"
+
+// neededBy says who wants a new package, and which advisories it is of.
+func neededBy(i planner.Install, advisories string) string {
+	who := slices.DeleteFunc(slices.Clone(i.NeededBy), func(s string) bool { return s == "requested" })
+	text := "requested"
+	if len(who) > 0 {
+		text = "needed by " + strings.Join(who, ", ")
+	}
+	return strings.TrimSpace(text + " " + advisories)
 }
 
 // vendorChanges counts the packages of a plan that another vendor's replace.
@@ -301,7 +313,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		if i.InstallOnly {
 			what = "install beside"
 		}
-		add(what, i.NEVRA.String(), "", strings.TrimSpace("needed by "+strings.Join(i.NeededBy, ", ")+" "+advisories[i.NEVRA.String()]))
+		add(what, i.NEVRA.String(), "", neededBy(i, advisories[i.NEVRA.String()]))
 	}
 	for _, r := range set.Remove {
 		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
@@ -432,7 +444,14 @@ func (s *session) explain(name, pkg string) error {
 	x, err := s.fleet.Explain(s.ctx, s.repos, h, req, pkg)
 	var cannot *fleet.CannotPlan
 	if errors.As(err, &cannot) {
-		return inputError{err: err, hint: "cpacman facts " + name}
+		hint := "cpacman facts " + name
+		switch cannot.Status {
+		case planner.StatusPolicy:
+			hint = equalPolicies
+		case planner.StatusNoView, planner.StatusNoTarget:
+			hint = ""
+		}
+		return inputError{err: err, hint: hint}
 	}
 	if err != nil {
 		return repoError(err)
