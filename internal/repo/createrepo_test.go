@@ -284,6 +284,28 @@ func TestDirectory(t *testing.T) {
 	wantDamage(t, err, "bad.rpm", "is no whole RPM package")
 }
 
+// TestDirectoryCut: a file whose payload ends early is no package, and that is told when the directory is read, as for a header that ends early.
+func TestDirectoryCut(t *testing.T) {
+	whole := rpmBytes(t, rpmpack.RPMMetaData{Name: "a", Version: "1", Release: "1", Arch: "noarch"}, "/usr/bin/a")
+	dir := t.TempDir()
+	name := filepath.Join(dir, "a.rpm")
+	for _, more := range [][]byte{whole, append(slices.Clone(whole), 0)} { // rpm takes what is longer
+		write(t, name, more)
+		if n := open(t, dir, Options{}).Len(); n != 1 {
+			t.Fatalf("%d packages", n)
+		}
+	}
+	for _, cut := range []int{1, 20} {
+		write(t, name, whole[:len(whole)-cut])
+		_, err := Open(context.Background(), Config{"test", dir}, Options{})
+		wantDamage(t, err, "a.rpm", fmt.Sprintf("truncated: %d bytes, the package says %d", len(whole)-cut, len(whole)))
+		problems, err := Check(context.Background(), Config{"test", dir}, Options{})
+		if err != nil || len(problems) != 1 || problems[0].File != "a.rpm" {
+			t.Errorf("check: %v, %v", problems, err)
+		}
+	}
+}
+
 // TestDirectoryCacheUsed: with the headers made unreadable behind an unchanged identity, only the cache can answer.
 func TestDirectoryCacheUsed(t *testing.T) {
 	dir := rpmDir(t)

@@ -162,7 +162,10 @@ func readEntry(k *disk, e *dirEntry) error {
 	if err != nil {
 		return &Damage{k.id, e.path, "is no whole RPM package", err}
 	}
-	if err := checkHeader(file); err != nil {
+	if err = checkHeader(file); err == nil {
+		err = checkWhole(file, e.id.Size)
+	}
+	if err != nil {
 		return &Damage{k.id, e.path, "damaged", err}
 	}
 	if file.Header.IsDelta() {

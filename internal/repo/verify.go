@@ -205,6 +205,23 @@ func checkHeader(f *rpm.File) error {
 	return nil
 }
 
+// declaredSize is how many bytes main header and payload have, by the signature header; false where it does not say.
+func declaredSize(f *rpm.File) (uint64, bool) {
+	if size, ok := f.Signature.Number(tagLongSize); ok {
+		return size, true
+	}
+	return f.Signature.Number(tagSize)
+}
+
+// checkWhole tells a file of so many bytes that ends within its payload, without reading that.
+func checkWhole(f *rpm.File, bytes int64) error {
+	size, ok := declaredSize(f)
+	if there := uint64(max(0, bytes-f.Start)); ok && size > there { //nolint:gosec // not negative
+		return fmt.Errorf("truncated: %d bytes, the package says %d", bytes, uint64(f.Start)+size) //nolint:gosec // as above
+	}
+	return nil
+}
+
 // checkPayload compares the payload with the SHA-256 in the header. Packages made before rpm 4.14 have none.
 func checkPayload(f *rpm.File) error {
 	if algo, ok := f.Header.Number(tagPayloadDigestAlgo); ok && algo == algoSHA256 {
@@ -218,10 +235,7 @@ func checkPayload(f *rpm.File) error {
 // checkMD5 compares main header and payload with their MD5, which is all that packages made before rpm 4.14 have of the payload.
 func checkMD5(ctx context.Context, f *rpm.File, file io.ReaderAt) error {
 	want := hex.EncodeToString(f.Signature.Binary(tagMD5))
-	size, ok := f.Signature.Number(tagLongSize)
-	if !ok {
-		size, ok = f.Signature.Number(tagSize)
-	}
+	size, ok := declaredSize(f)
 	if len(f.Header.Texts(tagPayloadDigest)) > 0 || want == "" || !ok {
 		return nil
 	}

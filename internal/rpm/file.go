@@ -28,6 +28,7 @@ type File struct {
 	Lead      Lead
 	Signature *Header // digests and signatures; itself covered by nothing
 	Header    *Header
+	Start     int64 // where the main header begins in the file, with its magic
 
 	// Set by ReadPackageFile, not by ReadPackageHeaders.
 	Size          int64  // bytes of the whole file
@@ -132,7 +133,9 @@ func (l Limits) readHeaders(r io.Reader) (f *File, headers []byte, err error) {
 	if f.Signature, err = parseHeader(blob, headerKind{signature: true, limit: maxSigData}); err != nil {
 		return nil, nil, fmt.Errorf("signature header: %w", err)
 	}
-	if pad := (8 - len(blob)%8) % 8; pad > 0 { // the eight bytes of magic do not change the remainder
+	pad := (8 - len(blob)%8) % 8 // the eight bytes of magic do not change the remainder
+	f.Start = int64(leadSize + len(headerMagic) + len(blob) + pad)
+	if pad > 0 {
 		if _, err := io.CopyN(io.Discard, r, int64(pad)); err != nil {
 			return nil, nil, tooShort(err, "signature header")
 		}
