@@ -147,8 +147,8 @@ func formOf(b []byte) string {
 		return "bz2"
 	case bytes.HasPrefix(b, []byte("\xfd7zXZ\x00")):
 		return "xz"
-	case bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")):
-		return "zst"
+	case bytes.HasPrefix(b, []byte("\x28\xb5\x2f\xfd")), len(b) >= 4 && b[0]&0xf0 == 0x50 && string(b[1:4]) == "\x2a\x4d\x18":
+		return "zst" // the latter: a skippable frame, with which pzstd begins
 	case bytes.HasPrefix(b, []byte("\x00ZCK1")), bytes.HasPrefix(b, []byte("\x00ZHR1")):
 		return "zck"
 	}
