@@ -135,7 +135,7 @@ func (s *filesSink) start(name []byte, attrs []xmlAttr) bool {
 		id := ""
 		for _, a := range attrs {
 			if string(a.name) == "pkgid" {
-				id = string(a.value)
+				id = strings.ToLower(string(a.value)) // as checksums are compared
 			}
 		}
 		if id == "" && s.fault == nil {

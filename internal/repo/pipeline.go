@@ -213,7 +213,7 @@ func (w *windower) prolog(root string) (declared int, sure bool, err error) {
 	if err := w.fill(w.size); err != nil {
 		return -1, false, err
 	}
-	b := w.pending
+	b := bytes.TrimPrefix(w.pending, []byte(byteOrderMark))
 	if bytes.HasPrefix(b, []byte("<?xml ")) {
 		end := bytes.Index(b, []byte("?>"))
 		if end < 0 || !plainDeclaration(b[:end+2]) {
@@ -236,10 +236,10 @@ func (w *windower) prolog(root string) (declared int, sure bool, err error) {
 	return top.declared, true, nil
 }
 
-// plainDeclaration tells the forms of <?xml …?> that mean XML 1.0 in UTF-8.
+// plainDeclaration tells the forms of <?xml …?> that mean XML 1.0 in UTF-8, or in ASCII, which is UTF-8 too.
 func plainDeclaration(b []byte) bool {
 	switch strings.NewReplacer(" ", "", "'", `"`).Replace(strings.ToLower(string(b))) {
-	case `<?xmlversion="1.0"?>`, `<?xmlversion="1.0"encoding="utf-8"?>`:
+	case `<?xmlversion="1.0"?>`, `<?xmlversion="1.0"encoding="utf-8"?>`, `<?xmlversion="1.0"encoding="us-ascii"?>`:
 		return true
 	}
 	return false
@@ -333,7 +333,7 @@ func (t *tokenReader) Read(p []byte) (int, error) {
 // entities but the five of XML, so a DOCTYPE can define what it likes.
 func readXML(r io.Reader, root string, sink xmlSink) (declared int, err error) {
 	in := &tokenReader{r: r, left: maxToken}
-	d := xml.NewDecoder(in)
+	d := newXMLDecoder(in)
 	at := func(err error) error {
 		line, _ := d.InputPos()
 		return fmt.Errorf("line %d, offset %d: %w", line, d.InputOffset(), err)
@@ -341,7 +341,7 @@ func readXML(r io.Reader, root string, sink xmlSink) (declared int, err error) {
 	var wanted []bool // of open elements, the root first
 	var attrs []xmlAttr
 	declared, seen := -1, false
-	for {
+	for first := true; ; first = false {
 		in.left = maxToken
 		tok, err := d.Token()
 		if err == io.EOF && seen { //nolint:errorlint // the decoder's own end of input: a wrapped one is damage
@@ -372,7 +372,7 @@ func readXML(r io.Reader, root string, sink xmlSink) (declared int, err error) {
 				sink.end()
 			}
 		case xml.CharData:
-			if len(wanted) == 0 && len(bytes.TrimSpace(t)) > 0 {
+			if len(wanted) == 0 && !isOutside(t, first) {
 				return declared, at(fmt.Errorf("text outside of <%s>", root))
 			}
 			if len(wanted) > 0 && wanted[len(wanted)-1] {

@@ -46,7 +46,6 @@ type repomd struct {
 
 // xmlRepomd is repomd.xml as written. Numbers are text here: real files have empty and fractional ones.
 type xmlRepomd struct {
-	XMLName  xml.Name  `xml:"repomd"`
 	Revision string    `xml:"revision"`
 	Data     []xmlData `xml:"data"`
 }
@@ -97,9 +96,8 @@ func readRepomd(ctx context.Context, root *os.Root, id string) (*repomd, error) 
 // parseRepomd checks every entry, also those that are not read: a location that leaves the repository is refused wherever it is.
 func parseRepomd(b []byte) (*repomd, error) {
 	var x xmlRepomd
-	d := xml.NewDecoder(bytes.NewReader(b))
-	if err := d.Decode(&x); err != nil {
-		return nil, xmlError(d, err)
+	if err := decodeRoot(newXMLDecoder(bytes.NewReader(b)), "repomd", &x); err != nil {
+		return nil, err
 	}
 	if len(x.Data) > maxEntries {
 		return nil, fmt.Errorf("names %d files, more than %d", len(x.Data), maxEntries)

@@ -130,7 +130,7 @@ func TestXMLFaults(t *testing.T) {
 		"second root":      {good + "<metadata/>", `element "metadata" where`},
 		"text behind":      {good + "x", "text outside of <metadata>"},
 		"too deep":         {primaryXML(strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200)), "nested more than 100 deep"},
-		"foreign encoding": {strings.Replace(good, "UTF-8", "ISO-8859-1", 1), "ISO-8859-1"},
+		"foreign encoding": {strings.Replace(good, "UTF-8", "EBCDIC", 1), "EBCDIC"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, sure := scanOnly(c.doc, 1024); sure {
@@ -167,6 +167,8 @@ func FuzzScanner(f *testing.F) {
 	f.Add(primaryXML(packageXML("foo", "MIT", "<![CDATA[x]]>")), 300)
 	f.Add(primaryXML(packageXML("foo", "MIT", "&#13;&#x41;&#xD800;&#0;")), 4000)
 	f.Add(`<metadata packages="0"/>`, 5)
+	f.Add("\ufeff"+primaryXML(packageXML("foo")), 300)
+	f.Add(strings.Replace(primaryXML(packageXML("foo")), "UTF-8", "us-ascii", 1), 300)
 	f.Add(`<m:metadata xmlns:m="x"><a:b c='"' d:e="&lt;"></a:b></m:metadata>`, 5)
 	f.Fuzz(func(t *testing.T, doc string, window int) {
 		if window < 1 || window > 1<<16 || len(doc) > 1<<16 {

@@ -337,7 +337,7 @@ type xmlAdvisoryRPM struct {
 // readUpdateinfo gives every <update> below the root, one at a time.
 func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 	in := &tokenReader{r: r, left: maxToken}
-	d := xml.NewDecoder(in)
+	d := newXMLDecoder(in)
 	depth := 0
 	for seen := false; ; {
 		in.left = maxToken
