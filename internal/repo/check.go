@@ -70,6 +70,7 @@ func (c *checker) repomd(ctx context.Context) {
 	for _, p := range c.r.problems {
 		// That a file is missing was found above, with the same words for all types.
 		if _, err := c.k.root.Stat(p.File); p.File == "." || err == nil {
+			p.Note = p.Note || p.What == noFileLists
 			c.add(p)
 		}
 	}

@@ -261,6 +261,9 @@ func (r *Repo) serve(l *packageList) {
 	r.ix, r.packages, r.unread = l.ix, make([]*Package, l.ix.n), l.ix.n
 }
 
+// noFileLists warns when a repository is opened, since plans may hold what they need not; it is no fault of the repository.
+const noFileLists = "names no file lists: what needs a path beyond the package list is held"
+
 // noteMetadata looks for metadata that is named and not there, or that is not read.
 func (r *Repo) noteMetadata(k *disk) {
 	for _, kind := range []string{"filelists", "updateinfo", "modules"} {
@@ -271,7 +274,7 @@ func (r *Repo) noteMetadata(k *disk) {
 		}
 	}
 	if !r.md.namesFilelists() && r.Len() > 0 {
-		r.problem(Problem{File: repomdPath, What: "names no file lists: what needs a path beyond the package list is held"})
+		r.problem(Problem{File: repomdPath, What: noFileLists})
 	}
 	if _, ok := r.md.find("filelists-ext"); ok {
 		r.problem(Problem{File: repomdPath, What: "filelists-ext is not read", Note: true})
