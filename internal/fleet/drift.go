@@ -170,6 +170,7 @@ func (f *Fleet) differences(hosts []*inventory.Host, inputs []*Input) []report.D
 			for _, p := range list.Packages {
 				lists[list] = append(lists[list], p.NEVRA)
 			}
+			lists[list] = append(lists[list], list.Missing...) // they are there, whatever else is not known
 		}
 		m := report.Member{Host: h.Name, Packages: lists[list]}
 		if h.Class != "" {
