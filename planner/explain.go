@@ -111,7 +111,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 	case removed >= 0:
 		e.State, e.Rule, e.Because = ExplainRemoved, s.result.Set.Remove[removed].Rule, []string{s.result.Set.Remove[removed].Because}
 	case i >= 0:
-		e.State, e.Because = ExplainHeld, s.result.Set.Held[i].Because
+		e.State, e.Available, e.Because = ExplainHeld, &s.result.Set.Held[i].Available, s.result.Set.Held[i].Because
 	case s.stayLine(have.NEVRA) != nil:
 		b := s.stayLine(have.NEVRA)
 		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil

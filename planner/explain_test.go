@@ -151,6 +151,14 @@ installed
   kernel-1-1.x86_64
   kernel-2-1.x86_64
 `, "kernel", "kernel.x86_64 1-1, 2-1 -> 3-1: the newest there is\n  kernel-1-1.x86_64 is removed (keep-n): 2 builds of kernel.x86_64 are kept"},
+		{`host running=1-1.x86_64
+repo base
+  ten-2-1.noarch
+    obsoletes kernel < 6
+installed
+  kernel-1-1.x86_64
+  ten-1-1.noarch
+`, "kernel", "kernel.x86_64 1-1 stays, not ten-2-1.noarch:\n  ten-2-1.noarch obsoletes kernel-1-1.x86_64\n  kernel-1-1.x86_64 stays: it is the running kernel, or may be"},
 		{`repo base
   foo-1-1.noarch
 request type=rollback
