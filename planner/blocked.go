@@ -120,6 +120,8 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return rulePin, r.stays
 	case r.stays != "":
 		return ruleProtected, r.stays
+	case r.only && s.h.mayRun(have) && !it.wanted: // else it is held, by the chain of reasons
+		return ruleProtected, mayRun
 	case rule == ruleOnly:
 		return rule, "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
 	case rule == "" && s.unwelcome(c.Package) && slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }):

@@ -158,7 +158,16 @@ repo base
 installed
   kernel-1-1.x86_64
   ten-1-1.noarch
-`, "kernel", "kernel.x86_64 1-1 stays, not ten-2-1.noarch:\n  ten-2-1.noarch obsoletes kernel-1-1.x86_64\n  kernel-1-1.x86_64 stays: it is the running kernel, or may be"},
+`, "kernel", "kernel.x86_64 1-1 stays, ten-2-1.noarch is blocked (protected):\n  ten-2-1.noarch: it is the running kernel, or may be"},
+		{`host running=2-1.x86_64
+repo base
+  ten-2-1.noarch
+    obsoletes kernel < 6
+installed
+  kernel-1-1.x86_64
+  kernel-2-1.x86_64
+  ten-1-1.noarch
+`, "kernel", "kernel.x86_64 1-1, 2-1 stays, not ten-2-1.noarch:\n  ten-2-1.noarch obsoletes kernel-2-1.x86_64\n  kernel-2-1.x86_64 stays: it is the running kernel, or may be"},
 		{`repo base
   foo-1-1.noarch
 request type=rollback

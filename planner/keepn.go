@@ -18,6 +18,9 @@ func isRunning(p *rpm.Package, uname string) bool {
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == '.' || rest[0] == '-' || rest[0] == '_')
 }
 
+// mayRun is what is said of a package that Host.mayRun holds for.
+const mayRun = "it is the running kernel, or may be"
+
 // mayRun tells whether an install-only package is of the running kernel, as far as that is known.
 func (h *Host) mayRun(p *rpm.Package) bool {
 	return h.RunningKernel == "" || isRunning(p, h.RunningKernel)

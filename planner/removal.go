@@ -65,7 +65,7 @@ func (p *problem) keepsAnyway(n int32) string {
 	case r.stays != "":
 		return r.stays
 	case p.mustRun(n):
-		return "it is the running kernel, or may be"
+		return mayRun
 	}
 	return ""
 }
