@@ -81,6 +81,10 @@ func (f *Fleet) absent(rule planner.Rule, facts map[string]*host.Facts, candidat
 			return fmt.Sprintf("host %s is %s", h.Name, c.entry.Status)
 		case c.group.err != nil:
 			return fmt.Sprintf("host %s cannot be solved", h.Name)
+		default:
+			if out := c.group.list.leavesOut(rule.Pattern); len(out) > 0 {
+				return fmt.Sprintf("host %s has %s, which is left out", h.Name, out[0])
+			}
 		}
 	}
 	return ""

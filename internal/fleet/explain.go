@@ -114,17 +114,14 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 	}
 	e, err := in.Universe.Explain(in.Host, r, pkg)
 	if err == nil {
-		sayLeftOut(&e, in.List.Missing, pkg)
+		sayLeftOut(&e, in.List.leavesOut(pkg))
 	}
 	return e, err
 }
 
 // sayLeftOut corrects what is said of packages that are installed and were left out of the comparison.
-func sayLeftOut(e *planner.Explanation, missing []rpm.NEVRA, pkg string) {
-	for _, n := range missing {
-		if !planner.Names(pkg, n) {
-			continue
-		}
+func sayLeftOut(e *planner.Explanation, out []rpm.NEVRA) {
+	for _, n := range out {
 		e.Items = slices.DeleteFunc(e.Items, func(it planner.ExplainedItem) bool {
 			return it.State == planner.ExplainUnknown || it.Name == n.NameArch().String() && len(it.Installed) == 0
 		})

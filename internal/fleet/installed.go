@@ -10,6 +10,7 @@ import (
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
+	"cpacman/planner"
 )
 
 // Installed turns package lists into packages with dependencies. Every header is read and parsed once however many hosts have
@@ -75,7 +76,9 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 		case err != nil:
 			return nil, err
 		case found == nil && p.Header == "" && p.Epoch != nil:
-			found = bare(p)
+			if found, err = in.bare(ctx, p); err != nil {
+				return nil, err
+			}
 			l.Bare = append(l.Bare, p.NEVRA())
 		case found == nil:
 			l.Missing = append(l.Missing, p.NEVRA())
@@ -89,10 +92,21 @@ func (in *Installed) List(ctx context.Context, digest string, packages func() ([
 	return l, nil
 }
 
-// bare is what is known of a package that a listing alone tells of: enough to say what is newer, and not what it needs.
-func bare(p host.Package) *rpm.Package {
+// bare is what is known of a package that a listing alone tells of: enough to say what is newer, and not what it needs. Its vendor is taken to be that of the
+// builds that there are: what nobody knows is no change of vendor.
+func (in *Installed) bare(ctx context.Context, p host.Package) (*rpm.Package, error) {
 	n := p.NEVRA()
-	return &rpm.Package{NEVRA: n, Vendor: p.Vendor, Provides: []rpm.Dep{{Name: n.Name, Sense: rpm.Equal, EVR: n.EVR}}}
+	out := &rpm.Package{NEVRA: n, Vendor: p.Vendor, Provides: []rpm.Dep{{Name: n.Name, Sense: rpm.Equal, EVR: n.EVR}}}
+	if out.Vendor == "" {
+		located, err := in.repos.search(ctx, n.Name, func(o rpm.NEVRA) bool { return o.Arch == n.Arch })
+		if err != nil {
+			return nil, err
+		}
+		if len(located) > 0 {
+			out.Vendor = located[0].Package.Vendor
+		}
+	}
+	return out, nil
 }
 
 // Unknown says of how many packages the dependencies are not known, and names the first; "" when there are none.
@@ -106,6 +120,16 @@ func (l *List) Unknown() string {
 		names = append(names, n.String())
 	}
 	return fmt.Sprintf("dependencies of %d installed packages are not known (%s…)", len(all), strings.Join(names, ", "))
+}
+
+// leavesOut lists the packages that are not among Packages and that a name, a build or a glob means.
+func (l *List) leavesOut(pattern string) (out []rpm.NEVRA) {
+	for _, n := range l.Missing {
+		if planner.Names(pattern, n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // LeftOut says which packages are not among those that are compared and planned; "" when all are.

@@ -179,11 +179,16 @@ func sortPackages(ps []Package) {
 	})
 }
 
-// InstalledDigest is the sha256, in hex, over the sorted lines "NEVRA header". The runner computes the same on the host.
+// InstalledDigest is the sha256, in hex, over the sorted lines "NEVRA header". The runner computes the same on the host. An unknown epoch, of an imported
+// listing, is "?": the same builds with their epochs are another set.
 func InstalledDigest(ps []Package) string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
-		lines[i] = p.NEVRA().String() + " " + p.Header + "\n"
+		name := p.NEVRA().String()
+		if p.Epoch == nil {
+			name = p.Name + "-?:" + p.Version + "-" + p.Release + "." + p.Arch
+		}
+		lines[i] = name + " " + p.Header + "\n"
 	}
 	slices.Sort(lines)
 	h := sha256.New()
