@@ -103,7 +103,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		}
 	}
 	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return l.NEVRA == have.NEVRA })
-	blocked := s.blockedItem(it, nil)
+	blocked, kept := s.blockedItem(it, nil), s.keptOut(it)
 	removed := slices.IndexFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == have.NEVRA })
 	switch {
 	case e.Taken != nil:
@@ -115,8 +115,8 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 	case s.stayLine(have.NEVRA) != nil:
 		b := s.stayLine(have.NEVRA)
 		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil
-	case !it.wanted && len(s.keptOut(it)) > 0:
-		e.block(s.keptOut(it))
+	case !it.wanted && len(kept) > 0:
+		e.block(kept)
 	case len(it.cands) > 0 && !it.wanted && len(s.preferred(it)) > 0:
 		e.State, e.Because = ExplainNotSelected, []string{"the request does not ask for it and nothing needs it"}
 	case len(blocked) > 0:

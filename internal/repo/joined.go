@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"cpacman/internal/rpm"
 )
 
 // joinNotices makes one notice of all that have one id, whatever their order. Those of the newest date are joined with those that say no date, of
@@ -24,17 +26,37 @@ func joinNotices(list []Advisory) Advisory {
 	}
 	slices.SortStableFunc(list, func(a, b Advisory) int { return date(&b).Compare(date(&a)) })
 	var out Advisory
+	var seen listedOnce
 	for from, to := 0, 0; from < len(list); from = to {
 		for to = from; to < len(list) && date(&list[to]).Equal(date(&list[from])); to++ {
 		}
 		one := joinEqual(list[from:to])
 		if from == 0 {
-			out = one
+			out, seen = one, newListedOnce(&one)
 		} else {
-			out = mergeAdvisories(one, out)
+			fillIn(&out, &one, &seen)
 		}
 	}
+	slices.Sort(out.CVEs)
+	out.CVEs = slices.Compact(out.CVEs)
 	return out
+}
+
+// listedOnce is what a notice has already: a hostile file has very many notices of one id.
+type listedOnce struct {
+	builds     map[rpm.NEVRA]bool
+	references map[Reference]bool
+}
+
+func newListedOnce(a *Advisory) listedOnce {
+	l := listedOnce{make(map[rpm.NEVRA]bool, len(a.Packages)), make(map[Reference]bool, len(a.References))}
+	for i := range a.Packages {
+		l.builds[a.Packages[i].NEVRA] = true
+	}
+	for _, x := range a.References {
+		l.references[x] = true
+	}
+	return l
 }
 
 // joinEqual joins notices none of which is newer: of what can be only one, the more serious stands.
@@ -43,6 +65,7 @@ func joinEqual(list []Advisory) Advisory {
 	if len(list) == 1 {
 		return a
 	}
+	a.CVEs, a.References, a.Packages = slices.Clip(a.CVEs), slices.Clip(a.References), slices.Clip(a.Packages)
 	for _, b := range list[1:] {
 		a.Type = first(a.Type, b.Type, "security")
 		a.Severity = first(a.Severity, b.Severity, "critical", "important", "moderate", "low")
@@ -54,9 +77,7 @@ func joinEqual(list []Advisory) Advisory {
 		if b.Updated.After(a.Updated) {
 			a.Updated = b.Updated
 		}
-		a.CVEs = slices.Concat(a.CVEs, b.CVEs)
-		a.References = slices.Concat(a.References, b.References)
-		a.Packages = slices.Concat(a.Packages, b.Packages)
+		a.CVEs, a.References, a.Packages = append(a.CVEs, b.CVEs...), append(a.References, b.References...), append(a.Packages, b.Packages...)
 		a.RebootSuggested = a.RebootSuggested || b.RebootSuggested
 		a.RestartSuggested = a.RestartSuggested || b.RestartSuggested
 	}
@@ -108,35 +129,32 @@ func compareModules(m, n AdvisoryModule) int {
 		strings.Compare(m.Context, n.Context), strings.Compare(m.Arch, n.Arch))
 }
 
-// mergeAdvisories joins two notices of one id: the words of the newer one, b, where it has any, the packages and references of both.
-func mergeAdvisories(a, b Advisory) Advisory {
+// fillIn takes from an older notice of the same id the words that a newer one lacks, and its packages, CVEs and references too.
+func fillIn(to, older *Advisory, seen *listedOnce) {
 	for _, f := range []struct {
 		to   *string
 		from string
-	}{{&b.Type, a.Type}, {&b.Severity, a.Severity}, {&b.Status, a.Status}, {&b.Title, a.Title}, {&b.Release, a.Release}} {
+	}{{&to.Type, older.Type}, {&to.Severity, older.Severity}, {&to.Status, older.Status}, {&to.Title, older.Title}, {&to.Release, older.Release}} {
 		if *f.to == "" {
 			*f.to = f.from
 		}
 	}
-	if b.Issued.IsZero() {
-		b.Issued = a.Issued
+	if to.Issued.IsZero() {
+		to.Issued = older.Issued
 	}
-	for _, p := range a.Packages {
-		if !slices.ContainsFunc(b.Packages, func(q AdvisoryPackage) bool { return q.NEVRA == p.NEVRA }) {
-			b.Packages = append(b.Packages, p)
+	for _, p := range older.Packages {
+		if !seen.builds[p.NEVRA] {
+			to.Packages, seen.builds[p.NEVRA] = append(to.Packages, p), true
 		}
 	}
-	for _, x := range a.References {
-		if !slices.Contains(b.References, x) {
-			b.References = append(b.References, x)
+	for _, x := range older.References {
+		if !seen.references[x] {
+			to.References, seen.references[x] = append(to.References, x), true
 		}
 	}
-	b.CVEs = append(b.CVEs, a.CVEs...)
-	slices.Sort(b.CVEs)
-	b.CVEs = slices.Compact(b.CVEs)
-	b.RebootSuggested = b.RebootSuggested || a.RebootSuggested
-	b.RestartSuggested = b.RestartSuggested || a.RestartSuggested
-	return b
+	to.CVEs = append(to.CVEs, older.CVEs...)
+	to.RebootSuggested = to.RebootSuggested || older.RebootSuggested
+	to.RestartSuggested = to.RestartSuggested || older.RestartSuggested
 }
 
 func (a *Advisory) changed() time.Time {

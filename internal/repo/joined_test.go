@@ -2,6 +2,7 @@ package repo
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,5 +82,25 @@ func TestNoticesOfTwoDates(t *testing.T) {
 	a = joined(t, noticeXML("security", "", "", "2020-01-01", ""), noticeXML("bugfix", "low", "", "2020-01-01", ""), noticeXML("", "", "final", "2020-01-02", ""))
 	if a.Type != "security" || a.Severity != "low" || a.Status != "final" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestManyNoticesOfOneID: a hostile file has as many as fit in it, of one date or each of another.
+func TestManyNoticesOfOneID(t *testing.T) {
+	const many = 50_000
+	for _, apart := range []time.Duration{0, time.Second} {
+		list := make([]Advisory, many)
+		for i := range list {
+			n := strconv.Itoa(i)
+			list[i] = Advisory{ID: "A", CVEs: []string{n}, Issued: time.Unix(1e9, 0).Add(time.Duration(i) * apart),
+				Packages: []AdvisoryPackage{{NEVRA: rpm.NEVRA{Name: n}}}, References: []Reference{{ID: n}}}
+		}
+		start := time.Now()
+		if a := joinNotices(list); len(a.Packages) != many || len(a.CVEs) != many || len(a.References) != many {
+			t.Errorf("%s: %d packages, %d CVEs, %d references", apart, len(a.Packages), len(a.CVEs), len(a.References))
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: it took %s", apart, took)
+		}
 	}
 }
