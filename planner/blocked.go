@@ -20,9 +20,9 @@ func (s *solution) blocked() {
 	f := &s.r.Filter
 	for _, it := range s.items {
 		switch {
-		case it.wanted, len(f.Packages) == 0 && !f.advisoryKind(), s.named(it) && !f.advisoryKind():
+		case it.wanted, len(f.Packages) == 0 && !f.ByAdvisory(), s.named(it) && !f.ByAdvisory():
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, nil)...)
-		case !f.advisoryKind(): // builds may be named
+		case !f.ByAdvisory(): // builds may be named
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.keptOut(it)...)
 		case len(f.Packages) == 0, s.named(it):
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, s.fixes)...)
@@ -39,11 +39,9 @@ func (s *solution) named(it *item) bool {
 
 // fixes tells whether a build has what a selected advisory wants of an item, or is what one that is named has taken back.
 func (s *solution) fixes(it *item, c *candidate) bool {
-	f, have := &s.r.Filter, s.highest(it).EVR
-	return slices.ContainsFunc(s.u.listed(c.Name), func(l listed) bool {
-		takenBack := l.advisory.retracted() && l.nevra == c.NEVRA && f.names(l.advisory)
-		return l.nevra.Arch == c.Arch && (takenBack || s.selects(l.advisory)) &&
-			(c.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(c.EVR, l.nevra.EVR) >= 0
+	return len(s.fixedBy(it, c.NEVRA)) > 0 || slices.ContainsFunc(s.u.listed(c.Name), func(l listed) bool {
+		return l.advisory.retracted() && l.nevra == c.NEVRA && s.r.Filter.names(l.advisory) &&
+			(c.Name != it.key.Name || rpm.Compare(c.EVR, s.highest(it).EVR) > 0)
 	})
 }
 
@@ -107,7 +105,7 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return "", ""
 	}
 	if !slices.Contains(n.eligible, id) || !mayObsolete(s.h.Arch, c.Arch, have.Arch) {
-		if !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }) {
+		if !s.remains(it) {
 			return "", "" // it leaves all the same
 		}
 		return s.neverComes(have, c, id)
@@ -124,7 +122,7 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return ruleProtected, mayRun
 	case rule == ruleOnly:
 		return rule, "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name
-	case rule == "" && s.unwelcome(c.Package) && slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] }):
+	case rule == "" && s.unwelcome(c.Package) && s.remains(it):
 		return ruleRemove, "it obsoletes " + it.key.Name + " and is to be removed " + n.remove.by()
 	case rule == ruleModule:
 		return rule, "it obsoletes " + it.key.Name + "; " + notModular

@@ -132,7 +132,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 func (s *solution) keptOut(it *item) []Blocked {
 	switch f := &s.r.Filter; {
 	case s.target != nil:
-	case f.advisoryKind():
+	case f.ByAdvisory():
 		return s.blockedItem(it, s.fixes)
 	case len(f.Packages) > 0:
 		return s.blockedItem(it, func(_ *item, c *candidate) bool { return s.asksFor(c.NEVRA) })
@@ -191,7 +191,7 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 			e.Because = append(e.Because, s.neededNow(n)...)
 		}
 	}
-	if fixed := s.fixed(it, e.Taken); len(fixed) > 0 {
+	if fixed := s.fixed(it, *e.Taken); len(fixed) > 0 {
 		e.Because = append(e.Because, "it fixes "+strings.Join(fixed, ", "))
 	}
 	for _, m := range slices.Concat(s.result.Set.Upgrade, s.result.Set.Downgrade) {
@@ -201,14 +201,11 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 	}
 }
 
-// fixed lists the advisories that were asked for and that a build has of an item.
-func (s *solution) fixed(it *item, taken *rpm.NEVRA) []string {
+// fixed names the advisories that were asked for and that a build has of an item.
+func (s *solution) fixed(it *item, taken rpm.NEVRA) []string {
 	var out []string
-	have := s.highest(it).EVR
-	for _, l := range s.u.listed(taken.Name) {
-		if l.nevra.Arch == taken.Arch && s.selects(l.advisory) && rpm.Compare(l.nevra.EVR, have) > 0 && rpm.Compare(taken.EVR, l.nevra.EVR) >= 0 {
-			out = append(out, l.advisory.ID)
-		}
+	for _, a := range s.fixedBy(it, taken) {
+		out = append(out, a.ID)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

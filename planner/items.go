@@ -118,7 +118,7 @@ func (p *problem) choose(it *item) {
 	} else {
 		it.targets, it.obsoleted = base, names
 	}
-	if f.advisoryKind() {
+	if f.ByAdvisory() {
 		it.targets = p.fixing(it, it.targets)
 		for i := range it.obsoleted {
 			it.obsoleted[i] = p.fixing(it, it.obsoleted[i])
@@ -347,8 +347,8 @@ func (p *problem) writtenInFull(text string) bool {
 	return err == nil && slices.ContainsFunc(p.u.named(n.Name), func(id int32) bool { return p.u.cands[id].NEVRA.String() == text })
 }
 
-// advisoryKind tells whether the filter selects by advisory.
-func (f *Filter) advisoryKind() bool {
+// ByAdvisory tells whether the filter takes updates by what they fix: kinds of advisories, severities, IDs or CVEs.
+func (f *Filter) ByAdvisory() bool {
 	return f.Security || f.Bugfix || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
 }
 
@@ -382,19 +382,10 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 	if len(in) == 0 {
 		return nil
 	}
-	have := p.highest(it).EVR
-	key := p.nodes[in[0]].pkg.Name
 	fixes := map[int32]int{}
 	var out []int32
 	for _, n := range in {
-		pkg := p.nodes[n].pkg
-		count := 0
-		for _, fix := range p.fixesFor(key, pkg.Arch) {
-			if (pkg.Name != it.key.Name || rpm.Compare(fix, have) > 0) && rpm.Compare(pkg.EVR, fix) >= 0 {
-				count++
-			}
-		}
-		if count > 0 {
+		if count := len(p.fixedBy(it, p.nodes[n].pkg.NEVRA)); count > 0 {
 			fixes[n] = count
 			out = append(out, n)
 		}
@@ -408,12 +399,13 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 	return out
 }
 
-// fixesFor returns the EVRs that the selected advisories list for a name.arch.
-func (p *problem) fixesFor(name, arch string) []rpm.EVR {
-	var out []rpm.EVR
-	for _, one := range p.u.listed(name) {
-		if one.nevra.Arch == arch && p.selects(one.advisory) {
-			out = append(out, one.nevra.EVR)
+// fixedBy lists the selected advisories that a build has of an item: it is at least the version listed, and what is installed is not.
+func (p *problem) fixedBy(it *item, n rpm.NEVRA) []*Advisory {
+	have := p.highest(it).EVR
+	var out []*Advisory
+	for _, l := range p.u.listed(n.Name) {
+		if l.nevra.Arch == n.Arch && p.selects(l.advisory) && (n.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(n.EVR, l.nevra.EVR) >= 0 {
+			out = append(out, l.advisory)
 		}
 	}
 	return out

@@ -25,7 +25,7 @@ func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 	if !it.wanted {
 		return nil, 0, false
 	}
-	gone := !slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] })
+	gone := !s.remains(it)
 	moved := slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] })
 	if gone && !moved && len(it.obsoleted) > 0 {
 		return nil, 0, false
@@ -41,9 +41,14 @@ func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 	return have, it.instead[0], !gone
 }
 
+// remains tells whether an installed build of an item stays.
+func (s *solution) remains(it *item) bool {
+	return slices.ContainsFunc(it.inst, func(n int32) bool { return s.model[n] })
+}
+
 // beyond tells whether an item goes to more than the least that was asked for, and so has it too.
 func (s *solution) beyond(it *item) bool {
-	return s.r.Filter.advisoryKind() && slices.ContainsFunc(it.targets, func(n int32) bool {
+	return s.r.Filter.ByAdvisory() && slices.ContainsFunc(it.targets, func(n int32) bool {
 		return s.model[n] && rpm.Compare(s.nodes[n].pkg.EVR, s.nodes[it.targets[0]].pkg.EVR) > 0
 	})
 }

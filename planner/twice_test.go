@@ -36,7 +36,7 @@ func followsLater(u *Universe, before, after Host, r Request, first, again *Resu
 		return "a replacement that only an older build makes goes to its newest with the next plan, as with dnf"
 	case slices.ContainsFunc(slices.Concat(first.Set.Upgrade, first.Set.Downgrade), crosses) && further:
 		return "an arch that only an older build could change to goes to its newest with the next plan"
-	case r.Filter.advisoryKind() && slices.ContainsFunc(goes, crosses):
+	case r.Filter.ByAdvisory() && slices.ContainsFunc(goes, crosses):
 		return "what advisories list for another arch follows what they list for this one"
 	case passedOver(u, before, first, again):
 		return "what was held since an older build of a new name would be part of what replaces it may follow when the newest is there"
@@ -136,7 +136,7 @@ func oneOfSeveral(before Host, first, again *Result) bool {
 func TestPlanningTwice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, h, r := drawWorld(t)
-		if r.Type == TypeDowngrade && r.Filter.advisoryKind() {
+		if r.Type == TypeDowngrade && r.Filter.ByAdvisory() {
 			t.Skip("nobody can ask for it: advisories go up")
 		}
 		u, err := NewUniverse(v)

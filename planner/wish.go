@@ -24,7 +24,7 @@ func (p *problem) acts(name string) bool {
 	case len(p.r.Filter.Packages) > 0:
 		return matchAny(p.r.Filter.Packages, func(g string) bool { return matchGlob(g, name) })
 	}
-	return !p.r.Filter.advisoryKind()
+	return !p.r.Filter.ByAdvisory()
 }
 
 // wanted makes the wishes of a host, in an order of their own.

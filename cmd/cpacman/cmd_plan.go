@@ -31,15 +31,19 @@ func (s *session) wanted() (fleet.PlanRequest, error) {
 	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
 		return r, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
 	}
-	return r, s.saySilent(f)
+	return r, nil
 }
 
-// saySilent tells, where fixes are asked for, which repositories do not say what their packages fix.
-func (s *session) saySilent(f planner.Filter) error {
-	if !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
+// saySilent tells, where fixes are asked for, which repositories of a plan do not say what their packages fix.
+func (s *session) saySilent(p *planner.Plan) error {
+	if !p.Requested.Filter.ByAdvisory() {
 		return nil
 	}
-	silent, err := s.repos.Silent(s.ctx)
+	ids := make([]string, len(p.Repos))
+	for i := range p.Repos {
+		ids[i] = p.Repos[i].ID
+	}
+	silent, err := s.repos.Silent(s.ctx, ids)
 	if err == nil && len(silent) > 0 {
 		s.say("note: no advisories at all has %s: what its packages fix is not known", strings.Join(silent, ", "))
 	}
@@ -120,6 +124,9 @@ func (s *session) plan() error {
 	planned, err := s.fleet.Plan(s.ctx, s.repos, req)
 	if err != nil {
 		return keyPlanError(err)
+	}
+	if err := s.saySilent(planned.Plan); err != nil {
+		return err
 	}
 	return d.deliver(planned)
 }

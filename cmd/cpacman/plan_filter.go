@@ -48,7 +48,7 @@ func (s *session) filter() (planner.Filter, error) {
 	if err := checkFilter(f); err != nil {
 		return f, err
 	}
-	if f.Newest && !f.Security && !f.Bugfix && len(f.Severities)+len(f.Advisories)+len(f.CVEs) == 0 {
+	if f.Newest && !f.ByAdvisory() {
 		return f, usagef("--newest goes with --security, --bugfix, --severity, --advisory or --cve; without them the newest is taken anyway")
 	}
 	return f, nil

@@ -58,7 +58,7 @@ func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 	case len(asked) == 0:
 		return r, nil
 	}
-	advisories := f.Security || f.Bugfix || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
+	advisories := f.ByAdvisory()
 	switch {
 	case advisories && asked[0] == "--downgrade":
 		return r, usagef("--downgrade goes by package and not by advisory, which only ever go up; leave --security, --advisory, --cve and the like out")

@@ -191,16 +191,19 @@ func (r *Repos) told(id string) string {
 	return id
 }
 
-// Silent names the repositories, of those that may be read, that have no updateinfo: of what they have nobody knows which is a fix.
-func (r *Repos) Silent(ctx context.Context) ([]string, error) {
-	repos, err := r.OpenAll(ctx, r.IDs())
+// Silent names the repositories, of some, that have no updateinfo: of what they have nobody knows which is a fix.
+func (r *Repos) Silent(ctx context.Context, ids []string) ([]string, error) {
+	repos, err := r.OpenAll(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
 	for _, one := range repos {
-		if err == nil && !one.HasAdvisories() {
+		if !one.HasAdvisories() {
 			out = append(out, r.told(one.ID()))
 		}
 	}
-	return out, err
+	return out, nil
 }
 
 // CheckNames refuses advisories and CVEs, in whatever case, that no repository knows: a typo must not look like "nothing to fix".
@@ -213,7 +216,7 @@ func (r *Repos) CheckNames(ctx context.Context, advisories, cves []string) error
 		return err
 	}
 	known := map[string]bool{}
-	silent, err := r.Silent(ctx)
+	silent, err := r.Silent(ctx, r.IDs())
 	if err != nil {
 		return err
 	}

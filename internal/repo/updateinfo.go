@@ -352,8 +352,7 @@ func readUpdateinfo(r io.Reader, give func(*xmlUpdate)) error {
 		case xml.StartElement:
 			switch {
 			case depth == 0 && (seen || t.Name.Local != "updates"):
-				line, _ := d.InputPos()
-				return fmt.Errorf("line %d, offset %d: element %s where <updates> belongs", line, d.InputOffset(), quoted(t.Name.Local))
+				return wrongElement(d, &t, "updates")
 			case depth == 0:
 				seen, depth = true, 1
 			case t.Name.Local == "update":

@@ -61,13 +61,15 @@ func isOutside(text []byte, first bool) bool {
 	return len(bytes.TrimSpace(text)) == 0
 }
 
+// wrongElement says that an element stands where the root belongs, or beside it.
+func wrongElement(d *xml.Decoder, t *xml.StartElement, root string) error {
+	line, _ := d.InputPos()
+	return fmt.Errorf("line %d, offset %d: element %s where <%s> belongs", line, d.InputOffset(), quoted(t.Name.Local), root)
+}
+
 // decodeRoot reads a document whose root element is x, and demands that nothing stands beside it. The XML reader itself stops behind the
 // element it was asked for.
 func decodeRoot(d *xml.Decoder, root string, x any) error {
-	at := func(format string, args ...any) error {
-		line, _ := d.InputPos()
-		return fmt.Errorf("line %d, offset %d: "+format, append([]any{line, d.InputOffset()}, args...)...)
-	}
 	for first, seen := true, false; ; first = false {
 		tok, err := d.Token()
 		if err == io.EOF && seen { //nolint:errorlint // the decoder's own end of input: a wrapped one is damage
@@ -79,7 +81,7 @@ func decodeRoot(d *xml.Decoder, root string, x any) error {
 		switch t := tok.(type) {
 		case xml.StartElement:
 			if seen || t.Name.Local != root {
-				return at("element %s where <%s> belongs", quoted(t.Name.Local), root)
+				return wrongElement(d, &t, root)
 			}
 			if err := d.DecodeElement(x, &t); err != nil {
 				return xmlError(d, err)
@@ -87,7 +89,8 @@ func decodeRoot(d *xml.Decoder, root string, x any) error {
 			seen = true
 		case xml.CharData:
 			if !isOutside(t, first) {
-				return at("text outside of <%s>", root)
+				line, _ := d.InputPos()
+				return fmt.Errorf("line %d, offset %d: text outside of <%s>", line, d.InputOffset(), root)
 			}
 		}
 	}
