@@ -19,6 +19,7 @@ type Effective struct {
 	SSH             SSH
 	Health          []string // basic first, then those of level, groups and host
 	Exclude         []string // of class, groups and host
+	ExcludeFrom     []string // which of them each of Exclude is of first, for people
 	InstallOnly     []string // of the class
 	KernelModules   []string // of the class; nil: as the planner tells them
 	InstallOnlyKeep int
@@ -252,13 +253,19 @@ func (r *resolver) lists() {
 	union(&r.out.Health, &r.host.Source, "health", r.host.Health)
 	done("health", r.out.Health)
 
+	exclude := func(by string, src *Source, values []string) {
+		union(&r.out.Exclude, src, "exclude", values)
+		for len(r.out.ExcludeFrom) < len(r.out.Exclude) {
+			r.out.ExcludeFrom = append(r.out.ExcludeFrom, by)
+		}
+	}
 	if c := r.site.Class(r.host.Class); c != nil {
-		union(&r.out.Exclude, &c.Source, "exclude", c.Exclude)
+		exclude("class "+c.Name, &c.Source, c.Exclude)
 	}
 	for _, m := range r.members {
-		union(&r.out.Exclude, &m.group.Source, "exclude", m.group.Exclude)
+		exclude("group "+m.group.Name, &m.group.Source, m.group.Exclude)
 	}
-	union(&r.out.Exclude, &r.host.Source, "exclude", r.host.Exclude)
+	exclude("the host's own entry in the inventory", &r.host.Source, r.host.Exclude)
 	done("exclude", r.out.Exclude)
 }
 

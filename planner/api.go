@@ -89,7 +89,9 @@ type Host struct {
 	InstallOnly     []string       // globs over names, beside the built-in rule (PLAN-5)
 	KeepInstallOnly int            // builds of an install-only name that stay; 0: all
 	Exclude         []string       // globs over names, or NEVRAs: of class, group and host
+	ExcludeFrom     []string       // where each of Exclude stands, for people; may be shorter
 	Hold            []string       // globs over installed names, or NEVRAs, that stay as they are
+	Locks           []Lock         // of the host's own package manager
 	Modules         []string       // enabled streams, "name:stream"
 	Protected       []string       // globs over installed names that never leave the host, by Obsoletes, policy or otherwise
 

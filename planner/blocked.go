@@ -116,6 +116,8 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return ruleHold, r.heldBecause
 	case r.pin != nil:
 		return rulePin, r.stays
+	case r.locked != nil:
+		return ruleHold, r.stays
 	case r.stays != "":
 		return ruleProtected, r.stays
 	case r.only && s.h.mayRun(have) && !it.wanted: // else it is held, by the chain of reasons

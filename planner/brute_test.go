@@ -120,11 +120,28 @@ func drawWorld(t *rapid.T) (View, Host, Request) {
 			}
 		}
 	case 2:
+		if rapid.Bool().Draw(t, "lock") {
+			h.Locks = rapid.SliceOfN(rapid.Custom(drawLock), 1, 2).Draw(t, "locks")
+			break
+		}
 		h.Hold = []string{rapid.SampledFrom(tinyNames).Draw(t, "held")}
 	case 3:
 		h.Exclude = []string{rapid.SampledFrom(tinyNames).Draw(t, "excluded")}
 	}
 	return v, h, r
+}
+
+// drawLock draws a lock of the host's package manager.
+func drawLock(t *rapid.T) Lock {
+	l := Lock{Names: rapid.SampledFrom(tinyNames).Draw(t, "names"), Text: "locked"}
+	if l.Not = rapid.Bool().Draw(t, "not"); l.Not {
+		l.Stay = rapid.Bool().Draw(t, "stay")
+	}
+	if rapid.Bool().Draw(t, "when") {
+		op := rapid.SampledFrom([]rpm.Sense{rpm.Equal, rpm.Less, rpm.Less | rpm.Greater, rpm.Greater | rpm.Equal}).Draw(t, "op")
+		l.When = []LockCondition{{LockEVR, op, rapid.SampledFrom([]string{"1-1", "2-1", "3-1"}).Draw(t, "evr")}}
+	}
+	return l
 }
 
 // drawRules draws policies that may disagree.
@@ -382,7 +399,7 @@ func describe(v View, h Host, r Request) string {
 		fmt.Fprintf(&b, "policy %s %d %s %s %s%v\n", p.Policy, p.Priority, p.Action, p.Pattern, p.Value, p.Arches)
 	}
 	fmt.Fprintf(&b, "type %s\n", r.Type)
-	fmt.Fprintf(&b, "host keep=%d hold=%v exclude=%v\nrequest %+v\n", h.KeepInstallOnly, h.Hold, h.Exclude, r.Filter)
+	fmt.Fprintf(&b, "host keep=%d hold=%v exclude=%v locks=%+v\nrequest %+v\n", h.KeepInstallOnly, h.Hold, h.Exclude, h.Locks, r.Filter)
 	return b.String()
 }
 

@@ -145,6 +145,26 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 		c.hidden[src.ID] = map[string][]int{}
 		src.Files = hiddenFiles(c.hidden[src.ID])
 		c.view.Sources = append(c.view.Sources, src)
+	case "lock":
+		l := Lock{Names: f[0], Text: "locked: " + f[0]}
+		for i := 1; i < len(f); i++ {
+			switch f[i] {
+			case "not":
+				l.Not = true
+			case "stay":
+				l.Stay = true
+			case "regexp":
+				l.Regexp = true
+			default:
+				if i+2 >= len(f) {
+					bad("a condition of a lock has three words")
+					return
+				}
+				l.When = append(l.When, LockCondition{f[i], lockOps[f[i+1]], f[i+2]})
+				i += 2
+			}
+		}
+		c.host.Locks = append(c.host.Locks, l)
 	case "host":
 		for _, o := range f {
 			k, v, _ := strings.Cut(o, "=")

@@ -25,7 +25,7 @@ func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
 
 // beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once.
 func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added []Fault) {
-	c := &checker{u: u, h: h, r: r, byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	c := &checker{u: u, h: h, r: r, locks: newLocks(h.Locks), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	state := make(chan []Fault, 1)
 	go func() {
 		installed := sortedInstalled(h) // c.start is not ours any more once the state is told
@@ -65,6 +65,7 @@ type checker struct {
 	installs  []*rpm.Package             // step (b): rpm -i
 	candidate map[*rpm.Package]*candidate
 	only      map[string]bool // memo of isOnly, by name
+	locks     locks
 	decided   map[string]*decision
 	undecided decision
 	names     map[string][]*rpm.Package // c.start by name
@@ -122,7 +123,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 		switch {
 		case gone, barred != "", archRank(c.h.Arch, cand.Arch) < 0, firstMatch(globs, cand.NEVRA) != "":
 			continue
-		case c.barred(cand):
+		case c.barred(cand), c.lockedOut(cand.NEVRA):
 			continue
 		case !src.Auto && !askedByName(&c.r.Filter, cand.NEVRA):
 			continue

@@ -77,7 +77,7 @@ func (c *checker) findTarget(n rpm.NEVRA) *candidate {
 		}
 		_, gone := c.u.retracted(n)
 		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
-		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" {
+		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" && !c.lockedOut(n) {
 			return cand
 		}
 	}
@@ -176,7 +176,8 @@ func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
 func (c *checker) stayRules() {
 	for _, p := range c.start {
 		d := c.decision(p.Name)
-		held := d.hold != nil
+		lock, whole := c.lockedIn(p.NEVRA)
+		held := d.hold != nil || lock != nil
 		for _, g := range c.r.Filter.hostGlobs(c.h.Hold, p.Name) {
 			held = held || matchPackage(g, p.NEVRA)
 		}
@@ -185,6 +186,9 @@ func (c *checker) stayRules() {
 			if r.NEVRA == p.NEVRA && (held || protected || d.pin != nil) && r.Rule != ruleKeepN && r.Rule != ruleRepair {
 				c.fault(ruleHold, "%s has to stay and would be removed", p.NEVRA)
 			}
+		}
+		if lock != nil {
+			c.lockRule(p, lock, whole)
 		}
 		if d.hold == nil {
 			continue
@@ -197,6 +201,27 @@ func (c *checker) stayRules() {
 				c.fault(ruleHold, "%s is held %s", p.NEVRA, d.hold.by())
 			}
 		}
+	}
+}
+
+// lockedOut tells whether a lock of the host keeps a build out.
+func (c *checker) lockedOut(n rpm.NEVRA) bool {
+	return len(c.h.Locks) > 0 && !c.r.Filter.overrides(n.Name) && lockedOut(c.locks.of(n.Name), n) != nil
+}
+
+// lockedIn gives the lock of the host that keeps an installed build.
+func (c *checker) lockedIn(n rpm.NEVRA) (l *Lock, whole bool) {
+	if len(c.h.Locks) == 0 || c.r.Filter.overrides(n.Name) {
+		return nil, false
+	}
+	return lockedIn(c.locks.of(n.Name), n)
+}
+
+// lockRule checks that an installed package that a lock keeps leaves for nothing, or for another build of its name alone.
+func (c *checker) lockRule(p *rpm.Package, lock *Lock, whole bool) {
+	comes := slices.ContainsFunc(slices.Concat(c.upgrades, c.installs), func(q *rpm.Package) bool { return q.Name == p.Name })
+	if c.leaves(p) && (whole || !comes) || whole && comes {
+		c.fault(ruleHold, "%s may not change: %s", p.NEVRA, lock.Text)
 	}
 }
 

@@ -18,7 +18,15 @@ func Key(h Host, view string, r Request) string {
 	k.list("host", h.Arch, h.RunningKernel, h.RPMVersion, strconv.Itoa(h.KeepInstallOnly))
 	k.sorted("install-only", h.InstallOnly)
 	k.sorted("exclude", h.Exclude)
+	k.list("exclude-from", h.ExcludeFrom...)
 	k.sorted("hold", h.Hold)
+	for i := range h.Locks {
+		l := &h.Locks[i]
+		k.list("lock", l.Names, yesNo(l.Regexp, l.Not, l.Stay), l.Text)
+		for _, w := range l.When {
+			k.list("when", w.Key, strconv.Itoa(int(w.Op)), w.Value)
+		}
+	}
 	k.sorted("modules", h.Modules)
 	k.sorted("protected", h.Protected)
 	k.policies(h.Policies)

@@ -54,6 +54,7 @@ func overridden(h *Host, f *Filter) []Overridden {
 			out = append(out, o)
 		}
 	}
+	locked := newLocks(h.Locks)
 	for _, p := range h.Installed {
 		if !f.overrides(p.Name) {
 			continue
@@ -65,8 +66,11 @@ func overridden(h *Host, f *Filter) []Overridden {
 		}
 		for _, g := range h.Exclude {
 			if r := (Rule{Action: ActionExclude, Pattern: g}); r.names(p.Name, []rpm.NEVRA{p.NEVRA}) {
-				add(p.NEVRA, ruleExclude, "excluded by the host: "+printable(g))
+				add(p.NEVRA, ruleExclude, "excluded by "+h.excluder(g)+": "+printable(g))
 			}
+		}
+		for _, l := range locked.of(p.Name) {
+			add(p.NEVRA, ruleHold, l.Text)
 		}
 		for i := range h.Policies {
 			if r := &h.Policies[i]; r.keepsBack() && r.names(p.Name, []rpm.NEVRA{p.NEVRA}) {

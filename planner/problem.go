@@ -40,6 +40,7 @@ type problem struct {
 	instProv   *capabilities
 	instFiles  map[string][]int32
 	names      map[string]*nameRule
+	locks      locks
 	asked      map[string][]int32 // answers of the file sources, as candidates
 	demandIDs  map[depKey]demandID
 	demands    []demand
@@ -64,7 +65,7 @@ func newProblem(u *Universe, h *Host, r *Request) *problem { return newRefused(u
 func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 	p := &problem{
 		refused: refused,
-		u:       u, h: h, r: r, nodeOf: map[int32]int32{},
+		u:       u, h: h, r: r, locks: newLocks(h.Locks), nodeOf: map[int32]int32{},
 		instFiles: map[string][]int32{}, asked: map[string][]int32{}, demandIDs: map[depKey]demandID{},
 		sat: newSAT(),
 	}

@@ -70,7 +70,7 @@ func matchGlob(glob, s string) bool {
 		}
 		return strings.HasPrefix(s, plain)
 	}
-	ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
+	ok, err := path.Match(strings.NewReplacer("/", "\x00", "[!", "[^").Replace(glob), strings.ReplaceAll(s, "/", "\x00"))
 	if err != nil {
 		return glob == s
 	}
@@ -135,6 +135,8 @@ type nameRule struct {
 	eligible    []int32 // candidates that may come in, newest first
 	dropped     []drop
 	heldBecause string   // the whole name stays
+	locks       []*Lock  // of the host, about the name
+	locked      *Lock    // that lets an installed build leave only for another build of the name
 	stays       string   // nothing may replace it by Obsoletes: a hold, a pin, a protected package
 	present     []string // arches: a repository has what is installed, in an arch that it may have
 	decision             // of the policies
@@ -163,6 +165,7 @@ func (p *problem) name(name string) *nameRule {
 			r.stays = r.heldBecause
 		}
 	}
+	p.lock(r, name)
 	var open []int32
 	best := 0
 	for _, id := range ids {
@@ -225,13 +228,11 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	if !src.Auto && !askedByName(&p.r.Filter, c.NEVRA) {
 		return ruleAuto, "repository " + src.ID + " serves only what is asked for by name"
 	}
-	for _, e := range [...]struct {
-		globs []string
-		by    string
-	}{{src.Exclude, "repository " + src.ID}, {p.r.Filter.hostGlobs(p.h.Exclude, c.Name), "the host"}, {p.r.Filter.Exclude, "the request"}} {
-		if g := firstMatch(e.globs, c.NEVRA); g != "" {
-			return ruleExclude, "excluded by " + e.by + ": " + g
-		}
+	if because := p.excluded(src, c.NEVRA); because != "" {
+		return ruleExclude, because
+	}
+	if l := lockedOut(r.locks, c.NEVRA); l != nil {
+		return ruleHold, l.Text
 	}
 	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id
@@ -274,6 +275,44 @@ func (p *problem) decide(r *nameRule, name string) {
 	}
 	if r.stays = d.stays(); r.stays == "" && matchAny(p.h.Protected, func(g string) bool { return matchGlob(g, name) }) {
 		r.stays = "protected on the host"
+	}
+}
+
+// excluded says who keeps a build of a repository out by name; "" where nobody does.
+func (p *problem) excluded(src *Source, n rpm.NEVRA) string {
+	if g := firstMatch(src.Exclude, n); g != "" {
+		return "excluded by repository " + src.ID + ": " + g
+	}
+	if g := firstMatch(p.r.Filter.hostGlobs(p.h.Exclude, n.Name), n); g != "" {
+		return "excluded by " + p.h.excluder(g) + ": " + printable(g)
+	}
+	if g := firstMatch(p.r.Filter.Exclude, n); g != "" {
+		return "excluded by the request: " + g
+	}
+	return ""
+}
+
+// excluder says where an exclude of the host stands.
+func (h *Host) excluder(glob string) string {
+	if i := slices.Index(h.Exclude, glob); i < len(h.ExcludeFrom) {
+		return h.ExcludeFrom[i]
+	}
+	return "the host"
+}
+
+// lock asks the host's locks about a name.
+func (p *problem) lock(r *nameRule, name string) {
+	if len(p.h.Locks) == 0 || p.r.Filter.overrides(name) {
+		return
+	}
+	r.locks = p.locks.of(name)
+	for _, n := range r.installed {
+		switch l, whole := lockedIn(r.locks, p.nodes[n].pkg.NEVRA); {
+		case whole:
+			r.heldBecause, r.stays = l.Text, l.Text
+		case l != nil && r.stays == "":
+			r.stays, r.locked = l.Text, l
+		}
 	}
 }
 

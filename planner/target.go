@@ -33,13 +33,11 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 	case !t.lock:
 		return "", ""
 	}
-	for _, e := range [...]struct {
-		globs []string
-		by    string
-	}{{p.u.sources[c.source].Exclude, "repository " + p.u.sources[c.source].ID}, {p.r.Filter.hostGlobs(p.h.Exclude, c.Name), "the host"}, {p.r.Filter.Exclude, "the request"}} {
-		if g := firstMatch(e.globs, c.NEVRA); g != "" {
-			return ruleExclude, "excluded by " + e.by + ": " + g
-		}
+	if because := p.excluded(&p.u.sources[c.source], c.NEVRA); because != "" {
+		return ruleExclude, because
+	}
+	if l := lockedOut(r.locks, c.NEVRA); l != nil {
+		return ruleHold, l.Text
 	}
 	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id

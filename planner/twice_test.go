@@ -13,7 +13,7 @@ import (
 
 // perform gives the host as it is after a set, by rpm's execution by name.
 func perform(u *Universe, h Host, r Request, res *Result) Host {
-	c := &checker{u: u, h: &h, r: &r, set: &res.Set, byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
+	c := &checker{u: u, h: &h, r: &r, set: &res.Set, locks: newLocks(h.Locks), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	c.start = sortedInstalled(&h)
 	c.resolve()
 	after, _ := c.upgradeStep()

@@ -102,7 +102,7 @@ func (k *keyer) key(c *candidate) *keyed {
 	}
 	known := k.ofLast[c.facts.InstalledDigest]
 	if known == nil {
-		known = &keyed{group: group{input: given.host(), request: request, view: view}}
+		known = &keyed{group: group{input: given.host(), request: request, view: view, notes: unjudged(given.holds)}}
 		known.key = c.facts.InstalledDigest + "\x00" + planner.Key(known.group.input, viewID, request)
 		k.ofLast[c.facts.InstalledDigest] = known
 	}

@@ -72,7 +72,7 @@ func (f *Fleet) plannerHost(at time.Time, h *inventory.Host, facts *host.Facts) 
 func (g *given) host() planner.Host {
 	s := g.settings
 	out := planner.Host{Arch: g.arch, RunningKernel: g.kernel, RPMVersion: g.rpmVersion,
-		Exclude: s.Exclude, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, ModulePatterns: s.KernelModules, SameVendors: s.SameVendor,
+		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, ModulePatterns: s.KernelModules, SameVendors: s.SameVendor,
 		ForbidVendorChange: s.VendorChange == inventory.VendorChangeForbid ||
 			s.VendorChange == inventory.VendorChangeDefault && forbidsVendorChange(g.os)}
 	for _, m := range g.modules {

@@ -102,7 +102,7 @@ func collectCall(opt CollectOptions) call {
 	if spool == "" {
 		spool = defaultDir
 	}
-	return call{op: "query facts", program: program("facts"), sudo: opt.Sudo, random: opt.Random, timeout: 10 * time.Minute, answered: opt.Answered,
+	return call{op: "query facts", program: program("config", "facts"), sudo: opt.Sudo, random: opt.Random, timeout: 10 * time.Minute, answered: opt.Answered,
 		args: []string{have, path, "/", "/boot", "/usr", "/opt", "/var", "/var/tmp", "/var/lib", spool}}
 }
 

@@ -12,11 +12,16 @@ func readConfig(f *Facts, a *answer) {
 	for _, l := range a.lines {
 		switch l[0] {
 		case "file":
+			r.endFile()
 			r.kind, r.source, _ = strings.Cut(bounded(l[1], maxField), " ")
-			r.section = ""
+			r.section, r.key = "", ""
 		case "line":
-			r.line(strings.TrimSpace(bounded(l[1], maxField)))
+			r.line(bounded(l[1], maxField))
 		}
+	}
+	r.endFile()
+	if r.unreadable {
+		f.Holds = nil
 	}
 	for _, u := range a.all("unreadable") {
 		switch kind, _, _ := strings.Cut(u, " "); kind {
@@ -32,11 +37,26 @@ func readConfig(f *Facts, a *answer) {
 
 // configReader goes through lines of files of several kinds.
 type configReader struct {
-	facts                 *Facts
-	kind, source, section string
+	facts                      *Facts
+	kind, source, section, key string
+	lock                       zyppLock
+	toml                       strings.Builder
+	unreadable                 bool // a list of locks
+}
+
+// endFile finishes what takes more than one line.
+func (r *configReader) endFile() {
+	r.endZyppLock()
+	r.readVersionlock()
 }
 
 func (r *configReader) line(l string) {
+	goesOn := strings.HasPrefix(l, " ")
+	l = strings.TrimSpace(l)
+	if r.kind == "lock" {
+		r.lockLine(l)
+		return
+	}
 	if section, ok := strings.CutPrefix(l, "["); ok {
 		r.section, _, _ = strings.Cut(section, "]")
 		switch {
@@ -63,15 +83,10 @@ func (r *configReader) line(l string) {
 			}
 		}
 	case "main":
-		kind := "exclude"
-		if key == "protected_packages" {
-			kind = "protected"
+		if goesOn && r.key != "" { // a list goes on in lines that are indented
+			key, value = r.key, l
 		}
-		for _, p := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
-			r.hold(kind, p)
-		}
-	case "lock":
-		r.lock(l, key, value)
+		r.main(key, value)
 	case "protected":
 		r.hold("protected", l)
 	}
@@ -96,24 +111,29 @@ func (r *configReader) repo(key, value string) {
 	}
 }
 
-// lock reads a line of a versionlock list ("name-0:1-2.*", "!" excludes), of dnf5's versionlock.toml, or of zypper's locks.
-func (r *configReader) lock(l, key, value string) {
-	switch {
-	case strings.HasSuffix(r.source, ".toml"):
-		if key == "name" {
-			r.hold("versionlock", strings.Trim(value, `"'`))
-		}
-	case strings.HasSuffix(r.source, "zypp/locks"):
-		if name, ok := strings.CutPrefix(l, "solvable_name:"); ok {
-			r.hold("zypper-lock", strings.TrimSpace(name))
-		}
+// main reads a setting of the package manager itself. Excludes of a repository are about builds of that repository, which is not one of ours.
+func (r *configReader) main(key, value string) {
+	if r.section != "" && r.section != "main" {
+		return
+	}
+	kind := ""
+	switch r.key = key; key {
+	case "exclude", "excludepkgs":
+		kind = "exclude"
+	case "protected_packages":
+		kind = "protected"
 	default:
-		r.hold("versionlock", l)
+		return
+	}
+	for _, p := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+		r.hold(kind, p)
 	}
 }
 
-func (r *configReader) hold(kind, pattern string) {
-	if pattern != "" && len(r.facts.Holds) < maxConfig {
-		r.facts.Holds = append(r.facts.Holds, Hold{Kind: kind, Pattern: pattern, Source: r.source})
+func (r *configReader) hold(kind, pattern string) { r.add(Hold{Kind: kind, Pattern: pattern}) }
+
+func (r *configReader) add(h Hold) {
+	if h.Source = r.source; h.Pattern != "" && len(r.facts.Holds) < maxConfig {
+		r.facts.Holds = append(r.facts.Holds, h)
 	}
 }

@@ -101,12 +101,31 @@ type Module struct {
 	State  string `json:"state"`
 }
 
-// Hold is something on the host that keeps packages as they are: versionlock, an exclude, a protected name.
+// Hold is something on the host that keeps packages as they are.
 type Hold struct {
-	Kind    string `json:"kind"`
-	Pattern string `json:"pattern"`
-	Source  string `json:"source"` // file on the host
+	Kind    string     `json:"kind"` // versionlock, zypper-lock, exclude or protected
+	Pattern string     `json:"pattern"`
+	Source  string     `json:"source"`          // file on the host
+	Match   string     `json:"match,omitempty"` // how the pattern of a zypper-lock names packages: MatchExact …; "" is as a glob
+	Fold    bool       `json:"fold,omitempty"`  // capital letters are as good as small ones
+	When    []HoldWhen `json:"when,omitempty"`  // what a build has to be, all of it, for a lock to mean it
 }
+
+// HoldWhen is a condition of a lock on a build, as versionlock.toml and zypper write it.
+type HoldWhen struct {
+	Key   string `json:"key"` // evr, epoch or arch of versionlock.toml; edition or arch of zypper
+	Op    string `json:"op"`  // = != < <= > >=
+	Value string `json:"value"`
+}
+
+// How the pattern of a zypper-lock names packages (locks(5) of libzypp, match_type).
+const (
+	MatchExact     = "exact"
+	MatchSubstring = "substring"
+	MatchWord      = "word"
+	MatchRegex     = "regex"
+	MatchNothing   = "nothing" // it is about other things than names, and holds nothing here
+)
 
 // HostRepo is a repository configured on the host.
 type HostRepo struct {

@@ -152,7 +152,8 @@ func TestGoldenCommands(t *testing.T) {
 	golden(t, "order-keys.txt", string(keyed.order()))
 	golden(t, "program-keytest.sh", program("guard", "keys", "keytest"))
 	golden(t, "order-back.txt", string(someBack(tx).order()))
-	for _, p := range []string{"facts", "headers", "drop"} {
+	golden(t, "program-facts.sh", program("config", "facts"))
+	for _, p := range []string{"headers", "drop"} {
 		golden(t, "program-"+p+".sh", program(p))
 	}
 	golden(t, "program-undrop.sh", program("fresh", "undrop"))

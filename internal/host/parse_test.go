@@ -141,8 +141,9 @@ func TestConfig(t *testing.T) {
 	readConfig(&f, parseAnswer("m", []byte(b.String())))
 	want := Facts{
 		Repositories: []HostRepo{{ID: "base", URL: "http://x/$v"}, {ID: "updates", Enabled: true, URL: "http://m"}},
-		Holds:        []Hold{{"exclude", "foo*", "/dnf.conf"}, {"exclude", "bar", "/dnf.conf"}, {"versionlock", "bash-0:5.1-2.*", "/v.list"}},
-		Modules:      []Module{{"php", "7.4", "enabled"}},
+		Holds: []Hold{{Kind: "exclude", Pattern: "foo*", Source: "/dnf.conf"}, {Kind: "exclude", Pattern: "bar", Source: "/dnf.conf"},
+			{Kind: "versionlock", Pattern: "bash-0:5.1-2.*", Source: "/v.list"}},
+		Modules: []Module{{"php", "7.4", "enabled"}},
 	}
 	if d := cmp.Diff(want, f); d != "" {
 		t.Error(d)

@@ -14,28 +14,6 @@ osfacts() {
 	done
 	first /etc/redhat-release && say osrel "$l"
 }
-# lines KIND FILE…: the lines of configuration files that mean something to us.
-lines() {
-	kind=$1
-	shift
-	for f in "$@"; do
-		[ -f "$f" ] || continue
-		if [ ! -r "$f" ]; then
-			say unreadable "$kind" "$f"
-			continue
-		fi
-		say file "$kind" "$f"
-		while read -r l || [ -n "$l" ]; do
-			case $kind:$l in
-			*:\#* | *:\;* | *:) ;;
-			repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) say line "$l" ;;
-			main:exclude* | main:protected_packages*) say line "$l" ;;
-			module:\[* | module:stream* | module:state*) say line "$l" ;;
-			lock:* | protected:* | restart:*) say line "$l" ;;
-			esac
-		done <"$f"
-	done
-}
 # enabled KIND NAME…: units that systemd or init starts by themselves; link tests only, no process.
 enabled() {
 	kind=$1
@@ -99,13 +77,7 @@ facts() {
 	fi
 	enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
 	enabled manager puppet puppet-agent chef-client salt-minion cfengine3
-	[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
-	lines repo /etc/yum.repos.d/*.repo
-	lines main /etc/dnf/dnf.conf /etc/yum.conf
-	lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
-	lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
-	lines module /etc/dnf/modules.d/*.module
-	lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+	config
 
 	for f in /run/reboot-required /run/reboot-needed /var/run/reboot-required /var/run/reboot-needed; do
 		[ -f "$f" ] || continue

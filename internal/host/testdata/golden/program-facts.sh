@@ -111,6 +111,73 @@ case $q in *"
 HEADERCOLOR
 "*) color='%{HEADERCOLOR}' ;; esac
 }
+lines() {
+kind=$1
+shift
+for f in "$@"; do
+[ -f "$f" ] || continue
+if [ ! -r "$f" ]; then
+say unreadable "$kind" "$f"
+continue
+fi
+say file "$kind" "$f"
+list=
+while IFS= read -r raw || [ -n "$raw" ]; do
+l=${raw#"${raw%%[![:space:]]*}"}
+case $l in
+\#* | \;*) continue ;;
+'')
+[ "$kind" != lock ] || say line
+continue
+;;
+esac
+case $kind:$l in
+repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) ;;
+main:*)
+case $raw in
+[[:space:]]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
+esac
+list=
+case $l in
+exclude=* | exclude[[:space:]]* | excludepkgs* | protected_packages*) list=1 ;;
+\[*) ;;
+*) continue ;;
+esac
+;;
+module:\[* | module:stream* | module:state*) ;;
+lock:* | protected:* | restart:*) ;;
+*) continue ;;
+esac
+say line "$l"
+done <"$f"
+done
+}
+locklist() {
+list=$2
+[ -r "$1" ] || return 0
+while read -r l || [ -n "$l" ]; do
+case $l in
+locklist=* | locklist[[:space:]]*=*)
+l=${l#*=}
+list=${l#"${l%%[![:space:]]*}"}
+;;
+esac
+done <"$1"
+}
+root=
+config() {
+[ -d "$root"/etc/yum.repos.d ] && [ ! -r "$root"/etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+lines repo "$root"/etc/yum.repos.d/*.repo
+lines main "$root"/etc/dnf/dnf.conf "$root"/etc/yum.conf "$root"/etc/dnf/libdnf5.conf.d/*.conf "$root"/usr/share/dnf5/libdnf.conf.d/*.conf
+locklist "$root"/etc/dnf/plugins/versionlock.conf "$root"/etc/dnf/plugins/versionlock.list
+lines lock "$list"
+locklist "$root"/etc/yum/pluginconf.d/versionlock.conf "$root"/etc/yum/pluginconf.d/versionlock.list
+lines lock "$list"
+lines lock "$root"/etc/dnf/versionlock.toml "$root"/etc/zypp/locks
+lines protected "$root"/etc/dnf/protected.d/*.conf "$root"/etc/yum/protected.d/*.conf
+lines module "$root"/etc/dnf/modules.d/*.module
+lines restart "$root"/etc/dnf/plugins/needs-restarting.d/*.conf
+}
 have=$1
 db=$2
 shift 2
@@ -123,27 +190,6 @@ done <"$f"
 return
 done
 first /etc/redhat-release && say osrel "$l"
-}
-lines() {
-kind=$1
-shift
-for f in "$@"; do
-[ -f "$f" ] || continue
-if [ ! -r "$f" ]; then
-say unreadable "$kind" "$f"
-continue
-fi
-say file "$kind" "$f"
-while read -r l || [ -n "$l" ]; do
-case $kind:$l in
-*:\#* | *:\;* | *:) ;;
-repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) say line "$l" ;;
-main:exclude* | main:protected_packages*) say line "$l" ;;
-module:\[* | module:stream* | module:state*) say line "$l" ;;
-lock:* | protected:* | restart:*) say line "$l" ;;
-esac
-done <"$f"
-done
 }
 enabled() {
 kind=$1
@@ -201,13 +247,7 @@ fi
 fi
 enabled updater dnf-automatic dnf-automatic-install dnf5-automatic yum-cron packagekit packagekit-offline-update transactional-update
 enabled manager puppet puppet-agent chef-client salt-minion cfengine3
-[ -d /etc/yum.repos.d ] && [ ! -r /etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
-lines repo /etc/yum.repos.d/*.repo
-lines main /etc/dnf/dnf.conf /etc/yum.conf
-lines lock /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list /etc/dnf/versionlock.toml /etc/zypp/locks
-lines protected /etc/dnf/protected.d/*.conf /etc/yum/protected.d/*.conf
-lines module /etc/dnf/modules.d/*.module
-lines restart /etc/dnf/plugins/needs-restarting.d/*.conf
+config
 for f in /run/reboot-required /run/reboot-needed /var/run/reboot-required /var/run/reboot-needed; do
 [ -f "$f" ] || continue
 say rebootmark "$f"

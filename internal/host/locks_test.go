@@ -1,0 +1,99 @@
+package host
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// configOf reads configuration files as a host's shell does.
+func configOf(t *testing.T, shell []string, files map[string]string) Facts {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(strings.ReplaceAll(text, "ROOT", root)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(shell[0], append(shell[1:], "-c", program("config")+"root=$1\nconfig\n", "cpacman", "m", root)...).Output()
+	if err != nil && len(out) == 0 {
+		t.Fatal(err)
+	}
+	var f Facts
+	readConfig(&f, parseAnswer("m", out))
+	for i := range f.Holds {
+		f.Holds[i].Source = strings.TrimPrefix(f.Holds[i].Source, root)
+	}
+	return f
+}
+
+// What dnf, yum, dnf 5 and zypper would respect, in the forms that their manual pages show.
+func TestHoldsOfAHost(t *testing.T) {
+	const list, toml, zypp = "/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml", "/etc/zypp/locks"
+	when := func(w ...string) (out []HoldWhen) {
+		for ; len(w) > 0; w = w[3:] {
+			out = append(out, HoldWhen{w[0], w[1], w[2]})
+		}
+		return out
+	}
+	cases := map[string]struct {
+		files map[string]string
+		want  []Hold
+	}{
+		"nothing": {nil, []Hold{}},
+		"dnf.conf": {map[string]string{"etc/dnf/dnf.conf": "[main]\ngpgcheck=1\nexcludepkgs = foo*, bar\nexclude_from_weak=weak\nexclude_from_weak_autodetect=true\nexclude=baz\n\n" +
+			"protected_packages=systemd,\n\tsudo\n# a word\nbest=True\n  indented\n[epel]\nexcludepkgs=nginx\n"},
+			[]Hold{{Kind: "exclude", Pattern: "foo*"}, {Kind: "exclude", Pattern: "bar"}, {Kind: "exclude", Pattern: "baz"},
+				{Kind: "protected", Pattern: "systemd"}, {Kind: "protected", Pattern: "sudo"}}},
+		"a list over several lines": {map[string]string{"etc/yum.conf": "[main]\nexclude=\n  kernel*\n\t# not this\n\tphp* mysql*\nkeepcache=0"},
+			[]Hold{{Kind: "exclude", Pattern: "kernel*"}, {Kind: "exclude", Pattern: "php*"}, {Kind: "exclude", Pattern: "mysql*"}}},
+		"drop-ins of dnf 5": {map[string]string{"etc/dnf/libdnf5.conf.d/20-x.conf": "[main]\nexcludepkgs=foo\n", "usr/share/dnf5/libdnf.conf.d/p.conf": "[main]\nprotected_packages=dnf5\n"},
+			[]Hold{{Kind: "exclude", Pattern: "foo"}, {Kind: "protected", Pattern: "dnf5"}}},
+		"versionlock": {map[string]string{list: "# Added lock\nbash-0:4.2.46-33.el7.*\n\n!evil-1:6.6-1.*\n"},
+			[]Hold{{Kind: "versionlock", Pattern: "bash-0:4.2.46-33.el7.*", Source: list}, {Kind: "versionlock", Pattern: "!evil-1:6.6-1.*", Source: list}}},
+		"a list elsewhere": {map[string]string{"etc/yum/pluginconf.d/versionlock.conf": "[main]\nenabled = 1\nlocklist = ROOT/etc/my.list\n", "etc/my.list": "0:bash-4.2.46-33.el7.*\n"},
+			[]Hold{{Kind: "versionlock", Pattern: "0:bash-4.2.46-33.el7.*", Source: "/etc/my.list"}}},
+		"dnf 5": {map[string]string{toml: "version = \"1.0\"\n\n# keep\n[[packages]]\nname = \"bash\" # comment\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"=\"\n" +
+			"value = \"0:5.2.15-5.fc39\"\n\n[[packages]]\nname = \"iftop\"\ncomment = \"x\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"!=\"\nvalue = \"0:1.0-0.31\"\n" +
+			"[[packages]]\nname = \"acpi\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"<\"\nvalue = \"4\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \">=\"\nvalue = \"3\"\n" +
+			"[[packages]]\nname = \"odd\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"~\"\nvalue = \"4\"\n"},
+			[]Hold{{Kind: "versionlock", Pattern: "bash", When: when("evr", "=", "0:5.2.15-5.fc39")}, {Kind: "versionlock", Pattern: "iftop", When: when("evr", "!=", "0:1.0-0.31")},
+				{Kind: "versionlock", Pattern: "acpi", When: when("evr", "<", "4", "evr", ">=", "3")}, {Kind: "versionlock", Pattern: "odd"}}},
+		"dnf 5, damaged": {map[string]string{toml: "[[packages]]\nname = \"bash\n"}, nil},
+		"zypper": {map[string]string{zypp: "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: vim*\n\n# x\ntype: patch\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: SUSE-1\n\n" +
+			"type: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: kernel-default\nversion: > 5.3\n\nsolvable_name: sub\nversion: 1.2-3\n\n" +
+			"match_type: regex\nsolvable_name:\nquery_string: ^lib.*$\n\nmatch_type: exact\nrepo: packman\nsolvable_name: a\nsolvable_name: b\nversion: ==1\n\n" +
+			"type: package\nsolvable_summary: game\nquery_string: game"},
+			[]Hold{{Kind: "zypper-lock", Pattern: "vim*"}, {Kind: "zypper-lock", Pattern: "kernel-default", When: when("edition", ">", "5.3")},
+				{Kind: "zypper-lock", Pattern: "sub", Match: MatchSubstring, Fold: true, When: when("edition", "=", "1.2-3")}, {Kind: "zypper-lock", Pattern: "^lib.*$", Match: MatchRegex, Fold: true},
+				{Kind: "zypper-lock", Pattern: "a", Match: MatchExact, Fold: true, When: when("edition", "=", "1")}, {Kind: "zypper-lock", Pattern: "b", Match: MatchExact, Fold: true, When: when("edition", "=", "1")},
+				{Kind: "zypper-lock", Pattern: "game", Match: MatchNothing}}},
+	}
+	for shellName, shell := range shells {
+		if _, err := exec.LookPath(shell[0]); err != nil {
+			t.Logf("without %s: %v", shellName, err)
+			continue
+		}
+		for name, c := range cases {
+			t.Run(shellName+"/"+name, func(t *testing.T) {
+				got := configOf(t, shell, c.files)
+				for i := range c.want {
+					if c.want[i].Source == "" {
+						c.want[i].Source = got.Holds[min(i, len(got.Holds)-1)].Source
+					}
+				}
+				if d := cmp.Diff(c.want, got.Holds); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,72 @@
+# What the package managers of a host are told (FACT-1): repositories, locks, excludes, protected names, module streams.
+# lines KIND FILE…: the lines of configuration files that mean something to us. A line of a list may go on in the next ones, which are indented; locks
+# of zypper end with an empty line.
+lines() {
+	kind=$1
+	shift
+	for f in "$@"; do
+		[ -f "$f" ] || continue
+		if [ ! -r "$f" ]; then
+			say unreadable "$kind" "$f"
+			continue
+		fi
+		say file "$kind" "$f"
+		list=
+		while IFS= read -r raw || [ -n "$raw" ]; do
+			l=${raw#"${raw%%[![:space:]]*}"}
+			case $l in
+			\#* | \;*) continue ;;
+			'')
+				[ "$kind" != lock ] || say line
+				continue
+				;;
+			esac
+			case $kind:$l in
+			repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) ;;
+			main:*)
+				case $raw in
+				[[:space:]]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
+				esac
+				list=
+				case $l in
+				exclude=* | exclude[[:space:]]* | excludepkgs* | protected_packages*) list=1 ;;
+				\[*) ;;
+				*) continue ;;
+				esac
+				;;
+			module:\[* | module:stream* | module:state*) ;;
+			lock:* | protected:* | restart:*) ;;
+			*) continue ;;
+			esac
+			say line "$l"
+		done <"$f"
+	done
+}
+# locklist CONF FILE: sets list to the list of locks that a plugin reads: FILE, or what its configuration names.
+locklist() {
+	list=$2
+	[ -r "$1" ] || return 0
+	while read -r l || [ -n "$l" ]; do
+		case $l in
+		locklist=* | locklist[[:space:]]*=*)
+			l=${l#*=}
+			list=${l#"${l%%[![:space:]]*}"}
+			;;
+		esac
+	done <"$1"
+}
+# config: all of it. A test sets root to a directory.
+root=
+config() {
+	[ -d "$root"/etc/yum.repos.d ] && [ ! -r "$root"/etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+	lines repo "$root"/etc/yum.repos.d/*.repo
+	lines main "$root"/etc/dnf/dnf.conf "$root"/etc/yum.conf "$root"/etc/dnf/libdnf5.conf.d/*.conf "$root"/usr/share/dnf5/libdnf.conf.d/*.conf
+	locklist "$root"/etc/dnf/plugins/versionlock.conf "$root"/etc/dnf/plugins/versionlock.list
+	lines lock "$list"
+	locklist "$root"/etc/yum/pluginconf.d/versionlock.conf "$root"/etc/yum/pluginconf.d/versionlock.list
+	lines lock "$list"
+	lines lock "$root"/etc/dnf/versionlock.toml "$root"/etc/zypp/locks
+	lines protected "$root"/etc/dnf/protected.d/*.conf "$root"/etc/yum/protected.d/*.conf
+	lines module "$root"/etc/dnf/modules.d/*.module
+	lines restart "$root"/etc/dnf/plugins/needs-restarting.d/*.conf
+}
