@@ -30,6 +30,8 @@ func followsLater(u *Universe, before, after Host, r Request, first, again *Resu
 	crosses := func(m Move) bool { return m.From.Arch != m.To.Arch }
 	further := slices.ContainsFunc(again.Set.Upgrade, func(m Move) bool { return slices.Contains(comes, m.From) })
 	switch {
+	case r.Type == TypeDowngrade && len(r.Filter.Packages) > 0 && len(again.Set.Upgrade) == 0:
+		return "what is asked for by name goes to the next build below, with each plan"
 	case linked(first, again):
 		return "a chain of Obsoletes takes a plan for each link, as with dnf"
 	case len(first.Set.Remove) > 0 && further:
