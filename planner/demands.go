@@ -88,11 +88,24 @@ func (p *problem) reachRich(d rpm.Dep) (first error) {
 		return nil // never fulfilled: said where the clause is made
 	}
 	r.Leaves(func(leaf rpm.Dep) {
-		if err := p.reachDemand(p.demand(&leaf)); err != nil && first == nil {
+		id := p.demand(&leaf)
+		if err := p.reachDemand(id); err != nil && first == nil {
 			first = err
+		}
+		if p.demands[id].always && hasWith(r) { // one package is to fulfil several leaves, or not to fulfil one
+			for _, c := range p.candidatesFor(leaf) {
+				if slices.Contains(p.name(p.u.cands[c].Name).eligible, c) {
+					p.node(c)
+				}
+			}
 		}
 	})
 	return first
+}
+
+// hasWith tells whether an expression has with or without.
+func hasWith(r *rpm.Rich) bool {
+	return r.Op == rpm.RichWith || r.Op == rpm.RichWithout || slices.ContainsFunc(r.Args, hasWith)
 }
 
 // providersOf returns the nodes that fulfil d.

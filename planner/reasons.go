@@ -129,6 +129,11 @@ func (s *solution) taken(n int32) []lit {
 			}
 		}
 	}
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ { // what is new: a replacement by Obsoletes, what a policy installs
+		if s.model[m] && !slices.Contains(out, pos(m)) && !slices.Contains(own, pos(m)) {
+			take(m)
+		}
+	}
 	for m := range int32(s.installed) {
 		if s.model[m] {
 			take(m)
