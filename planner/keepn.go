@@ -11,11 +11,16 @@ import (
 // minInstallOnly is the least number of builds that keep-N leaves: the new one and one to go back to.
 const minInstallOnly = 2
 
-// isRunning tells whether a package belongs to the running kernel: uname -r is version-release.arch, with a suffix for variants.
+// isRunning tells whether a package belongs to the running kernel: by its version, by what it provides, or by the kernel that is in it.
 func isRunning(p *rpm.Package, uname string) bool {
-	evra := p.Version + "-" + p.Release + "." + p.Arch
-	rest, ok := strings.CutPrefix(uname, evra)
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == '.' || rest[0] == '-' || rest[0] == '_')
+	if rpm.RunsAs(p.NEVRA, uname) {
+		return true
+	}
+	return slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool {
+		return d.Name == "kernel-uname-r" && d.EVR.Epoch == 0 && d.EVR.Version+"-"+d.EVR.Release == uname
+	}) || slices.ContainsFunc(p.Files, func(f string) bool {
+		return f == "/boot/vmlinuz-"+uname || strings.TrimPrefix(f, "/usr") == "/lib/modules/"+uname+"/vmlinuz"
+	})
 }
 
 // mayRun is what is said of a package that Host.mayRun holds for.

@@ -8,12 +8,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"cpacman/internal/host"
 	"cpacman/internal/rpm"
 	"cpacman/planner"
 )
 
-// rebootNames are the packages whose update takes effect only with a reboot (dnf's needs-restarting has the same list).
-var rebootNames = []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "glibc", "linux-firmware", "systemd", "dbus", "dbus-broker", "dbus-daemon", "microcode_ctl"}
+// rebootNames are the packages whose update takes effect only with a reboot.
+var rebootNames = host.RebootNames()
 
 // sideBySide runs fn for 0…n-1 on all processors.
 func sideBySide(n int, fn func(i int)) {

@@ -402,3 +402,14 @@ Header OpenPGP V4 RSA/SHA256 signature, key fingerprint: b686ddb47ba7fb3a1ede30a
 		})
 	}
 }
+
+// A SUSE host that runs an older kernel than the newest installed one owes a reboot, though uname -r is not quite its package's release.
+func TestKernelBehindOnSUSE(t *testing.T) {
+	f := &Facts{Kernel: "5.14.21-150500.55.7-default"}
+	for _, r := range []string{"150500.55.7.1", "150500.55.22.1"} {
+		f.Packages = append(f.Packages, Package{Name: "kernel-default", Version: "5.14.21", Release: r, Arch: "x86_64"})
+	}
+	if got := kernelBehind(f); got == "" {
+		t.Error("nothing is owed")
+	}
+}

@@ -8,12 +8,17 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// restartNames are the packages that only a reboot makes effective: the list of dnf-plugins-core's needs_restarting.py with
-// the names SUSE uses, and what the host's own drop-in files name.
-func restartNames(a *answer) []string {
-	names := []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-PAE", "kernel-default", "kernel-uek", "kernel-uek-core",
-		"glibc", "linux-firmware", "kernel-firmware", "systemd", "dbus", "dbus-1", "dbus-broker", "dbus-daemon", "microcode_ctl",
+// RebootNames are the packages that only a reboot makes effective: the list of dnf-plugins-core's needs_restarting.py with
+// the names SUSE uses.
+func RebootNames() []string {
+	return []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-PAE", "kernel-default", "kernel-default-base", "kernel-azure", "kernel-64kb",
+		"kernel-uek", "kernel-uek-core", "glibc", "linux-firmware", "kernel-firmware", "systemd", "dbus", "dbus-1", "dbus-broker", "dbus-daemon", "microcode_ctl",
 		"ucode-intel", "ucode-amd"}
+}
+
+// restartNames are RebootNames and what the host's own drop-in files name.
+func restartNames(a *answer) []string {
+	names := RebootNames()
 	kind := ""
 	for _, l := range a.lines {
 		switch {
@@ -42,7 +47,7 @@ func marks(reasons []string, a *answer) []string {
 
 func isMark(reason string) bool { return strings.HasPrefix(reason, markText) }
 
-// kernelNames are packages whose version-release is in uname -r.
+// kernelNames are packages that uname -r tells the build of.
 var kernelNames = []string{"kernel-core", "kernel", "kernel-rt-core", "kernel-rt", "kernel-PAE", "kernel-default", "kernel-uek-core", "kernel-uek"}
 
 // rebootNeeded compares the running kernel with the newest installed one, and install times with the boot time.
@@ -67,7 +72,7 @@ func rebootNeeded(f *Facts, names []string) Reboot {
 func kernelBehind(f *Facts) string {
 	var running *Package
 	for i, p := range f.Packages {
-		if slices.Contains(kernelNames, p.Name) && strings.HasPrefix(f.Kernel, p.Version+"-"+p.Release) {
+		if slices.Contains(kernelNames, p.Name) && rpm.RunsAs(p.NEVRA(), f.Kernel) {
 			running = &f.Packages[i]
 			break
 		}

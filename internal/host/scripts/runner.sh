@@ -119,6 +119,12 @@ spare() {
 		l="$l $p"
 	done
 }
+# running LABEL: it is of the kernel $runs, by its name or, where uname -r says something else than the package (SUSE), by its kernel image.
+running() {
+	case $1 in *-"$runs" | *-"$runs".*) return 0 ;; esac
+	ask "$1"
+	$rpm -ql "$asked" </dev/null 2>/dev/null | grep -F -x -e "/boot/vmlinuz-$runs" -e "/lib/modules/$runs/vmlinuz" -e "/usr/lib/modules/$runs/vmlinuz" >/dev/null
+}
 # left LABEL…: sets l to those that are installed.
 left() {
 	l=
@@ -229,8 +235,9 @@ first /etc/machine-id
 
 if [ "$mode" = erase ]; then
 	waitlock
+	runs=$(uname -r)
 	for p in $o_e; do
-		case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
+		! running "$p" || finish refused "kernel $p is running"
 	done
 	ask $o_e
 	[ -z "$o_e" ] || $rpm -e --test $asked </dev/null >test.e 2>&1 || finish refused "test erase"

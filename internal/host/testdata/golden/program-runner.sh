@@ -583,6 +583,11 @@ case $p in *-"$runs" | *-"$runs".*) [ ! -f kernel ] || continue ;; esac
 l="$l $p"
 done
 }
+running() {
+case $1 in *-"$runs" | *-"$runs".*) return 0 ;; esac
+ask "$1"
+$rpm -ql "$asked" </dev/null 2>/dev/null | grep -F -x -e "/boot/vmlinuz-$runs" -e "/lib/modules/$runs/vmlinuz" -e "/usr/lib/modules/$runs/vmlinuz" >/dev/null
+}
 left() {
 l=
 for p; do
@@ -679,8 +684,9 @@ first /etc/machine-id
 [ -z "$o_machine" ] || [ "$o_machine" = "$l" ] || finish refused "machine $l"
 if [ "$mode" = erase ]; then
 waitlock
+runs=$(uname -r)
 for p in $o_e; do
-case $p in *-"$(uname -r)" | *-"$(uname -r)".*) finish refused "kernel $p is running" ;; esac
+! running "$p" || finish refused "kernel $p is running"
 done
 ask $o_e
 [ -z "$o_e" ] || $rpm -e --test $asked </dev/null >test.e 2>&1 || finish refused "test erase"
