@@ -425,8 +425,6 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			return p.Name != i.Name && obsoletes(p, i) && (c.mayGo(i) || mayObsolete(c.h.Arch, p.Arch, i.Arch))
 		}):
 			c.fault(ruleObsoleted, "%s would be removed, and nothing that may replace it obsoletes it", i.NEVRA)
-		case obsoleted && !c.toTarget() && c.u.leavesStream(by, i):
-			c.fault(ruleModule, "%s would be replaced by %s: %s", i.NEVRA, by.NEVRA, notModular)
 		case obsoleted && c.isOnly(i) && c.h.mayRun(i):
 			c.fault(ruleObsoleted, "%s would be removed and may be the running kernel", i.NEVRA)
 		}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
 
 	"cpacman/internal/rpm"
@@ -154,13 +155,9 @@ func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
 	if c.toTarget() {
 		return
 	}
-	for old, by := range gone {
-		cand := c.candidate[by]
-		if c.h.ForbidVendorChange && !c.h.sameVendor(old.Vendor, by.Vendor) {
-			c.fault(ruleVendor, "%s of %q would be replaced by %s of %q", old.NEVRA, old.Vendor, by.NEVRA, by.Vendor)
-		}
-		if cand != nil && old.Name != by.Name && !c.u.sources[cand.source].allows(old.Name) {
-			c.fault(ruleOnly, "%s would be replaced by %s, whose repository is limited to other names", old.NEVRA, by.NEVRA)
+	for old := range gone {
+		if rule, because := c.mayReplace(old); rule != "" {
+			c.fault(rule, "%s would be replaced by %s", old.NEVRA, because)
 		}
 	}
 	if rule, err := releaseRule(c.h.Policies); err == nil && rule != nil {
@@ -170,6 +167,50 @@ func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
 			}
 		}
 	}
+}
+
+// mayReplace tells why what takes the place of an installed package may not; "" where something may. That is the build of its own name, if one comes: what else
+// obsoletes the old build takes no place then. Of several that obsolete it, one that may is enough.
+func (c *checker) mayReplace(old *rpm.Package) (rule, because string) {
+	for _, p := range c.upgrades {
+		if p.Name == old.Name && !disjoint(old, p) {
+			if c.h.ForbidVendorChange && !c.h.sameVendor(old.Vendor, p.Vendor) {
+				return ruleVendor, fmt.Sprintf("%s of %q, not of %q", p.NEVRA, p.Vendor, old.Vendor)
+			}
+			return "", ""
+		}
+	}
+	for _, p := range c.upgrades {
+		if p.Name == old.Name || !obsoletes(p, old) {
+			continue
+		}
+		cand := c.candidate[p]
+		switch {
+		case c.h.ForbidVendorChange && !c.h.sameVendor(old.Vendor, p.Vendor):
+			rule, because = ruleVendor, fmt.Sprintf("%s of %q, not of %q", p.NEVRA, p.Vendor, old.Vendor)
+		case cand != nil && !c.u.sources[cand.source].allows(old.Name):
+			rule, because = ruleOnly, p.NEVRA.String()+", whose repository is limited to other names"
+		case c.u.leavesStream(p, old):
+			rule, because = ruleModule, p.NEVRA.String()+": "+notModular
+		case cand != nil && c.outranked(cand, old):
+			rule, because = rulePriority, p.NEVRA.String()+", and a repository of better priority has "+old.Name
+		default:
+			return "", ""
+		}
+	}
+	return rule, because
+}
+
+// outranked tells whether a repository of better priority has a build that an installed package could be, or go to: what obsoletes it is no choice then.
+func (c *checker) outranked(by *candidate, old *rpm.Package) bool {
+	for _, id := range c.u.named(old.Name) {
+		cand := &c.u.cands[id]
+		if cand.Arch == old.Arch && rpm.Compare(cand.EVR, old.EVR) >= 0 && c.u.sources[cand.source].Priority < c.u.sources[by.source].Priority &&
+			c.find(cand.NEVRA) == cand && (!c.h.ForbidVendorChange || c.h.sameVendor(old.Vendor, cand.Vendor)) {
+			return true
+		}
+	}
+	return false
 }
 
 // stayRules checks what policies and the host let nobody take away.

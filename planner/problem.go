@@ -311,7 +311,7 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 			continue
 		}
 		r := p.name(c.Name)
-		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" {
+		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" || p.outranks(c, pkg) != "" {
 			continue
 		}
 		out = append(out, ref.id)
@@ -345,6 +345,23 @@ func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
 		return ruleVendor
 	case p.u.leavesStream(c.Package, pkg):
 		return ruleModule
+	}
+	return ""
+}
+
+// outranks names the repository of better priority that has an installed package, or a newer build of it: what obsoletes the package elsewhere is no choice
+// then, as for dnf and zypper, which take what may replace a package and its own builds for one list.
+func (p *problem) outranks(by *candidate, pkg *rpm.Package) string {
+	if p.target != nil {
+		return ""
+	}
+	r := p.name(pkg.Name)
+	for _, id := range p.u.named(pkg.Name) {
+		c := &p.u.cands[id]
+		if src := &p.u.sources[c.source]; src.Priority < p.u.sources[by.source].Priority && c.Arch == pkg.Arch && rpm.Compare(c.EVR, pkg.EVR) >= 0 &&
+			!slices.ContainsFunc(r.dropped, func(d drop) bool { return d.cand == id }) {
+			return src.ID
+		}
 	}
 	return ""
 }
