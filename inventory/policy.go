@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -197,6 +198,9 @@ func splitVersion(s string) (versionGlob, error) {
 	}
 	if v.version == "" || dashes == 1 && v.release == "" {
 		return bad("a part of it is missing")
+	}
+	if i := strings.LastIndexByte(v.release, '.'); i >= 0 && slices.Contains(knownArches(), v.release[i+1:]) {
+		return bad("write [EPOCH:]VERSION[-RELEASE] without the architecture")
 	}
 	for _, r := range s {
 		if r <= ' ' || r == 0x7f || r > 0x7e || strings.ContainsRune(`/:"'\=<>,;(){}`, r) && r != ':' {

@@ -337,7 +337,7 @@ func (p *problem) byPackage(it *item, base []int32, names [][]int32) (targets []
 // epoch, goes before the others.
 func (p *problem) asksFor(n rpm.NEVRA) bool {
 	return matchAny(p.r.Filter.Packages, func(g string) bool {
-		return matchPackage(g, n) && (n.Epoch == 0 || g == n.String() || !p.writtenInFull(g))
+		return matchNamed(g, n) && (n.Epoch == 0 || g == n.String() || !p.writtenInFull(g))
 	})
 }
 

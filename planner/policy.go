@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -121,7 +122,7 @@ func disagree(a, b *Rule) bool {
 		return a.Action == x && b.Action == y || a.Action == y && b.Action == x
 	}
 	return pair(ActionHold, ActionPin) || pair(ActionHold, ActionRemove) || pair(ActionPin, ActionRemove) ||
-		pair(ActionInstall, ActionRemove) || pair(ActionInstall, ActionExclude) || pair(ActionPin, ActionExclude)
+		pair(ActionInstall, ActionRemove) || pair(ActionHold, ActionInstall) || pair(ActionInstall, ActionExclude) || pair(ActionPin, ActionExclude)
 }
 
 func sorted(in []string) []string {
@@ -141,17 +142,13 @@ func decide(rules []Rule, name string, installed []rpm.NEVRA) (decision, *Policy
 	}
 	slices.SortFunc(mine, compareRules)
 	for _, r := range mine {
-		beaten := false
-		for _, t := range taken {
-			if !disagree(t, r) || t.Action == ActionExclude && !matchGlob(t.Pattern, name) || r.Action == ActionExclude && !matchGlob(r.Pattern, name) {
-				continue
-			}
-			if t.Priority == r.Priority {
+		against := slices.IndexFunc(taken, func(t *Rule) bool { // the larger priorities stand first: what loses to one of them has nothing to say to its equals
+			return disagree(t, r) && (t.Action != ActionExclude || matchGlob(t.Pattern, name)) && (r.Action != ActionExclude || matchGlob(r.Pattern, name))
+		})
+		if against >= 0 {
+			if t := taken[against]; t.Priority == r.Priority {
 				return decision{}, &PolicyConflict{name, *t, *r}
 			}
-			beaten = true
-		}
-		if beaten {
 			continue
 		}
 		taken = append(taken, r)
@@ -175,7 +172,7 @@ func (r *Rule) names(name string, installed []rpm.NEVRA) bool {
 		base, _, ok := cutArch(r.Pattern)
 		return ok && matchGlob(base, name)
 	}
-	return slices.ContainsFunc(installed, func(n rpm.NEVRA) bool { return matchPackage(r.Pattern, n) })
+	return slices.ContainsFunc(installed, func(n rpm.NEVRA) bool { return matchNamed(r.Pattern, n) })
 }
 
 // literalPrefix is the part of a name that a pattern over builds has to begin with.
@@ -224,11 +221,26 @@ func checkRules(rules []Rule) error {
 	return nil
 }
 
-// pinned tells whether a pin names this EVR: a version, version-release, with epoch or without, or a glob of these.
+// pinned tells whether a pin names this EVR: [epoch:]version[-release], where version and release may be globs, and what is not said may be anything.
 func pinned(value string, e rpm.EVR) bool {
-	plain := rpm.EVR{Version: e.Version, Release: e.Release}
-	return matchGlob(value, e.Version) || matchGlob(value, plain.String()) || matchGlob(value, e.String()) ||
-		matchGlob(value, rpm.EVR{Epoch: e.Epoch, Version: e.Version}.String())
+	if epoch, rest, ok := strings.Cut(value, ":"); ok {
+		if n, err := strconv.ParseUint(epoch, 10, 32); err != nil || uint32(n) != e.Epoch {
+			return false
+		}
+		value = rest
+	}
+	class := false // a dash may stand between brackets
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == '[':
+			class = true
+		case c == ']':
+			class = false
+		case c == '-' && !class:
+			return matchGlob(value[:i], e.Version) && matchGlob(value[i+1:], e.Release)
+		}
+	}
+	return matchGlob(value, e.Version)
 }
 
 // drops applies the decision to one candidate of the name.
@@ -239,6 +251,8 @@ func (d *decision) drops(c *rpm.Package, isInstalled bool) (rule, because string
 		}
 	}
 	switch {
+	case d.hold != nil && !isInstalled:
+		return ruleHold, "held " + d.hold.by()
 	case d.pin != nil && !pinned(d.pin.Value, c.EVR):
 		return rulePin, "pinned to " + printable(d.pin.Value) + " " + d.pin.by()
 	case d.arches != nil && !slices.Contains(d.arches.Arches, c.Arch):

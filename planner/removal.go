@@ -43,7 +43,7 @@ func (p *problem) findRemovals() {
 func (p *problem) removalRule(n int32) *Rule {
 	pkg := p.nodes[n].pkg
 	r := p.name(pkg.Name).remove
-	if r == nil || !p.acts(pkg.Name) || !matchPackage(r.Pattern, pkg.NEVRA) {
+	if r == nil || !p.acts(pkg.Name) || !matchNamed(r.Pattern, pkg.NEVRA) {
 		return nil
 	}
 	return r
@@ -53,7 +53,7 @@ func (p *problem) removalRule(n int32) *Rule {
 // needed may replace all the same.
 func (p *problem) unwelcome(c *rpm.Package) bool {
 	r := p.name(c.Name)
-	return p.target == nil && r.remove != nil && matchPackage(r.remove.Pattern, c.NEVRA) &&
+	return p.target == nil && r.remove != nil && matchNamed(r.remove.Pattern, c.NEVRA) &&
 		!slices.ContainsFunc(r.installed, func(n int32) bool { return p.removals[n] == nil })
 }
 

@@ -327,12 +327,12 @@ func (s *solution) notInstalled() {
 	for _, g := range s.r.Filter.Packages {
 		hit := slices.ContainsFunc(s.items, func(it *item) bool {
 			return s.named(it) && firstMatch([]string{g}, s.highest(it).NEVRA) != "" || matchGlob(g, it.key.Name) ||
-				matchGlob(g, it.key.String()) || slices.ContainsFunc(it.inst, func(n int32) bool { return matchPackage(g, s.nodes[n].pkg.NEVRA) })
+				matchGlob(g, it.key.String()) || slices.ContainsFunc(it.inst, func(n int32) bool { return matchNamed(g, s.nodes[n].pkg.NEVRA) })
 		})
 		for n := s.installed; n < len(s.nodes) && !hit; n++ {
-			hit = matchPackage(g, s.nodes[n].pkg.NEVRA)
+			hit = matchNamed(g, s.nodes[n].pkg.NEVRA)
 		}
-		hit = hit || slices.ContainsFunc(s.result.Set.Blocked, func(b Blocked) bool { return matchPackage(g, b.Available) })
+		hit = hit || slices.ContainsFunc(s.result.Set.Blocked, func(b Blocked) bool { return matchNamed(g, b.Available) })
 		if !hit {
 			s.result.Notes = append(s.result.Notes, NothingMatches(g))
 		}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -101,6 +102,22 @@ func matchPackage(glob string, n rpm.NEVRA) bool {
 	return matchBuild(glob, n)
 }
 
+// matchNamed is matchPackage for what is wanted or decided by name: a glob counts for builds only where it names a version, so that "php-*" is php-cli and not
+// php. What keeps builds out takes it the other way, as excludes of dnf do.
+func matchNamed(glob string, n rpm.NEVRA) bool {
+	return matchPackage(glob, n) && (!isGlob(glob) || namesVersion(glob) || matchGlob(glob, n.Name) || matchGlob(glob, n.Name+"."+n.Arch))
+}
+
+// namesVersion tells whether a glob has a version in it: a digit behind a dash, or an epoch.
+func namesVersion(glob string) bool {
+	for i := range len(glob) - 1 {
+		if next := strings.TrimLeft(glob[i+1:], "["); glob[i] == '-' && next != "" && next[0] >= '0' && next[0] <= '9' {
+			return true
+		}
+	}
+	return strings.Contains(glob, ":")
+}
+
 // matchBuild tells whether a glob names this build, not only its name.
 func matchBuild(glob string, n rpm.NEVRA) bool {
 	plain := rpm.NEVRA{Name: n.Name, EVR: rpm.EVR{Version: n.Version, Release: n.Release}, Arch: n.Arch}
@@ -125,7 +142,7 @@ func bare(glob string) bool { return strings.Trim(glob, "*?.-") == "" }
 
 // askedByName tells whether the request names this package (PLAN-8: what opens a repository with auto = false).
 func askedByName(f *Filter, n rpm.NEVRA) bool {
-	return matchAny(f.Packages, func(g string) bool { return !bare(g) && matchPackage(g, n) })
+	return matchAny(f.Packages, func(g string) bool { return !bare(g) && matchNamed(g, n) })
 }
 
 // nameRule is what is known of one package name on one host.
@@ -193,11 +210,16 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 	if len(open) > 1 {
 		seen = make(map[rpm.NEVRA]bool, len(open))
 	}
+	if p.target != nil { // each of its builds is asked for by itself, and comes from the best repository that has it
+		slices.SortStableFunc(open, func(a, b int32) int {
+			return cmp.Compare(p.u.sources[p.u.cands[a].source].Priority, p.u.sources[p.u.cands[b].source].Priority)
+		})
+	}
 	for _, id := range open {
 		c := &p.u.cands[id]
 		src := &p.u.sources[c.source]
 		switch {
-		case src.Priority > best:
+		case src.Priority > best && p.target == nil:
 			r.dropped = append(r.dropped, drop{id, rulePriority, "repository " + src.ID + " has a lower priority than another that has " + c.Name})
 		case seen[c.NEVRA]:
 		default:

@@ -171,6 +171,7 @@ func (s *solution) inTheWay(n int32) bool {
 		q := s.nodes[m].pkg
 		switch {
 		case q.Name == pkg.Name && !s.nodes[m].only && !disjoint(q, pkg) && q.Arch != pkg.Arch, obsoletes(pkg, q),
+			s.nodes[m].only && obsoletes(q, pkg), // rpm -i follows no Obsoletes
 			s.clash(n, m), s.clash(m, n):
 			return true
 		}
