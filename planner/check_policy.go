@@ -260,7 +260,7 @@ func (c *checker) lockedIn(n rpm.NEVRA) (l *Lock, whole bool) {
 
 // lockRule checks that an installed package that a lock keeps leaves for nothing, or for another build of its name alone.
 func (c *checker) lockRule(p *rpm.Package, lock *Lock, whole bool) {
-	comes := slices.ContainsFunc(slices.Concat(c.upgrades, c.installs), func(q *rpm.Package) bool { return q.Name == p.Name })
+	comes := slices.ContainsFunc(c.upgrades, func(q *rpm.Package) bool { return q.Name == p.Name })
 	if c.leaves(p) && (whole || !comes) || whole && comes {
 		c.fault(ruleHold, "%s may not change: %s", p.NEVRA, lock.Text)
 	}

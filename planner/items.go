@@ -357,7 +357,7 @@ func (f *Filter) selects(a *Advisory) bool {
 	if strings.EqualFold(a.Status, "retracted") {
 		return false
 	}
-	return f.Security && strings.EqualFold(a.Type, "security") || f.Bugfix && strings.EqualFold(a.Type, "bugfix") ||
+	return f.Security && strings.EqualFold(a.Type, "security") || f.Bugfix && (strings.EqualFold(a.Type, "bugfix") || strings.EqualFold(a.Type, "recommended")) || // SUSE's word
 		a.Severity != "" && holds(f.Severities, a.Severity) || f.names(a)
 }
 

@@ -52,17 +52,20 @@ func (s *solution) keepN() {
 			s.note("no build of %s is removed: the running kernel is not known", it.key)
 			continue
 		}
+		why := map[string]bool{}
 		for _, n := range old { // oldest first
 			if excess == 0 {
 				break
 			}
-			if !isRunning(s.nodes[n].pkg, s.h.RunningKernel) {
+			if spare := s.spared(n); spare != "" {
+				why[spare] = true
+			} else {
 				out[n] = true
 				excess--
 			}
 		}
 		if excess > 0 {
-			s.note("%d more builds of %s stay than keep-n allows: one of them is running", excess, it.key)
+			s.note("%d more builds of %s stay than keep-n allows: %s", excess, it.key, strings.Join(sortedKeys(why), ", "))
 		}
 	}
 	s.sparing(out)
@@ -72,6 +75,38 @@ func (s *solution) keepN() {
 				fmt.Sprintf("%d builds of %s are kept", keep, s.nodes[n].pkg.NameArch())})
 		}
 	}
+}
+
+// spared says why keep-N leaves a build; "" where it may go.
+func (s *solution) spared(n int32) string {
+	pkg := s.nodes[n].pkg
+	if isRunning(pkg, s.h.RunningKernel) {
+		return "one of them is running"
+	}
+	if l, _ := lockedIn(s.name(pkg.Name).locks, pkg.NEVRA); l != nil && l.Not {
+		return "one of them is " + l.Text
+	}
+	if outOfTree(s.h, pkg) && s.servesRunning(pkg) {
+		return "one of them is for the kernel that runs"
+	}
+	return ""
+}
+
+// servesRunning tells whether a build of an out-of-tree module is for the running kernel.
+func (s *solution) servesRunning(module *rpm.Package) bool {
+	if slices.Contains(moduleDirs(module), s.h.RunningKernel) {
+		return true
+	}
+	var family []*rpm.Package
+	for n := range s.installed {
+		if p := s.nodes[n].pkg; p != module && isRunning(p, s.h.RunningKernel) && !outOfTree(s.h, p) {
+			family = append(family, p)
+		}
+	}
+	return slices.ContainsFunc(family, func(k *rpm.Package) bool {
+		fits, _ := buildFor(module, k, family, func(d rpm.Dep) bool { return len(s.modulesFor(d)) > 0 })
+		return isKernel(k) && fits
+	})
 }
 
 func (s *solution) note(format string, a ...any) {

@@ -9,12 +9,12 @@ import (
 
 // DefaultModulePatterns are the names that out-of-tree kernel modules usually have (PLAN-5).
 func DefaultModulePatterns() []string {
-	return []string{"kmod-*", "*-kmod", "kmod-*-*", "dkms-*", "*-dkms", "akmod-*"}
+	return []string{"kmod-*", "*-kmod", "kmod-*-*", "dkms-*", "*-dkms", "akmod-*", "*-kmp-*"}
 }
 
 // isKernel tells whether an install-only package is a kernel, not a package of modules, nor what modules are built with.
 func isKernel(p *rpm.Package) bool {
-	return !strings.Contains(p.Name, "-devel") && !strings.Contains(p.Name, "-headers") && strings.HasPrefix(p.Name, "kernel") && !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == "installonlypkg(kernel-module)" })
+	return !strings.Contains(p.Name, "-devel") && !strings.Contains(p.Name, "-headers") && !strings.Contains(p.Name, "-livepatch") && strings.HasPrefix(p.Name, "kernel") && !slices.ContainsFunc(p.Provides, func(d rpm.Dep) bool { return d.Name == "installonlypkg(kernel-module)" })
 }
 
 // kernelDeps returns the requirements of a package that only a kernel fulfils.
@@ -48,7 +48,7 @@ func outOfTree(h *Host, p *rpm.Package) bool {
 	if isFirmware && len(moduleDirs(p)) == 0 {
 		return false
 	}
-	if !strings.Contains(p.Name, "kmod") && !strings.Contains(p.Name, "dkms") {
+	if !strings.Contains(p.Name, "kmod") && !strings.Contains(p.Name, "dkms") && !strings.Contains(p.Name, "-kmp-") {
 		return false // no default pattern has neither
 	}
 	if !matchAny(DefaultModulePatterns(), func(g string) bool { return matchGlob(g, p.Name) }) {
@@ -192,7 +192,7 @@ func buildFor(module, kernel *rpm.Package, family []*rpm.Package, others func(rp
 	}
 	uname := kernel.Version + "-" + kernel.Release
 	if dirs := moduleDirs(module); len(dirs) > 0 {
-		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(d, uname) }), rpm.Dep{}
+		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(d, uname) || rpm.RunsAs(kernel.NEVRA, d) }), rpm.Dep{}
 	}
 	flat := func(s string) string { return strings.ReplaceAll(s, "-", "_") }
 	return strings.Contains(flat(module.NEVRA.String()), flat(uname)), rpm.Dep{}

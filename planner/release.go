@@ -56,7 +56,7 @@ func releaseRule(rules []Rule) (*Rule, error) {
 // whole (PLAN-9).
 func (s *solution) crosses() (string, error) {
 	rule, err := releaseRule(s.h.Policies)
-	if err != nil || rule == nil || s.target != nil {
+	if err != nil || rule == nil || s.target != nil && !s.target.lock { // what was there before may come back
 		return "", err
 	}
 	for n := int32(s.installed); n < int32(len(s.nodes)); n++ {

@@ -43,7 +43,7 @@ func (p *problem) findRemovals() {
 func (p *problem) removalRule(n int32) *Rule {
 	pkg := p.nodes[n].pkg
 	r := p.name(pkg.Name).remove
-	if r == nil || !p.acts(pkg.Name) || !matchNamed(r.Pattern, pkg.NEVRA) {
+	if r == nil || !p.acts(pkg.Name) || !matchNamed(r.Pattern, pkg.NEVRA) || firstMatch(p.r.Filter.Exclude, pkg.NEVRA) != "" {
 		return nil
 	}
 	return r

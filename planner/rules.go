@@ -330,6 +330,8 @@ func (p *problem) lock(r *nameRule, name string) {
 	r.locks = p.locks.of(name)
 	for _, n := range r.installed {
 		switch l, whole := lockedIn(r.locks, p.nodes[n].pkg.NEVRA); {
+		case whole && r.only: // others may stand beside it
+			r.stays, r.locked = l.Text, l
 		case whole:
 			r.heldBecause, r.stays = l.Text, l.Text
 		case l != nil && r.stays == "":

@@ -32,6 +32,8 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 		return ruleTarget, "the target does not have it"
 	case !t.lock:
 		return "", ""
+	case p.refused != "":
+		return ruleRelease, p.refused
 	}
 	if because := p.excluded(&p.u.sources[c.source], c.NEVRA); because != "" {
 		return ruleExclude, because
@@ -50,7 +52,7 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 
 // freeToLeave tells whether an installed package may leave by rpm -e because the target does not have it.
 func (p *problem) freeToLeave(n int32) bool {
-	if p.target == nil || int(n) >= p.installed || p.target.set[p.nodes[n].pkg.NEVRA] {
+	if p.target == nil || p.refused != "" || int(n) >= p.installed || p.target.set[p.nodes[n].pkg.NEVRA] {
 		return false
 	}
 	r := p.name(p.nodes[n].pkg.Name)
