@@ -154,7 +154,7 @@ func repoRows() []KeyDoc {
 	return []KeyDoc{
 		{Key: "id", Type: "name", Doc: "required"},
 		{Key: "path", Type: "path", Doc: "required; a yum repository or a directory of packages, relative to the site"},
-		{Key: "priority", Type: "integer", Default: "99", Doc: "the smaller wins: for each name only the repository with the smallest number counts, as in dnf"},
+		{Key: "priority", Type: "integer", Default: "99", Doc: "the smaller wins: for each name only the repository with the smallest number counts"},
 		{Key: "auto", Type: "boolean", Default: "true", Doc: "false: neither updates nor dependencies come from it, only what is asked for by name"},
 		{Key: "only", Type: "list of globs", Default: "[]", Doc: "package names it is limited to; then its packages neither replace nor obsolete those of another origin; empty: no limit"},
 		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that are never taken from it"},
