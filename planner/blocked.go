@@ -122,7 +122,7 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 		return ruleProtected, r.stays
 	case r.only && s.h.mayRun(have) && !it.wanted: // else it is held, by the chain of reasons
 		return ruleProtected, mayRun
-	case rule == "" && s.outranks(c, have) != "":
+	case rule == "" && s.remains(it) && s.outranks(c, have) != "":
 		return rulePriority, "it obsoletes " + it.key.Name + ", which repository " + s.outranks(c, have) + " has, of a better priority"
 	case rule == ruleOnly:
 		return rule, "repository " + s.u.sources[c.source].ID + " is limited to other names and may not obsolete " + it.key.Name

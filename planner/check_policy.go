@@ -192,25 +192,11 @@ func (c *checker) mayReplace(old *rpm.Package) (rule, because string) {
 			rule, because = ruleOnly, p.NEVRA.String()+", whose repository is limited to other names"
 		case c.u.leavesStream(p, old):
 			rule, because = ruleModule, p.NEVRA.String()+": "+notModular
-		case cand != nil && c.outranked(cand, old):
-			rule, because = rulePriority, p.NEVRA.String()+", and a repository of better priority has "+old.Name
 		default:
 			return "", ""
 		}
 	}
 	return rule, because
-}
-
-// outranked tells whether a repository of better priority has a build that an installed package could be, or go to: what obsoletes it is no choice then.
-func (c *checker) outranked(by *candidate, old *rpm.Package) bool {
-	for _, id := range c.u.named(old.Name) {
-		cand := &c.u.cands[id]
-		if cand.Arch == old.Arch && rpm.Compare(cand.EVR, old.EVR) >= 0 && c.u.sources[cand.source].Priority < c.u.sources[by.source].Priority &&
-			c.find(cand.NEVRA) == cand && (!c.h.ForbidVendorChange || c.h.sameVendor(old.Vendor, cand.Vendor)) {
-			return true
-		}
-	}
-	return false
 }
 
 // stayRules checks what policies and the host let nobody take away.

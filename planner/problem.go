@@ -311,7 +311,7 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 			continue
 		}
 		r := p.name(c.Name)
-		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" || p.outranks(c, pkg) != "" {
+		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" {
 			continue
 		}
 		out = append(out, ref.id)
@@ -323,7 +323,7 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 // bestObsoleters returns those of the obsoleters of an installed package that are to be asked for, best first within a name: one that
 // another of them obsoletes is left out, as libsolv does, unless that one is overtaken itself.
 func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {
-	all := p.obsoleters(pkg)
+	all := slices.DeleteFunc(p.obsoleters(pkg), func(id int32) bool { return p.outranks(&p.u.cands[id], pkg) != "" })
 	out := slices.DeleteFunc(slices.Clone(all), func(id int32) bool {
 		return slices.ContainsFunc(all, func(by int32) bool {
 			return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) && !p.overtaken(by, pkg)
@@ -350,7 +350,7 @@ func (p *problem) foreignObsoletes(c *candidate, pkg *rpm.Package) string {
 }
 
 // outranks names the repository of better priority that has an installed package, or a newer build of it: what obsoletes the package elsewhere is no choice
-// then, as for dnf and zypper, which take what may replace a package and its own builds for one list.
+// then, as for dnf and zypper, which take what may replace a package and its own builds for one list. What is needed may come and replace it all the same.
 func (p *problem) outranks(by *candidate, pkg *rpm.Package) string {
 	if p.target != nil {
 		return ""
