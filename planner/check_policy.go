@@ -78,7 +78,7 @@ func (c *checker) findTarget(n rpm.NEVRA) *candidate {
 		}
 		_, gone := c.u.retracted(n)
 		globs := slices.Concat(c.u.sources[cand.source].Exclude, c.r.Filter.hostGlobs(c.h.Exclude, cand.Name), c.r.Filter.Exclude)
-		if c.r.Type == TypeRollback || !gone && !c.barred(cand) && firstMatch(globs, n) == "" && !c.lockedOut(n) {
+		if c.r.Type == TypeRollback && firstMatch(c.r.Filter.Exclude, n) == "" || !gone && !c.barred(cand) && firstMatch(globs, n) == "" && !c.lockedOut(n) {
 			return cand
 		}
 	}

@@ -30,6 +30,8 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 	switch {
 	case !t.set[c.NEVRA]:
 		return ruleTarget, "the target does not have it"
+	case firstMatch(p.r.Filter.Exclude, c.NEVRA) != "":
+		return ruleExclude, "excluded by the request: " + firstMatch(p.r.Filter.Exclude, c.NEVRA)
 	case !t.lock:
 		return "", ""
 	case p.refused != "":
@@ -52,7 +54,7 @@ func (t *target) drops(p *problem, r *nameRule, c *candidate) (rule, because str
 
 // freeToLeave tells whether an installed package may leave by rpm -e because the target does not have it.
 func (p *problem) freeToLeave(n int32) bool {
-	if p.target == nil || p.refused != "" || int(n) >= p.installed || p.target.set[p.nodes[n].pkg.NEVRA] {
+	if p.target == nil || p.refused != "" || int(n) >= p.installed || p.target.set[p.nodes[n].pkg.NEVRA] || firstMatch(p.r.Filter.Exclude, p.nodes[n].pkg.NEVRA) != "" {
 		return false
 	}
 	r := p.name(p.nodes[n].pkg.Name)

@@ -151,14 +151,20 @@ func (e *env) repoAccept(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	as := "without metadata"
 	if made, ok := r.Made(); ok {
-		if err := e.confirm(c, fmt.Sprintf("take %s as it is, of %s?", r.ID(), dueTime(made))); err != nil {
-			return err
-		}
+		as = "of " + dueTime(made)
+	}
+	if err := e.confirm(c, fmt.Sprintf("take %s as it is, %s?", r.ID(), as)); err != nil {
+		return err
 	}
 	state, err := s.fleet.AcceptRepo(s.ctx, r, people.ProcessUser(), reason)
 	if err != nil {
 		return inputError{err: err}
+	}
+	if state.Made.IsZero() {
+		s.say("repository %s: accepted without metadata, digest %s", r.ID(), shortDigest(state.Digest))
+		return nil
 	}
 	s.say("repository %s: accepted as of %s, digest %s", r.ID(), dueTime(state.Made), shortDigest(state.Digest))
 	return nil

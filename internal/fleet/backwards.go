@@ -16,14 +16,19 @@ const maxAhead = 24 * time.Hour
 // BackwardsError refuses a repository whose metadata is older than what a plan was made from before: a mirror that was put back, or one
 // that somebody holds back to keep an advisory away (SEC-6).
 type BackwardsError struct {
-	Repo string
-	Made time.Time // of the metadata now
-	Last store.RepoState
+	Repo     string
+	Made     time.Time // of the metadata now; zero: it has none any more
+	Packages int
+	Last     store.RepoState
 }
 
 // Error gives both times.
 func (e *BackwardsError) Error() string {
 	const layout = "2006-01-02 15:04:05Z"
+	if e.Made.IsZero() {
+		return fmt.Sprintf("repository %s has no metadata any more, it is a directory with %d packages, and a plan was made from metadata of %s on %s: is it mounted?",
+			e.Repo, e.Packages, e.Last.Made.Format(layout), e.Last.Seen.UTC().Format(layout))
+	}
 	return fmt.Sprintf("repository %s has gone backwards: its metadata is of %s, and a plan was made from metadata of %s on %s",
 		e.Repo, e.Made.Format(layout), e.Last.Made.Format(layout), e.Last.Seen.UTC().Format(layout))
 }
@@ -37,17 +42,20 @@ func (f *Fleet) stateOf(r *repo.Repo) (store.RepoState, bool) {
 // notBackwards refuses a repository that is older than it was, and records how far it has come. A repository of another path is
 // another one: whoever writes the site has decided that.
 func (f *Fleet) notBackwards(ctx context.Context, r *repo.Repo) error {
-	now, ok := f.stateOf(r)
-	if !ok {
-		return nil
-	}
+	now, timed := f.stateOf(r)
 	last, err := f.Store.RepoSeen(ctx, r.ID())
 	switch {
+	case errors.Is(err, store.ErrNotFound) && !timed:
+		return nil
 	case errors.Is(err, store.ErrNotFound):
 	case err != nil:
 		return err
 	case last.Digest == now.Digest && last.Path == now.Path:
 		return nil
+	case !timed && (last.Path != now.Path || last.Made.IsZero()):
+		return nil
+	case !timed:
+		return &BackwardsError{Repo: r.ID(), Packages: r.Len(), Last: last}
 	case last.Path == now.Path && now.Made.Before(last.Made):
 		return &BackwardsError{Repo: r.ID(), Made: now.Made, Last: last}
 	}
@@ -60,8 +68,8 @@ func (f *Fleet) notBackwards(ctx context.Context, r *repo.Repo) error {
 
 // AcceptRepo takes a repository as it is, though it may be older than it was.
 func (f *Fleet) AcceptRepo(ctx context.Context, r *repo.Repo, user, reason string) (store.RepoState, error) {
-	now, ok := f.stateOf(r)
-	if !ok {
+	now, timed := f.stateOf(r)
+	if last, err := f.Store.RepoSeen(ctx, r.ID()); !timed && (errors.Is(err, store.ErrNotFound) || err == nil && last.Made.IsZero()) {
 		return now, fmt.Errorf("the metadata of repository %s have no time, so nothing is refused for it", r.ID())
 	}
 	return now, f.Store.AcceptRepo(ctx, now, user, reason)

@@ -166,7 +166,8 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 		tx.Retire = append(tx.Retire, r.Entry)
 	}
 	d.addFiles(&tx, set, plan.PackagesFor(set))
-	tx.OldPackage = len(set.Downgrade) > 0
+	// A set that goes back may bring something that is older than what stays: a kernel beside a newer one, another arch of a name.
+	tx.OldPackage = len(set.Downgrade) > 0 || plan.Type == planner.TypeRollback || plan.Type == planner.TypeLock
 	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
 		tx.Removes = append(tx.Removes, m.From)
 	}

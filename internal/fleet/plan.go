@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cpacman/internal/host"
+	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
 	"cpacman/internal/store"
 	"cpacman/inventory"
@@ -474,7 +475,11 @@ func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]boo
 		if err != nil {
 			return err
 		}
-		if repos.Moved(id) == "" {
+		switch at := repos.Moved(id); {
+		case at != "" && r.Len() == 0:
+			return &repo.Damage{Repo: id, File: ".", What: "there is neither metadata nor a package at " + at}
+		case at != "":
+		default:
 			if err := f.notBackwards(ctx, r); err != nil {
 				return err
 			}

@@ -371,7 +371,7 @@ fi
 if [ "$o_i" -gt 0 ] && [ "$test_rc" = 0 ]; then
 set -- "$w"/i/*.rpm
 [ "$o_u" = 0 ] || set -- "$@" "$w"/u/*.rpm
-$rpm -i --test --replacefiles $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/test.i" 2>&1 || inboth "$@" || test_rc=1
+$rpm -i --test --replacefiles $ahead $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/test.i" 2>&1 || inboth "$@" || test_rc=1
 fi
 return $test_rc
 }
@@ -379,6 +379,12 @@ inboth() {
 if $rpm -U --test $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >"$w/test.b" 2>&1; then
 : >"$w/test.i"
 return 0
+fi
+if grep -F 'Failed dependencies:' "$w/test.i" >/dev/null; then
+$rpm -i --test --nodeps --replacefiles $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >>"$w/test.i" 2>&1
+fi
+if grep -F 'Failed dependencies:' "$w/test.b" >/dev/null; then
+$rpm -U --test --nodeps $o_old --define "_pkgverify_level $o_level" "$@" </dev/null >>"$w/test.b" 2>&1
 fi
 tab=$(printf '\t')
 grep -e "^[ $tab]" -e '^error: ' "$w/test.b" | grep -v 'Failed dependencies:' >"$w/test.c"
