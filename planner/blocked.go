@@ -45,19 +45,42 @@ func (s *solution) fixes(it *item, c *candidate) bool {
 	})
 }
 
-// blockedItem lists the blocked updates of one item; of those that a condition holds for, unless it is nil.
-func (s *solution) blockedItem(it *item, asked func(*item, *candidate) bool) []Blocked {
-	have := s.highest(it)
-	limit := have.EVR
-	for _, n := range it.cands {
-		if e := s.nodes[n].pkg.EVR; rpm.Compare(e, limit) > 0 {
-			limit = e
+// told lists what rules took away of a name, each build once: a copy of what may come in is nothing to tell of, and of several copies that one counts
+// which got furthest.
+func (s *solution) told(name string) []drop {
+	r := s.name(name)
+	if len(r.dropped) == 0 {
+		return nil
+	}
+	far := func(rule string) int { // the rules about a repository are asked for each copy, in this order
+		return 1 + slices.Index([]string{ruleOnly, ruleAuto, rulePriority}, rule)
+	}
+	may, at := map[rpm.NEVRA]bool{}, map[rpm.NEVRA]int{}
+	for _, id := range r.eligible {
+		may[s.u.cands[id].NEVRA] = true
+	}
+	var out []drop
+	for _, d := range r.dropped {
+		n := s.u.cands[d.cand].NEVRA
+		i, again := at[n]
+		switch {
+		case may[n]:
+		case !again:
+			at[n], out = len(out), append(out, d)
+		case far(out[i].rule) > 0 && (far(d.rule) == 0 || far(d.rule) > far(out[i].rule)):
+			out[i] = d
 		}
 	}
+	return out
+}
+
+// blockedItem lists the blocked updates of one item; of those that a condition holds for, unless it is nil.
+func (s *solution) blockedItem(it *item, asked func(*item, *candidate) bool) []Blocked {
+	have, better := s.highest(it), s.better(it, asked)
 	var out []Blocked
-	for _, d := range s.name(it.key.Name).dropped {
+	for _, d := range s.told(it.key.Name) {
 		c := &s.u.cands[d.cand]
-		if (d.rule != ruleArch && c.Arch != it.key.Arch) || rpm.Compare(c.EVR, limit) <= 0 || asked != nil && !asked(it, c) {
+		if (d.rule != ruleArch && c.Arch != it.key.Arch) || !better(c.EVR) || asked != nil && !asked(it, c) {
 			continue
 		}
 		at := slices.IndexFunc(out, func(b Blocked) bool { return b.Rule == d.rule })
@@ -72,19 +95,57 @@ func (s *solution) blockedItem(it *item, asked func(*item, *candidate) bool) []B
 	return s.blockedElse(it, have, asked, out)
 }
 
+// better tells which builds an item would go to rather than to what it may have, were there no rule: newer ones, or, where a plan takes it down, newer
+// ones below what is installed, or any where no repository has that.
+func (s *solution) better(it *item, asked func(*item, *candidate) bool) func(rpm.EVR) bool {
+	have := s.highest(it).EVR
+	below, all := s.lowers(), s.lowers() || s.lost(it)
+	limit := rpm.EVR{}
+	if !all {
+		limit = have
+	}
+	for _, n := range it.cands {
+		e := s.nodes[n].pkg.EVR
+		if below && rpm.Compare(e, have) >= 0 || asked != nil && !asked(it, &s.u.cands[s.nodes[n].cand]) {
+			continue
+		}
+		if all || rpm.Compare(e, limit) > 0 {
+			limit, all = e, false
+		}
+	}
+	return func(e rpm.EVR) bool {
+		return (all || rpm.Compare(e, limit) > 0) && (!below || rpm.Compare(e, have) < 0)
+	}
+}
+
+// lowers tells whether what is asked for by name is to go down, whatever the view has.
+func (s *solution) lowers() bool { return s.r.Type == TypeDowngrade && len(s.r.Filter.Packages) > 0 }
+
+// lost tells whether the view is to be followed down and has no copy of what is installed, not even one that a rule took away.
+func (s *solution) lost(it *item) bool {
+	have := s.highest(it).EVR
+	return s.abandoned(s.name(it.key.Name), it.key.Arch) && !slices.ContainsFunc(s.u.named(it.key.Name), func(id int32) bool {
+		c := &s.u.cands[id]
+		return c.Arch == it.key.Arch && rpm.Compare(c.EVR, have) == 0
+	})
+}
+
 // blockedElse adds what keeps an item from being replaced, and a pin below what is installed.
 func (s *solution) blockedElse(it *item, have *rpm.Package, asked func(*item, *candidate) bool, out []Blocked) []Blocked {
 	r := s.name(it.key.Name)
 	known := func(rule string) bool {
 		return slices.ContainsFunc(out, func(b Blocked) bool { return b.Rule == rule })
 	}
-	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && !known(rulePin) {
+	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && s.r.Type != TypeDowngrade && !known(rulePin) {
 		for _, id := range s.u.named(it.key.Name) {
 			if c := &s.u.cands[id]; c.Arch == it.key.Arch && pinned(r.pin.Value, c.EVR) && rpm.Compare(c.EVR, have.EVR) < 0 {
 				out = append(out, Blocked{have.NEVRA, c.NEVRA, rulePin, r.decision.stays() + "; going down takes allow_downgrade"})
 				break
 			}
 		}
+	}
+	if s.lowers() {
+		return out // nothing replaces what goes down by name
 	}
 	for _, ref := range s.u.obsoleting(it.key.Name) {
 		c := &s.u.cands[ref.id]
@@ -155,8 +216,9 @@ func (s *solution) neverComes(have *rpm.Package, c *candidate, id int32) (rule, 
 	if slices.Contains(n.eligible, id) {
 		return ruleArch, "it obsoletes " + have.Name + ", and is of the foreign arch " + c.Arch
 	}
-	if at := slices.IndexFunc(n.dropped, func(d drop) bool { return d.cand == id }); at >= 0 {
-		return n.dropped[at].rule, "it obsoletes " + have.Name + ": " + n.dropped[at].because
+	told := s.told(c.Name)
+	if at := slices.IndexFunc(told, func(d drop) bool { return d.cand == id }); at >= 0 {
+		return told[at].rule, "it obsoletes " + have.Name + ": " + told[at].because
 	}
 	return "", ""
 }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type ExplainedItem struct {
 	Rule      string       `json:"rule,omitempty"`
 	Because   []string     `json:"because,omitempty"`
 	Dropped   []Blocked    `json:"dropped,omitempty"` // candidates that a rule took away, newest first
+
+	rest string // what is said where there is nothing to go to
 }
 
 // ExplainState is the case of an explanation.
@@ -117,6 +120,8 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil
 	case !it.wanted && len(kept) > 0:
 		e.block(kept)
+	case s.lowers() && s.named(it) && len(blocked) == 0:
+		e.State, e.rest = ExplainUpToDate, "nothing older"
 	case len(it.cands) > 0 && !it.wanted && len(s.preferred(it)) > 0:
 		e.State, e.Because = ExplainNotSelected, []string{"the request does not ask for it and nothing needs it"}
 	case len(blocked) > 0:
@@ -160,6 +165,10 @@ func (s *solution) stayLine(n rpm.NEVRA) *Blocked {
 
 // explainMove explains an item that moves: to the newest, or why not.
 func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []Blocked) {
+	top := it.cands[0]
+	if s.lowers() && it.wanted && len(it.targets) > 0 {
+		top = it.targets[0] // newer builds are not asked for
+	}
 	switch {
 	case held >= 0:
 		e.State, e.Because = ExplainNotNewest, s.result.Set.Held[held].Because
@@ -170,10 +179,10 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		least := it.targets[0]
 		e.State, e.Because = ExplainBeyond, s.chain(least)
 		e.Available = &s.nodes[least].pkg.NEVRA
-	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA && it.wanted:
-		e.State, e.Because = ExplainLeast, []string{"the least change that was asked for; " + s.nodes[it.cands[0]].pkg.NEVRA.String() + " is newer"}
-	case *e.Taken != s.nodes[it.cands[0]].pkg.NEVRA:
-		e.State, e.Because = ExplainNotNewest, s.chain(it.cands[0])
+	case *e.Taken != s.nodes[top].pkg.NEVRA && it.wanted:
+		e.State, e.Because = ExplainLeast, []string{"the least change that was asked for; " + s.nodes[top].pkg.NEVRA.String() + " is newer"}
+	case *e.Taken != s.nodes[top].pkg.NEVRA:
+		e.State, e.Because = ExplainNotNewest, s.chain(top)
 	case len(blocked) > 0:
 		e.State, e.Rule = ExplainNotNewest, blocked[0].Rule
 		e.Available = &blocked[0].Available
@@ -240,13 +249,17 @@ func (s *solution) neededNow(n int32) []string {
 	return slices.Compact(out)
 }
 
-// droppedFor lists what rules took away and is newer than what is installed.
+// droppedFor lists what rules took away and is newer than what is installed, or is what a plan that goes down would go to.
 func (s *solution) droppedFor(it *item) []Blocked {
 	have := s.highest(it)
+	news := func(e rpm.EVR) bool { return rpm.Compare(e, have.EVR) > 0 }
+	if s.lowers() || s.lost(it) {
+		news = s.better(it, nil)
+	}
 	var out []Blocked
-	for _, d := range s.name(it.key.Name).dropped {
+	for _, d := range s.told(it.key.Name) {
 		c := &s.u.cands[d.cand]
-		if rpm.Compare(c.EVR, have.EVR) > 0 && (c.Arch == it.key.Arch || d.rule == ruleArch) {
+		if news(c.EVR) && (c.Arch == it.key.Arch || d.rule == ruleArch) {
 			out = append(out, Blocked{have.NEVRA, c.NEVRA, d.rule, d.because})
 		}
 	}
@@ -295,7 +308,7 @@ func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem 
 				}
 			}
 		}
-		for _, d := range s.name(key.Name).dropped {
+		for _, d := range s.told(key.Name) {
 			if c := &s.u.cands[d.cand]; c.NameArch() == key {
 				e.Dropped = append(e.Dropped, Blocked{Available: c.NEVRA, NEVRA: c.NEVRA, Rule: d.rule, Because: d.because})
 			}
@@ -340,6 +353,9 @@ func (it *ExplainedItem) headline() string {
 	}
 	switch it.State {
 	case ExplainNewest:
+		if slices.ContainsFunc(it.Installed, func(n rpm.NEVRA) bool { return rpm.Compare(n.EVR, it.Taken.EVR) > 0 }) {
+			return " -> " + evr(it.Taken) + ": the newest below what is installed"
+		}
 		return " -> " + evr(it.Taken) + ": the newest there is"
 	case ExplainLeast:
 		return " -> " + evr(it.Taken) + ": the least version that does what was asked"
@@ -361,7 +377,7 @@ func (it *ExplainedItem) headline() string {
 	case ExplainRemoved:
 		return " is removed (" + it.Rule + "):"
 	case ExplainUpToDate:
-		return ": nothing newer"
+		return ": " + cmp.Or(it.rest, "nothing newer")
 	case ExplainLeftOut:
 		return " is installed and left out:"
 	case ExplainNotSelected:

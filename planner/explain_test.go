@@ -286,7 +286,7 @@ installed
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(e.Lines(), "\n"), "foo.x86_64 2-1 -> 1-1: the newest there is"; got != want {
+	if got, want := strings.Join(e.Lines(), "\n"), "foo.x86_64 2-1 -> 1-1: the newest below what is installed"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

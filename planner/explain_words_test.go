@@ -1,0 +1,173 @@
+package planner
+
+import (
+	"strings"
+	"testing"
+)
+
+// worded is a world, what its plan says, with the reasons of its blocked lines, and what explain says of a package.
+type worded struct{ name, world, plan, pkg, want string }
+
+func (w *worded) check(t *testing.T) {
+	t.Helper()
+	u, c := oneCase(t, w.world)
+	res, err := u.Solve(c.host, c.request)
+	if err != nil {
+		t.Fatal(w.name, err)
+	}
+	if got := strings.Join(written(res), "\n"); got != w.plan {
+		t.Errorf("%s: the plan is\n%s\nwant\n%s", w.name, got, w.plan)
+	}
+	if w.pkg == "" {
+		return
+	}
+	e, err := u.Explain(c.host, c.request, w.pkg)
+	if err != nil {
+		t.Fatal(w.name, err)
+	}
+	if got := strings.Join(e.Lines(), "\n"); got != w.want {
+		t.Errorf("%s: explain %s says\n%s\nwant\n%s", w.name, w.pkg, got, w.want)
+	}
+}
+
+// TestWordsOfCopies: what two repositories have under one NEVRA is one build, which comes in or has one reason.
+func TestWordsOfCopies(t *testing.T) {
+	for _, w := range []worded{
+		{"the better copy comes", `repo best prio=1
+  foo-2-1.x86_64
+    requires new
+  new-1-1.x86_64
+repo mirror prio=2
+  foo-2-1.x86_64
+    requires new
+  new-1-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "upgrade foo-1-1.x86_64 foo-2-1.x86_64\ninstall new-1-1.x86_64 for foo-2-1.x86_64", "*", "foo.x86_64 1-1 -> 2-1: the newest there is\nnew.x86_64 1-1: new\n  needed by foo-2-1.x86_64"},
+		{"one copy is not automatic, both are held", `host hold=foo
+repo extra auto=false
+  foo-2-1.x86_64
+repo base
+  foo-2-1.x86_64
+repo mirror prio=100
+  foo-2-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 hold", "foo", "foo.x86_64 1-1 stays, 2-1 is blocked (hold):\n  foo-2-1.x86_64: hold foo"},
+		{"copies of what obsoletes", `host exclude=new
+repo extra auto=false
+  new-2-1.x86_64
+    obsoletes foo
+repo base
+  new-2-1.x86_64
+    obsoletes foo
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 new-2-1.x86_64 exclude", "foo", "foo.x86_64 1-1 stays, new-2-1.x86_64 is blocked (exclude):\n  new-2-1.x86_64: it obsoletes foo: excluded by the host: new"},
+	} {
+		w.check(t)
+	}
+}
+
+// TestWordsDown: a plan that goes down says what it would go to and a rule forbids.
+func TestWordsDown(t *testing.T) {
+	for _, w := range []worded{
+		{"a pin", `repo base
+  c-2-1.x86_64
+policy p 1 pin c 2
+request type=downgrade
+installed
+  c-3-1.x86_64
+`, "downgrade c-3-1.x86_64 c-2-1.x86_64", "c", "c.x86_64 3-1 -> 2-1: the newest below what is installed"},
+		{"by name, what is installed is there", `repo base
+  foo-1-1.x86_64
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "downgrade foo-2-1.x86_64 foo-1-1.x86_64", "foo", "foo.x86_64 2-1 -> 1-1: the newest below what is installed"},
+		{"nothing older", `repo base
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "nothing", "foo", "foo.x86_64 2-1: nothing older"},
+		{"a hold", `host hold=foo
+repo base
+  foo-1-1.x86_64
+request type=downgrade
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 hold", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (hold):\n  foo-1-1.x86_64: hold foo"},
+		{"a hold, and the repository has what is installed", `host hold=foo
+repo base
+  foo-1-1.x86_64
+  foo-2-1.x86_64
+request type=downgrade
+installed
+  foo-2-1.x86_64
+`, "nothing", "foo", "foo.x86_64 2-1: nothing newer"},
+		{"a hold, by name", `host hold=foo
+repo base
+  foo-0-1.x86_64
+  foo-1-1.x86_64
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 hold", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (hold):\n  foo-1-1.x86_64: hold foo"},
+		{"an exclude of the next one down", `host exclude=foo-1-1.x86_64
+repo base
+  foo-0-1.x86_64
+  foo-1-1.x86_64
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "downgrade foo-2-1.x86_64 foo-0-1.x86_64\nblocked foo-2-1.x86_64 foo-1-1.x86_64 exclude", "foo", "foo.x86_64 2-1 -> 0-1, not 1-1:\n  foo-1-1.x86_64: excluded by the host: foo-1-1.x86_64"},
+		{"a pin to what is installed", `repo base
+  foo-1-1.x86_64
+policy p 1 pin foo 2
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 pin", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (pin):\n  foo-1-1.x86_64: pinned to 2 by policy p (owner ops): a test"},
+		{"a vendor", `host vendorchange=forbidden
+repo base
+  foo-1-1.x86_64
+    vendor A
+request type=downgrade
+installed
+  foo-2-1.x86_64
+    vendor B
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 vendor", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (vendor):\n  foo-1-1.x86_64: the vendor would change from \"B\" to \"A\""},
+		{"an exclude, and newer builds", `host exclude=foo
+repo base
+  foo-1-1.x86_64
+  foo-3-1.x86_64
+request type=downgrade package=foo
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 exclude", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (exclude):\n  foo-1-1.x86_64: excluded by the host: foo"},
+	} {
+		w.check(t)
+	}
+}
+
+// TestWordsOfBuilds: a build that is named is spoken of, whatever else of its package is there.
+func TestWordsOfBuilds(t *testing.T) {
+	for _, w := range []worded{
+		{"asked for, excluded, and a newer one is there", `host exclude=foo-2-1.x86_64
+repo base
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+request package=foo-2-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 exclude", "foo", "foo.x86_64 1-1 stays, 2-1 is blocked (exclude):\n  foo-2-1.x86_64: excluded by the host: foo-2-1.x86_64"},
+	} {
+		w.check(t)
+	}
+}
