@@ -60,7 +60,9 @@ func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
 	names := map[string]bool{}
 	for _, it := range s.items {
 		if s.explains(it, pkg) {
-			e.Items = append(e.Items, s.explainItem(it))
+			one := s.explainItem(it)
+			s.sayBuilds(it, &one, pkg)
+			e.Items = append(e.Items, one)
 			names[it.key.Name] = true
 		}
 	}
@@ -78,13 +80,47 @@ func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
 // Names tells whether what Explain is asked for means a package.
 func Names(pattern string, n rpm.NEVRA) bool { return matchPackage(pattern, n) }
 
-// explains tells whether a pattern names an installed item, by itself or by one of its candidates.
+// explains tells whether a pattern names an installed item, by itself or by one of its builds, whatever the rules say of that.
 func (s *solution) explains(it *item, pkg string) bool {
 	if matchGlob(pkg, it.key.Name) || matchGlob(pkg, it.key.String()) {
 		return true
 	}
 	named := func(n int32) bool { return matchBuild(pkg, s.nodes[n].pkg.NEVRA) }
-	return slices.ContainsFunc(it.inst, named) || slices.ContainsFunc(it.cands, named)
+	return slices.ContainsFunc(it.inst, named) || slices.ContainsFunc(it.cands, named) || len(s.builds(it, pkg)) > 0
+}
+
+// builds lists the candidates of an item's own name and arch that a pattern over builds names.
+func (s *solution) builds(it *item, pkg string) []rpm.NEVRA {
+	var out []rpm.NEVRA
+	for _, id := range s.u.named(it.key.Name) {
+		if c := &s.u.cands[id]; c.Arch == it.key.Arch && matchBuild(pkg, c.NEVRA) && !slices.Contains(out, c.NEVRA) {
+			out = append(out, c.NEVRA)
+		}
+	}
+	return out
+}
+
+// sayBuilds says of a build that is asked about by its full name, and that nothing was said of yet, why it is not the one.
+func (s *solution) sayBuilds(it *item, e *ExplainedItem, pkg string) {
+	if isGlob(pkg) {
+		return
+	}
+	have := s.highest(it).NEVRA
+	for _, n := range s.builds(it, pkg) {
+		about := func(b Blocked) bool { return b.Available == n }
+		if slices.Contains(e.Installed, n) || slices.ContainsFunc(e.Because, func(l string) bool { return strings.HasPrefix(l, n.String()+": ") }) ||
+			e.Rule == "" && slices.ContainsFunc(e.Dropped, about) {
+			continue
+		}
+		told := s.told(n.Name)
+		at := slices.IndexFunc(told, func(d drop) bool { return s.u.cands[d.cand].NEVRA == n })
+		switch {
+		case at >= 0 && told[at].rule != ruleTarget:
+			e.Because = append(e.Because, n.String()+": "+told[at].because+" ("+told[at].rule+")")
+		case (e.Taken == nil || *e.Taken != n) && rpm.Compare(n.EVR, have.EVR) < 0:
+			e.Because = append(e.Because, n.String()+" is older than "+have.String()+", which is installed")
+		}
+	}
 }
 
 // explainItem explains an installed name.arch.
@@ -115,6 +151,8 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.State, e.Rule, e.Because = ExplainRemoved, s.result.Set.Remove[removed].Rule, []string{s.result.Set.Remove[removed].Because}
 	case i >= 0:
 		e.State, e.Available, e.Because = ExplainHeld, &s.result.Set.Held[i].Available, s.result.Set.Held[i].Because
+	case len(s.targetLines(have.NEVRA)) > 0:
+		e.block(s.targetLines(have.NEVRA))
 	case s.stayLine(have.NEVRA) != nil:
 		b := s.stayLine(have.NEVRA)
 		e.State, e.Rule, e.Because, e.Available = ExplainBlocked, b.Rule, []string{b.Because}, nil
@@ -128,6 +166,9 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.block(blocked)
 	default:
 		e.State = ExplainUpToDate
+		if s.target != nil && s.target.set[have.NEVRA] {
+			e.rest = "as the target has it"
+		}
 	}
 	s.alsoSay(it, &e)
 	return e
@@ -153,6 +194,14 @@ func (e *ExplainedItem) block(lines []Blocked) {
 	}
 }
 
+// targetLines lists what a target has in place of an installed package, or beside it, and the host cannot get.
+func (s *solution) targetLines(n rpm.NEVRA) []Blocked {
+	if s.target == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.result.Set.Blocked), func(b Blocked) bool { return b.NEVRA != n || b.Available == n })
+}
+
 // stayLine returns the line of a package that a policy or a target wants away and that stays.
 func (s *solution) stayLine(n rpm.NEVRA) *Blocked {
 	for i := range s.result.Set.Blocked {
@@ -175,6 +224,9 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		e.Available = &s.result.Set.Held[held].Available
 	case s.target != nil:
 		e.State = ExplainTarget
+		for _, b := range s.targetLines(s.highest(it).NEVRA) {
+			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
+		}
 	case it.wanted && s.beyond(it):
 		least := it.targets[0]
 		e.State, e.Because = ExplainBeyond, s.chain(least)
@@ -283,12 +335,22 @@ func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem 
 			best[c.NameArch()] = c.NEVRA
 		}
 	}
+	for _, b := range s.result.Set.Blocked { // a target may have what no repository has
+		if _, ok := best[b.Available.NameArch()]; !ok && s.target != nil && !done[b.Available.Name] && matchPackage(pkg, b.Available) {
+			best[b.Available.NameArch()] = b.Available
+		}
+	}
 	var out []ExplainedItem
 	for key, newest := range best {
 		e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled,
 			Because: []string{"it is not installed and nothing that is there or comes needs it"}}
 		for _, b := range s.result.Set.Blocked {
-			if b.Available.NameArch() == key {
+			switch {
+			case b.Available.NameArch() != key:
+			case b.NEVRA == b.Available: // new in a target
+				e.Because = nil
+				e.block([]Blocked{b})
+			default:
 				e.Because = []string{"it would take the place of " + b.NEVRA.String() + " (" + b.Rule + "): " + b.Because}
 			}
 		}
@@ -368,8 +430,11 @@ func (it *ExplainedItem) headline() string {
 	case ExplainHeld:
 		return " stays, not " + evr(it.Available) + ":"
 	case ExplainBlocked:
-		if it.Available == nil {
+		switch {
+		case it.Available == nil:
 			return " stays (" + it.Rule + "):"
+		case len(it.Installed) == 0:
+			return evr(it.Available) + " is blocked (" + it.Rule + "):"
 		}
 		return " stays, " + evr(it.Available) + " is blocked (" + it.Rule + "):"
 	case ExplainPulledIn:

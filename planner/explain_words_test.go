@@ -167,6 +167,74 @@ request package=foo-2-1.x86_64
 installed
   foo-1-1.x86_64
 `, "blocked foo-1-1.x86_64 foo-2-1.x86_64 exclude", "foo", "foo.x86_64 1-1 stays, 2-1 is blocked (exclude):\n  foo-2-1.x86_64: excluded by the host: foo-2-1.x86_64"},
+		{"older than what is installed", `repo base
+  foo-1-1.x86_64
+  foo-2-1.x86_64
+installed
+  foo-2-1.x86_64
+`, "nothing", "foo-1-1.x86_64", "foo.x86_64 2-1: nothing newer\n  foo-1-1.x86_64 is older than foo-2-1.x86_64, which is installed"},
+		{"excluded, and so is a newer one", `host exclude=foo
+repo base
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-3-1.x86_64 exclude", "foo-2-1.x86_64", "foo.x86_64 1-1 stays, 3-1 is blocked (exclude):\n  foo-3-1.x86_64: excluded by the host: foo\n  foo-2-1.x86_64: excluded by the host: foo (exclude)"},
+	} {
+		w.check(t)
+	}
+}
+
+// TestWordsOfTargets: what a target has and the host cannot get is said of the package, as in the plan.
+func TestWordsOfTargets(t *testing.T) {
+	for _, w := range []worded{
+		{"excluded", `host exclude=foo
+repo base
+  foo-1-1.x86_64
+request type=lock
+target foo-1-1.x86_64
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 exclude", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (exclude):\n  foo-1-1.x86_64: excluded by the host: foo"},
+		{"in no repository", `repo base
+  bar-1-1.x86_64
+request type=rollback
+target foo-1-1.x86_64
+installed
+  foo-2-1.x86_64
+`, "blocked foo-2-1.x86_64 foo-1-1.x86_64 missing", "foo", "foo.x86_64 2-1 stays, 1-1 is blocked (missing):\n  foo-1-1.x86_64: no repository of the view has it"},
+		{"new, and in no repository", `repo base
+  bar-1-1.x86_64
+request type=rollback
+target foo-1-1.x86_64 gone-1-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "blocked gone-1-1.x86_64 gone-1-1.x86_64 missing", "*o*", "foo.x86_64 1-1: as the target has it\ngone.x86_64 1-1 is blocked (missing):\n  gone-1-1.x86_64: no repository of the view has it"},
+		{"new, and excluded", `host exclude=bar
+repo base
+  bar-1-1.x86_64
+request type=lock
+target foo-1-1.x86_64 bar-1-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "blocked bar-1-1.x86_64 bar-1-1.x86_64 exclude", "bar", "bar.x86_64 1-1 is blocked (exclude):\n  bar-1-1.x86_64: excluded by the host: bar"},
+		{"excluded, and there", `host exclude=foo
+repo base
+  foo-1-1.x86_64
+request type=lock
+target foo-1-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "nothing", "foo", "foo.x86_64 1-1: as the target has it"},
+		{"excluded in one of two repositories", `repo barred exclude=foo
+  foo-1-1.x86_64
+repo base
+  foo-1-1.x86_64
+request type=lock
+target foo-1-1.x86_64
+installed
+  foo-2-1.x86_64
+`, "downgrade foo-2-1.x86_64 foo-1-1.x86_64", "foo", "foo.x86_64 2-1 -> 1-1: what the target has"},
 	} {
 		w.check(t)
 	}

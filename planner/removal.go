@@ -175,9 +175,10 @@ func (s *solution) blockedTarget() {
 	line := func(n rpm.NEVRA, have rpm.NEVRA, rule, because string) {
 		s.result.Set.Blocked = append(s.result.Set.Blocked, Blocked{have, n, rule, because})
 	}
-	have := map[rpm.NameArch]rpm.NEVRA{}
+	have, there := map[rpm.NameArch]rpm.NEVRA{}, map[rpm.NEVRA]bool{}
 	for n := range s.installed {
 		have[s.nodes[n].pkg.NameArch()] = s.nodes[n].pkg.NEVRA
+		there[s.nodes[n].pkg.NEVRA] = true // a rule keeps out no more what is installed
 	}
 	from := func(n rpm.NEVRA) rpm.NEVRA {
 		if h, ok := have[n.NameArch()]; ok {
@@ -193,8 +194,8 @@ func (s *solution) blockedTarget() {
 		names[n.Name] = true
 	}
 	for _, name := range sortedKeys(names) {
-		for _, d := range s.name(name).dropped {
-			if c := &s.u.cands[d.cand]; s.target.set[c.NEVRA] && d.rule != ruleTarget {
+		for _, d := range s.told(name) {
+			if c := &s.u.cands[d.cand]; s.target.set[c.NEVRA] && d.rule != ruleTarget && !there[c.NEVRA] {
 				line(c.NEVRA, from(c.NEVRA), d.rule, d.because)
 			}
 		}
