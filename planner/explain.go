@@ -141,7 +141,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 			e.Taken = &s.nodes[n].pkg.NEVRA
 		}
 	}
-	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return l.NEVRA == have.NEVRA })
+	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return slices.Contains(e.Installed, l.NEVRA) }) // of several builds it may be an older one
 	blocked, kept := s.blockedItem(it, nil), s.keptOut(it)
 	removed := slices.IndexFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == have.NEVRA })
 	switch {
@@ -316,68 +316,6 @@ func (s *solution) droppedFor(it *item) []Blocked {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Blocked) int { return rpm.Compare(b.Available.EVR, a.Available.EVR) })
-	return out
-}
-
-// explainNew explains names that are not installed: pulled in, or only there to be had.
-func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem {
-	best := map[rpm.NameArch]rpm.NEVRA{}
-	arrives := func(key rpm.NameArch) bool { // another arch of what is installed
-		return slices.ContainsFunc(s.result.Set.Install, func(i Install) bool { return !i.InstallOnly && i.NEVRA.NameArch() == key })
-	}
-	s.u.fillAll()
-	for id := range s.u.cands {
-		c := &s.u.cands[id]
-		if done[c.Name] && !arrives(c.NameArch()) || !matchPackage(pkg, c.NEVRA) {
-			continue
-		}
-		if b, ok := best[c.NameArch()]; !ok || rpm.Compare(c.EVR, b.EVR) > 0 {
-			best[c.NameArch()] = c.NEVRA
-		}
-	}
-	for _, b := range s.result.Set.Blocked { // a target may have what no repository has
-		if _, ok := best[b.Available.NameArch()]; !ok && s.target != nil && !done[b.Available.Name] && matchPackage(pkg, b.Available) {
-			best[b.Available.NameArch()] = b.Available
-		}
-	}
-	var out []ExplainedItem
-	for key, newest := range best {
-		e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled,
-			Because: []string{"it is not installed and nothing that is there or comes needs it"}}
-		for _, b := range s.result.Set.Blocked {
-			switch {
-			case b.Available.NameArch() != key:
-			case b.NEVRA == b.Available: // new in a target
-				e.Because = nil
-				e.block([]Blocked{b})
-			default:
-				e.Because = []string{"it would take the place of " + b.NEVRA.String() + " (" + b.Rule + "): " + b.Because}
-			}
-		}
-		for _, note := range s.result.Notes {
-			if strings.HasPrefix(note, key.Name+" is to be installed by ") {
-				e.Because = []string{note}
-			}
-		}
-		for _, in := range s.result.Set.Install {
-			if in.NEVRA.NameArch() == key {
-				e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
-				for _, by := range in.NeededBy {
-					if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
-						by = "needed by " + by
-					}
-					e.Because = append(e.Because, by)
-				}
-			}
-		}
-		for _, d := range s.told(key.Name) {
-			if c := &s.u.cands[d.cand]; c.NameArch() == key {
-				e.Dropped = append(e.Dropped, Blocked{Available: c.NEVRA, NEVRA: c.NEVRA, Rule: d.rule, Because: d.because})
-			}
-		}
-		out = append(out, e)
-	}
-	slices.SortFunc(out, func(a, b ExplainedItem) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 

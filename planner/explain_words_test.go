@@ -239,3 +239,50 @@ installed
 		w.check(t)
 	}
 }
+
+// TestWordsOfAbsent: what is not installed has the reason that there is.
+func TestWordsOfAbsent(t *testing.T) {
+	for _, w := range []worded{
+		{"broken before", `repo base
+  helper-1-1.x86_64
+installed
+  user-1-1.x86_64
+    requires helper
+`, "fault user-1-1.x86_64 requires helper, which nothing provides", "helper",
+			"helper.x86_64 1-1 is there and not installed:\n  user-1-1.x86_64 needs it: it had helper broken before, which only a plan of repairs mends"},
+		{"what would replace is held", `repo base
+  newex-2-1.noarch
+    obsoletes ex
+    requires missing
+installed
+  ex-1-1.noarch
+`, "held ex-1-1.noarch newex-2-1.noarch\n  newex-2-1.noarch requires missing, which nothing provides", "newex",
+			"newex.noarch 2-1 is there and not installed:\n  it would take the place of ex-1-1.noarch, which is held:\n  newex-2-1.noarch requires missing, which nothing provides"},
+		{"taken instead", `repo base
+  bar-1-1.x86_64
+    requires nowhere
+policy p 1 install foo
+policy p 1 instead foo bar
+`, "note foo is to be installed by policy p and cannot be: bar-1-1.x86_64 requires nowhere, which nothing provides", "bar",
+			"bar.x86_64 1-1 is there and not installed:\n  foo is to be installed by policy p and cannot be: bar-1-1.x86_64 requires nowhere, which nothing provides"},
+		{"an older one of several builds is held", `host installonly=k running=4-1.x86_64
+repo base
+  c-1-1.x86_64
+    requires missing
+    obsoletes k = 2
+installed
+  k-2-1.x86_64
+  k-4-1.x86_64
+`, "held k-2-1.x86_64 c-1-1.x86_64\n  c-1-1.x86_64 requires missing, which nothing provides", "k",
+			"k.x86_64 2-1, 4-1 stays, not c-1-1.x86_64:\n  c-1-1.x86_64 requires missing, which nothing provides"},
+		{"one version in two arches", `repo base
+  foo-4-1.x86_64
+policy p 1 allow_arch_change foo
+installed
+  foo-2-1.x86_64
+  foo-4-1.noarch
+`, "held foo-2-1.x86_64 foo-4-1.x86_64\n  foo-4-1.x86_64 would erase foo-4-1.noarch: rpm works by name, and no ELF files tell the two apart\n  foo-4-1.noarch stays: nothing can take its place", "", ""},
+	} {
+		w.check(t)
+	}
+}

@@ -206,6 +206,9 @@ func (s *solution) line(why int32) string {
 	case whyStays:
 		return name(r.a) + s.stays(r.a)
 	case whyLockstep:
+		if rpm.Compare(s.nodes[r.a].pkg.EVR, s.nodes[r.b].pkg.EVR) == 0 {
+			return name(r.a) + " would erase " + name(r.b) + ": rpm works by name, and no ELF files tell the two apart"
+		}
 		return name(r.a) + " and " + name(r.b) + " must have one version: rpm works by name"
 	case whyModule:
 		return s.moduleLine(r)

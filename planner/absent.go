@@ -1,0 +1,116 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"cpacman/internal/rpm"
+)
+
+// explainNew explains names that are not installed: pulled in, or only there to be had.
+func (s *solution) explainNew(pkg string, done map[string]bool) []ExplainedItem {
+	best := map[rpm.NameArch]rpm.NEVRA{}
+	arrives := func(key rpm.NameArch) bool { // another arch of what is installed
+		return slices.ContainsFunc(s.result.Set.Install, func(i Install) bool { return !i.InstallOnly && i.NEVRA.NameArch() == key })
+	}
+	s.u.fillAll()
+	for id := range s.u.cands {
+		c := &s.u.cands[id]
+		if done[c.Name] && !arrives(c.NameArch()) || !matchPackage(pkg, c.NEVRA) {
+			continue
+		}
+		if b, ok := best[c.NameArch()]; !ok || rpm.Compare(c.EVR, b.EVR) > 0 {
+			best[c.NameArch()] = c.NEVRA
+		}
+	}
+	for _, b := range s.result.Set.Blocked { // a target may have what no repository has
+		if _, ok := best[b.Available.NameArch()]; !ok && s.target != nil && !done[b.Available.Name] && matchPackage(pkg, b.Available) {
+			best[b.Available.NameArch()] = b.Available
+		}
+	}
+	var out []ExplainedItem
+	for key, newest := range best {
+		out = append(out, s.explainAbsent(key, newest))
+	}
+	slices.SortFunc(out, func(a, b ExplainedItem) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// explainAbsent explains a name.arch that is not installed.
+func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedItem {
+	e := ExplainedItem{Name: key.String(), Installed: []rpm.NEVRA{}, Available: &newest, State: ExplainNotInstalled, Because: s.absent(key, newest)}
+	for _, b := range s.result.Set.Blocked {
+		switch {
+		case b.Available.NameArch() != key:
+		case b.NEVRA == b.Available: // new in a target
+			e.Because = nil
+			e.block([]Blocked{b})
+		default:
+			e.Because = []string{"it would take the place of " + b.NEVRA.String() + " (" + b.Rule + "): " + b.Because}
+		}
+	}
+	for _, in := range s.result.Set.Install {
+		if in.NEVRA.NameArch() == key {
+			e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
+			for _, by := range in.NeededBy {
+				if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
+					by = "needed by " + by
+				}
+				e.Because = append(e.Because, by)
+			}
+		}
+	}
+	for _, d := range s.told(key.Name) {
+		if c := &s.u.cands[d.cand]; c.NameArch() == key {
+			e.Dropped = append(e.Dropped, Blocked{Available: c.NEVRA, NEVRA: c.NEVRA, Rule: d.rule, Because: d.because})
+		}
+	}
+	return e
+}
+
+// absent says why a package is not there that no rule keeps out: a policy wants it and it cannot come, or it would replace something and cannot, or
+// only what was broken before needs it, or nobody.
+func (s *solution) absent(key rpm.NameArch, newest rpm.NEVRA) []string {
+	names := []string{key.Name}
+	for _, w := range s.wishes { // it may be what is taken instead of the name that a policy has
+		if slices.ContainsFunc(w.targets, func(n int32) bool { return s.nodes[n].pkg.NameArch() == key }) {
+			names = append(names, w.name)
+		}
+	}
+	for _, note := range s.result.Notes {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(note, name+" is to be installed by ") }) {
+			return []string{note}
+		}
+	}
+	for _, l := range s.result.Set.Held {
+		if l.Available.NameArch() == key {
+			return append([]string{"it would take the place of " + l.NEVRA.String() + ", which is held:"}, l.Because...)
+		}
+	}
+	if out := s.brokenWithout(newest); len(out) > 0 {
+		return out
+	}
+	return []string{"it is not installed and nothing that is there or comes needs it"}
+}
+
+// brokenWithout lists what is there and lacks a build that does not come: broken before, and so not for a plan that is no repair.
+func (s *solution) brokenWithout(newest rpm.NEVRA) []string {
+	var out []string
+	for m := range int32(s.installed) {
+		if !s.model[m] {
+			continue
+		}
+		for _, d := range s.nodes[m].pkg.Requires {
+			if isRpmlib(d.Name) || d.IsRich() || len(s.installedFor(d)) > 0 {
+				continue
+			}
+			ids := s.candidatesFor(d)
+			s.u.ready(ids)
+			if slices.ContainsFunc(ids, func(id int32) bool { return s.u.cands[id].NEVRA == newest }) &&
+				!slices.ContainsFunc(s.providersOf(d), func(q int32) bool { return s.model[q] }) {
+				out = append(out, s.nodes[m].pkg.NEVRA.String()+" needs it: it had "+d.String()+" broken before, which only a plan of repairs mends")
+			}
+		}
+	}
+	return out
+}
