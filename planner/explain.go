@@ -13,6 +13,10 @@ import (
 type Explanation struct {
 	Package string          `json:"package"` // as asked
 	Items   []ExplainedItem `json:"items"`   // never empty
+
+	// Status says why a plan leaves the host out, so that nothing of what follows happens; empty where it does not. Detail is for people.
+	Status HostStatus `json:"status,omitempty"`
+	Detail string     `json:"detail,omitempty"`
 }
 
 // ExplainedItem is the answer for one name.arch.
@@ -322,6 +326,9 @@ func (s *solution) droppedFor(it *item) []Blocked {
 // Lines writes the explanation for people: a line for each item, its reasons indented below.
 func (e Explanation) Lines() []string {
 	var out []string
+	if e.Status != "" {
+		out = append(out, strings.TrimSuffix("a plan leaves the host out ("+string(e.Status)+"): "+e.Detail, ": "))
+	}
 	for _, it := range e.Items {
 		have := make([]string, len(it.Installed))
 		for i, n := range it.Installed {

@@ -113,10 +113,33 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 		}
 	}
 	e, err := in.Universe.Explain(in.Host, r, pkg)
-	if err == nil {
-		sayLeftOut(&e, in.List.leavesOut(pkg))
+	if err != nil {
+		return e, err
 	}
+	sayLeftOut(&e, in.List.leavesOut(pkg))
+	e.Status, e.Detail, err = f.outOfPlan(ctx, h, in, r)
 	return e, err
+}
+
+// outOfPlan says why a plan leaves out a host whose facts serve, as the plan itself says it: maintenance, a second name of one machine, a broken package
+// database, packages that too little is known of. The status is empty where the host is planned.
+func (f *Fleet) outOfPlan(ctx context.Context, h *inventory.Host, in *Input, r planner.Request) (planner.HostStatus, string, error) {
+	contacts, ids, err := f.beside(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	contact, asked := contacts[h.Name]
+	if status, detail := f.Status(f.now(), ids, h, in.Facts, contact, asked, false); status != planner.StatusPlanned {
+		return status, detail, nil
+	}
+	entry := planner.PlanHost{Status: planner.StatusPlanned}
+	g := &group{list: in.List}
+	g.result, g.err = in.Universe.Solve(in.Host, r)
+	describe(&candidate{host: h, facts: in.Facts, settings: f.Site.Settings(h), entry: &entry}, g, &answer{impact: &planner.Impact{}})
+	if entry.Status == planner.StatusPlanned || entry.Status == planner.StatusNothing {
+		return "", "", nil
+	}
+	return entry.Status, entry.Detail, nil
 }
 
 // sayLeftOut corrects what is said of packages that are installed and were left out of the comparison.
