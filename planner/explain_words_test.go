@@ -286,3 +286,81 @@ installed
 		w.check(t)
 	}
 }
+
+// TestWordsOfObstacles: "nothing" is said only where there is nothing.
+func TestWordsOfObstacles(t *testing.T) {
+	for _, w := range []worded{
+		{"an older build provides", `repo base
+  foo-2-1.x86_64
+    requires lib < 2
+  lib-1-1.x86_64
+installed
+  foo-1-1.x86_64
+  lib-2-1.x86_64
+`, "held foo-1-1.x86_64 foo-2-1.x86_64\n  foo-2-1.x86_64 requires lib < 2, which only lib-1-1.x86_64 provides, older than lib-2-1.x86_64, which is installed", "", ""},
+		{"an older kernel provides", `host running=3-1.x86_64
+repo base
+  kmodx-2-1.x86_64
+    requires kernel = 2-1
+  kernel-2-1.x86_64
+repo mirror
+  kernel-2-1.x86_64
+installed
+  kernel-3-1.x86_64
+  kmodx-1-1.x86_64
+`, "held kmodx-1-1.x86_64 kmodx-2-1.x86_64\n  kmodx-2-1.x86_64 requires kernel = 2-1, which only kernel-2-1.x86_64 provides, older than kernel-3-1.x86_64, which is installed", "", ""},
+		{"a foreign arch provides", `repo base
+  foo-2-1.x86_64
+    requires helper
+  helper-1-1.ppc64le
+installed
+  foo-1-1.x86_64
+`, "held foo-1-1.x86_64 foo-2-1.x86_64\n  foo-2-1.x86_64 requires helper, which only helper-1-1.ppc64le provides, of an arch that the host cannot run", "", ""},
+		{"another build of one NEVRA provides", `repo base
+  foo-2-1.x86_64
+    requires new
+  lib-1-1.x86_64
+    provides new
+installed
+  foo-1-1.x86_64
+  lib-1-1.x86_64
+`, "held foo-1-1.x86_64 foo-2-1.x86_64\n  foo-2-1.x86_64 requires new, which only lib-1-1.x86_64 provides as a repository has it, and not as it is installed", "", ""},
+		{"a successor is excluded", `host exclude=old
+repo base
+  c-2-1.x86_64
+    conflicts old < 2
+  old-2-1.x86_64
+installed
+  c-1-1.x86_64
+  old-1-1.x86_64
+`, "held c-1-1.x86_64 c-2-1.x86_64\n  c-2-1.x86_64 conflicts with old < 2, which old-1-1.x86_64 provides\n  old-1-1.x86_64 stays: old-2-1.x86_64 would take its place and may not (exclude: excluded by the host: old)\nblocked old-1-1.x86_64 old-2-1.x86_64 exclude", "", ""},
+		{"a successor is of another arch", `repo base
+  c-2-1.x86_64
+    conflicts old < 2
+  old-2-1.noarch
+installed
+  c-1-1.x86_64
+  old-1-1.x86_64
+`, "held c-1-1.x86_64 c-2-1.x86_64\n  c-2-1.x86_64 conflicts with old < 2, which old-1-1.x86_64 provides\n  old-1-1.x86_64 stays: old-2-1.noarch would take its place and may not (arch: old is installed as x86_64, not as noarch)\nblocked old-1-1.x86_64 old-2-1.noarch arch", "", ""},
+		{"a policy removes it", `repo base
+  c-2-1.x86_64
+    obsoletes b
+policy p 1 remove d
+installed
+  b-3-1.x86_64
+  d-3-1.x86_64
+    requires b
+`, "remove d-3-1.x86_64 policy\nheld b-3-1.x86_64 c-2-1.x86_64\n  c-2-1.x86_64 obsoletes b-3-1.x86_64\n  d-3-1.x86_64 requires b, which b-3-1.x86_64 provides\n  d-3-1.x86_64 is removed in a step of its own after this one", "", ""},
+		{"the target has it", `repo base
+  c-2-1.x86_64
+    conflicts old < 2
+request type=rollback
+target c-2-1.x86_64 old-1-1.x86_64
+installed
+  c-1-1.x86_64
+  old-1-1.x86_64
+`, "held c-1-1.x86_64 c-2-1.x86_64\n  c-2-1.x86_64 conflicts with old < 2, which old-1-1.x86_64 provides\n  old-1-1.x86_64 stays: the target has it", "", ""},
+	} {
+		w.check(t)
+	}
+}

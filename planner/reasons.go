@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -230,9 +231,26 @@ func (s *solution) stays(n int32) string {
 		return " stays: " + why
 	}
 	if len(who) == 0 {
-		return " stays: nothing can take its place"
+		return s.obstacle(n)
 	}
 	return " leaves only for " + strings.Join(who, " or ")
+}
+
+// obstacle says why nothing takes the place of an installed package: a rule keeps out what would, where there is such a thing.
+func (s *solution) obstacle(n int32) string {
+	nevra := s.nodes[n].pkg.NEVRA
+	switch {
+	case slices.ContainsFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == nevra }):
+		return " is removed in a step of its own after this one"
+	case s.target != nil && s.target.set[nevra]:
+		return " stays: the target has it"
+	}
+	if i := slices.IndexFunc(s.items, func(it *item) bool { return slices.Contains(it.inst, n) }); i >= 0 && s.target == nil && !s.nodes[n].only {
+		if l := s.blockedItem(s.items[i], nil); len(l) > 0 {
+			return " stays: " + l[0].Available.String() + " would take its place and may not (" + l[0].Rule + ": " + l[0].Because + ")"
+		}
+	}
+	return " stays: nothing can take its place"
 }
 
 // offers says who provides a requirement, in short.
@@ -293,21 +311,40 @@ func (s *solution) lacking(d rpm.Dep) string {
 	return ": " + strings.Join(out, "; ")
 }
 
-// nowhere says why nobody provides a requirement: no candidate, or one that a rule dropped.
+// nowhere says why nobody provides a requirement: no candidate, or one that a rule dropped, or that is no news, or that the host cannot run.
 func (s *solution) nowhere(d rpm.Dep) string {
 	ids := s.candidatesFor(d)
 	s.u.ready(ids)
-	only := "only "
-	if len(ids) > 1 {
+	only, silent := "only ", ""
+	if slices.ContainsFunc(ids, func(id int32) bool { return s.u.cands[id].NEVRA != s.u.cands[ids[0]].NEVRA }) {
 		only = ""
 	}
 	for _, id := range ids {
 		c := &s.u.cands[id]
-		for _, drop := range s.name(c.Name).dropped {
+		for _, drop := range s.told(c.Name) {
 			if drop.cand == id {
 				return ", which " + only + c.NEVRA.String() + " provides (" + drop.rule + ": " + drop.because + ")"
 			}
 		}
+		if text := s.noNews(c.Package); silent == "" && text != "" {
+			silent = ", which " + only + c.NEVRA.String() + " provides" + text
+		}
 	}
-	return ", which nothing provides"
+	return cmp.Or(silent, ", which nothing provides")
+}
+
+// noNews says of a candidate why it may not come in though no rule is told of it.
+func (s *solution) noNews(c *rpm.Package) string {
+	if archRank(s.h.Arch, c.Arch) < 0 {
+		return ", of an arch that the host cannot run"
+	}
+	for _, n := range slices.Backward(s.name(c.Name).installed) {
+		switch i := s.nodes[n].pkg; {
+		case i.NEVRA == c.NEVRA:
+			return " as a repository has it, and not as it is installed"
+		case rpm.Compare(c.EVR, i.EVR) < 0:
+			return ", older than " + i.NEVRA.String() + ", which is installed"
+		}
+	}
+	return ""
 }
