@@ -2,7 +2,11 @@ package host
 
 import "strings"
 
-const maxConfig = 2000 // entries of one kind kept
+const (
+	maxConfig  = 2000     // entries of one kind kept
+	maxHolds   = 50_000   // a lock on everything that is installed is one for each package
+	maxSetting = 64 << 10 // bytes of a line of a configuration file: an exclude may name a lot
+)
 
 // readConfig reads what the host's package managers are told: repositories, holds, module streams. A file that could not be
 // read makes its kind nil.
@@ -16,7 +20,14 @@ func readConfig(f *Facts, a *answer) {
 			r.kind, r.source, _ = strings.Cut(bounded(l[1], maxField), " ")
 			r.section, r.key = "", ""
 		case "line":
-			r.line(bounded(l[1], maxField))
+			switch text := l[1]; {
+			case r.kind == "repo" || r.kind == "module":
+				r.line(bounded(text, maxField))
+			case len(text) > maxSetting:
+				r.unreadable = true
+			default:
+				r.line(text)
+			}
 		}
 	}
 	r.endFile()
@@ -88,7 +99,9 @@ func (r *configReader) line(l string) {
 		}
 		r.main(key, value)
 	case "protected":
-		r.hold("protected", l)
+		for _, p := range listed(l) {
+			r.hold("protected", p)
+		}
 	}
 }
 
@@ -125,15 +138,24 @@ func (r *configReader) main(key, value string) {
 	default:
 		return
 	}
-	for _, p := range strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' }) {
+	for _, p := range listed(value) {
 		r.hold(kind, p)
 	}
+}
+
+// listed splits a list of a configuration file.
+func listed(s string) []string {
+	return strings.FieldsFunc(s, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' })
 }
 
 func (r *configReader) hold(kind, pattern string) { r.add(Hold{Kind: kind, Pattern: pattern}) }
 
 func (r *configReader) add(h Hold) {
-	if h.Source = r.source; h.Pattern != "" && len(r.facts.Holds) < maxConfig {
+	switch h.Source = r.source; {
+	case h.Pattern == "":
+	case len(h.Pattern) > maxField || len(r.facts.Holds) == maxHolds: // what is held then nobody knows
+		r.unreadable = true
+	default:
 		r.facts.Holds = append(r.facts.Holds, h)
 	}
 }

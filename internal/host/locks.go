@@ -7,13 +7,18 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// maxToml bounds a versionlock.toml, in bytes.
+const maxToml = 4 << 20
+
 // lockLine reads a line of a list of locks: of a versionlock.list ("name-0:1-2.*", "!" leaves a build out), of dnf 5's versionlock.toml, or of zypper's locks.
 func (r *configReader) lockLine(l string) {
 	switch {
 	case strings.HasSuffix(r.source, ".toml"):
-		if r.toml.Len() < maxConfig*maxField {
-			r.toml.WriteString(l + "\n")
+		if r.toml.Len()+len(l) > maxToml {
+			r.unreadable = true
+			return
 		}
+		r.toml.WriteString(l + "\n")
 	case strings.HasSuffix(r.source, "zypp/locks"):
 		r.zyppLine(l)
 	default:
@@ -92,8 +97,6 @@ func (r *configReader) zyppLine(l string) {
 		if value != "" {
 			z.names = append(z.names, value)
 		}
-	case "solvable_arch":
-		z.when = append(z.when, HoldWhen{"arch", "=", value})
 	case "version":
 		version := strings.TrimLeft(value, "=!<>")
 		op := value[:len(value)-len(version)]
@@ -106,12 +109,16 @@ func (r *configReader) zyppLine(l string) {
 	}
 }
 
-// endZyppLock keeps a lock on packages. What else it says (repo, install_status, solvable_summary …) would only narrow it, so that it may hold more here
+// endZyppLock keeps a lock on packages. What else it says (repo, install_status, solvable_arch, which is an alternative to the name …) would only narrow it, so that it may hold more here
 // than with zypper; one that names no package by its name is kept as MatchNothing.
 func (r *configReader) endZyppLock() {
 	z := r.lock
 	r.lock = zyppLock{fold: true, match: MatchSubstring}
 	if z.kind != "" && z.kind != "package" {
+		return
+	}
+	if len(z.names)+len(z.when) > maxConfig {
+		r.unreadable = true
 		return
 	}
 	if z.named && len(z.names) == 0 && z.query != "" {

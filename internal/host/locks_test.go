@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,6 +58,12 @@ func TestHoldsOfAHost(t *testing.T) {
 			[]Hold{{Kind: "exclude", Pattern: "kernel*"}, {Kind: "exclude", Pattern: "php*"}, {Kind: "exclude", Pattern: "mysql*"}}},
 		"drop-ins of dnf 5": {map[string]string{"etc/dnf/libdnf5.conf.d/20-x.conf": "[main]\nexcludepkgs=foo\n", "usr/share/dnf5/libdnf.conf.d/p.conf": "[main]\nprotected_packages=dnf5\n"},
 			[]Hold{{Kind: "exclude", Pattern: "foo"}, {Kind: "protected", Pattern: "dnf5"}}},
+		"protected.d": {map[string]string{"etc/dnf/protected.d/x.conf": "bar foo\nzed,dnf\n"},
+			[]Hold{{Kind: "protected", Pattern: "bar"}, {Kind: "protected", Pattern: "foo"}, {Kind: "protected", Pattern: "zed"}, {Kind: "protected", Pattern: "dnf"}}},
+		"a long line": {map[string]string{"etc/dnf/dnf.conf": "[main]\nexclude=" + strings.Repeat("x", 1000) + "," + strings.Repeat("y", 1000) + ",foo\n"},
+			[]Hold{{Kind: "exclude", Pattern: strings.Repeat("x", 1000)}, {Kind: "exclude", Pattern: strings.Repeat("y", 1000)}, {Kind: "exclude", Pattern: "foo"}}},
+		"a line that is too long":    {map[string]string{"etc/dnf/dnf.conf": "[main]\nexclude=foo " + strings.Repeat("x ", 40000) + "\n"}, nil},
+		"a pattern that is too long": {map[string]string{list: strings.Repeat("x", 2000) + "\n"}, nil},
 		"versionlock": {map[string]string{list: "# Added lock\nbash-0:4.2.46-33.el7.*\n\n!evil-1:6.6-1.*\n"},
 			[]Hold{{Kind: "versionlock", Pattern: "bash-0:4.2.46-33.el7.*", Source: list}, {Kind: "versionlock", Pattern: "!evil-1:6.6-1.*", Source: list}}},
 		"a list elsewhere": {map[string]string{"etc/yum/pluginconf.d/versionlock.conf": "[main]\nenabled = 1\nlocklist = ROOT/etc/my.list\n", "etc/my.list": "0:bash-4.2.46-33.el7.*\n"},
@@ -95,5 +102,53 @@ func TestHoldsOfAHost(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A lock on everything is as many locks as there are packages; more than can be kept is not known at all.
+func TestManyHolds(t *testing.T) {
+	read := func(n int) []Hold {
+		var b strings.Builder
+		b.WriteString("@m file lock /v.list\n")
+		for range n {
+			b.WriteString("@m line foo-0:1-1.*\n")
+		}
+		var f Facts
+		readConfig(&f, parseAnswer("m", []byte(b.String())))
+		return f.Holds
+	}
+	if got := len(read(maxHolds)); got != maxHolds {
+		t.Errorf("%d holds of %d", got, maxHolds)
+	}
+	if got := read(maxHolds + 1); got != nil {
+		t.Errorf("%d holds of more than can be kept", len(got))
+	}
+}
+
+// A directory that is closed to the login is not one without locks.
+func TestClosedDirectory(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: another user looks")
+	}
+	root := t.TempDir()
+	for p := root; len(p) > len(os.TempDir()); p = filepath.Dir(p) {
+		if err := os.Chmod(p, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(root, "etc/dnf/plugins"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(root, "etc/dnf/plugins"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", program("config")+"root=$1\nconfig\n", "cpacman", "m", root)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	cmd.Dir = "/"
+	out, _ := cmd.Output()
+	var f Facts
+	readConfig(&f, parseAnswer("m", out))
+	if f.Holds != nil || f.Modules == nil {
+		t.Errorf("holds %v, modules %v: %s", f.Holds, f.Modules, out)
 	}
 }

@@ -164,9 +164,18 @@ list=${l#"${l%%[![:space:]]*}"}
 esac
 done <"$1"
 }
+closed() {
+kind=$1
+shift
+for f; do
+[ ! -d "$root$f" ] || { [ -r "$root$f" ] && [ -x "$root$f" ]; } || say unreadable "$kind" "$f"
+done
+}
 root=
 config() {
-[ -d "$root"/etc/yum.repos.d ] && [ ! -r "$root"/etc/yum.repos.d ] && say unreadable repo /etc/yum.repos.d
+closed repo /etc/yum.repos.d
+closed lock /etc/dnf /etc/dnf/plugins /etc/dnf/libdnf5.conf.d /etc/dnf/protected.d /etc/yum /etc/yum/pluginconf.d /etc/yum/protected.d /etc/zypp
+closed module /etc/dnf /etc/dnf/modules.d
 lines repo "$root"/etc/yum.repos.d/*.repo
 lines main "$root"/etc/dnf/dnf.conf "$root"/etc/yum.conf "$root"/etc/dnf/libdnf5.conf.d/*.conf "$root"/usr/share/dnf5/libdnf.conf.d/*.conf
 locklist "$root"/etc/dnf/plugins/versionlock.conf "$root"/etc/dnf/plugins/versionlock.list
