@@ -71,8 +71,11 @@ func sameName(rule Rule, name string, plans []HostPlan) ([]HostPlan, Everywhere,
 			because = append(because, fmt.Sprintf("%s would end at %s", plans[i].Name, joinEVRs(after)))
 		}
 	}
-	if !differ && len(tries) > 0 {
+	switch {
+	case !differ && len(tries) > 0:
 		return plans, Everywhere{Name: name, Planned: true, EVR: tries[0]}, nil
+	case !differ: // it leaves everywhere
+		return plans, Everywhere{Name: name, Planned: true}, nil
 	}
 	for i := range plans {
 		now, _ := ends(&plans[i], name)
@@ -127,7 +130,20 @@ func ends(p *HostPlan, name string) (now, after []rpm.EVR) {
 			after = add(after, n.EVR)
 		}
 	}
+	only := slices.ContainsFunc(set.Install, func(n Install) bool { return n.InstallOnly && n.NEVRA.Name == name }) ||
+		slices.ContainsFunc(p.Host.Installed, func(i *rpm.Package) bool { return i != nil && i.Name == name && isInstallOnly(i, p.Host.InstallOnly) })
+	if only { // its builds stand beside each other: the newest is what the host is at
+		return newestOf(now), newestOf(after)
+	}
 	return now, after
+}
+
+// newestOf leaves the newest of some EVRs.
+func newestOf(l []rpm.EVR) []rpm.EVR {
+	if len(l) < 2 {
+		return l
+	}
+	return []rpm.EVR{slices.MaxFunc(l, func(a, b rpm.EVR) int { return rpm.Compare(a, b) })}
 }
 
 // pinAll plans every host that has a name with a pin to one EVR; failed says which host does not get there, and why.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cpacman/internal/host"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -81,11 +82,24 @@ func (f *Fleet) absent(rule planner.Rule, facts map[string]*host.Facts, candidat
 			return fmt.Sprintf("host %s is %s", h.Name, c.entry.Status)
 		case c.group.err != nil:
 			return fmt.Sprintf("host %s cannot be solved", h.Name)
+		case keptBack(c) != "":
+			return fmt.Sprintf("host %s is %s", h.Name, keptBack(c))
 		default:
 			if out := c.group.list.leavesOut(rule.Pattern); len(out) > 0 {
 				return fmt.Sprintf("host %s has %s, which is left out", h.Name, out[0])
 			}
 		}
+	}
+	return ""
+}
+
+// keptBack is the status of a host that is solved and will not be planned all the same, which describe decides later; "" for others.
+func keptBack(c *candidate) planner.HostStatus {
+	switch l := c.group.list; {
+	case len(l.Missing) > 0 && c.facts.Source == "ssh":
+		return planner.StatusNoHeaders
+	case c.settings.PreBroken == inventory.PreBrokenHold && l.Unknown() == "" && c.group.result != nil && len(c.group.result.Faults) > 0:
+		return planner.StatusPreBroken
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"cpacman/internal/rpm"
 )
@@ -38,9 +39,47 @@ func compareHeader(metadata, header *rpm.Package) []string {
 			}
 		}
 	}
+	out = append(out, addedWeak("recommends", metadata.Recommends, header.Recommends)...)
+	out = append(out, addedWeak("supplements", metadata.Supplements, header.Supplements)...)
+	if said, signed := plainWords(metadata.Vendor), plainWords(header.Vendor); said != signed && utf8.ValidString(header.Vendor) {
+		out = append(out, fmt.Sprintf("metadata has the vendor %q, the header %q", said, signed))
+	}
+	out = append(out, addedFiles(metadata.Files, header.Files)...)
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// addedWeak lists weak dependencies that are in the metadata alone. Older createrepo leaves them out.
+func addedWeak(word string, metadata, header []rpm.Dep) (out []string) {
+	signed := depSet(header)
+	for _, d := range metadata {
+		if !signed[depKey(d)] {
+			out = append(out, fmt.Sprintf("metadata adds: %s %s", word, d))
+		}
+	}
+	return out
+}
+
+// addedFiles lists files that are in the metadata alone; those list but a part of a package's files. Names in other encodings are written anew by
+// createrepo_c and are passed over: nothing requires such a file.
+func addedFiles(metadata, header []string) (out []string) {
+	if len(metadata) == 0 {
+		return nil
+	}
+	signed := make(map[string]bool, len(header))
+	for _, f := range header {
+		signed[f] = true
+	}
+	for _, f := range metadata {
+		if !signed[f] && !strings.ContainsFunc(f, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			out = append(out, "metadata adds: file "+f)
+		}
+	}
+	return out
+}
+
+// plainWords is a text as XML keeps it.
+func plainWords(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // depKey is a dependency without what does not matter to a solver.
 func depKey(d rpm.Dep) string {

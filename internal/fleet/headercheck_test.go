@@ -25,11 +25,11 @@ func TestCompareHeader(t *testing.T) {
 		Requires:  []rpm.Dep{dep("lib", ">=", "2.0"), dep("rpmlib(PayloadIsZstd)", "<", "5.4"), dep("/usr/bin/app", "", ""), dep("app(x)", "", ""), dep("libc.so.6(GLIBC_2.4)(64bit)", "", ""), dep("lib", ">=", "2.0")},
 		Obsoletes: []rpm.Dep{dep("old", "<", "2.0")},
 		Conflicts: []rpm.Dep{dep("other", "", "")},
-		Files:     []string{"/usr/bin/app"},
+		Files:     []string{"/usr/bin/app", "/usr/share/app"}, Recommends: []rpm.Dep{dep("weak", "", "")}, Vendor: "A  B",
 	}
 	same := func() *rpm.Package {
 		return &rpm.Package{
-			Provides: header.Provides, Obsoletes: header.Obsoletes, Conflicts: header.Conflicts,
+			Vendor: "A B", Files: []string{"/usr/bin/app"}, Provides: header.Provides, Obsoletes: header.Obsoletes, Conflicts: header.Conflicts,
 			Requires: []rpm.Dep{{Name: "lib", Sense: rpm.Greater | rpm.Equal, EVR: rpm.EVR{Version: "2.0"}, Pre: true}},
 		}
 	}
@@ -43,6 +43,12 @@ func TestCompareHeader(t *testing.T) {
 		{"a provide added", func(p *rpm.Package) { p.Provides = append(p.Provides[:2:2], dep("openssl", "=", "9-1")) }, "metadata adds: provides openssl = 9-1"},
 		{"an obsolete added", func(p *rpm.Package) { p.Obsoletes = append(p.Obsoletes[:1:1], dep("openssh-server", "", "")) }, "metadata adds: obsoletes openssh-server"},
 		{"a range widened", func(p *rpm.Package) { p.Obsoletes = []rpm.Dep{dep("old", "<", "9.0")} }, "metadata adds: obsoletes old < 9.0; metadata hides: obsoletes old < 2.0"},
+		{"a vendor changed", func(p *rpm.Package) { p.Vendor = "" }, `metadata has the vendor "", the header "A B"`},
+		{"weak dependencies as they are", func(p *rpm.Package) { p.Recommends = header.Recommends }, ""},
+		{"a weak dependency added", func(p *rpm.Package) { p.Recommends = []rpm.Dep{dep("evil", "", "")} }, "metadata adds: recommends evil"},
+		{"what it supplements added", func(p *rpm.Package) { p.Supplements = []rpm.Dep{dep("bash", "", "")} }, "metadata adds: supplements bash"},
+		{"a file added", func(p *rpm.Package) { p.Files = []string{"/usr/bin/app", "/bin/sh"} }, "metadata adds: file /bin/sh"},
+		{"a file in another encoding", func(p *rpm.Package) { p.Files = []string{"/usr/bin/\u00e4"} }, ""},
 		{"a conflict hidden", func(p *rpm.Package) { p.Conflicts = nil }, "metadata hides: conflicts other"},
 	} {
 		p := same()
