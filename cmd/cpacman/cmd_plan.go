@@ -173,16 +173,6 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 
 const equalPolicies = "give one of the policies a larger priority: the larger wins"
 
-// neededBy says who wants a new package, and which advisories it is of.
-func neededBy(i planner.Install, advisories string) string {
-	who := slices.DeleteFunc(slices.Clone(i.NeededBy), func(s string) bool { return s == "requested" })
-	text := "requested"
-	if len(who) > 0 {
-		text = "needed by " + strings.Join(who, ", ")
-	}
-	return strings.TrimSpace(text + " " + advisories)
-}
-
 // vendorChanges counts the packages of a plan that another vendor's replace.
 func vendorChanges(p *planner.Plan) int {
 	seen := map[planner.VendorChange]bool{}
@@ -329,14 +319,10 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		add("override "+o.Rule, o.NEVRA.String(), "", o.Because)
 	}
 	for _, v := range set.VendorChanges {
-		to := v.To.EVR.String()
-		if v.To.Name != v.From.Name {
-			to = v.To.String()
-		}
-		add("vendor", v.From.String(), to, fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))
+		add("vendor", v.From.String(), toward(v.From, v.To), fmt.Sprintf("from %q to %q", v.FromVendor, v.ToVendor))
 	}
 	for _, x := range set.Held {
-		add("held", x.NEVRA.String(), x.Available.EVR.String(), strings.Join(x.Because, "; "))
+		add("held", x.NEVRA.String(), toward(x.NEVRA, x.Available), strings.Join(x.Because, "; "))
 	}
 	for _, x := range set.Blocked {
 		add("blocked", x.NEVRA.String(), x.Available.String(), x.Rule+": "+x.Because)
@@ -355,14 +341,6 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, humanBytes(h.Bytes), rollbackWords(h.Rollback))
 	e.sayImpact(h.Impact)
 	return nil
-}
-
-// moveTo is what a package moves to, with the arch where that changes.
-func moveTo(m planner.Move) string {
-	if m.From.Arch != m.To.Arch {
-		return m.To.EVR.String() + "." + m.To.Arch
-	}
-	return m.To.EVR.String()
 }
 
 // because joins the advisories of a move with the policy that allows it.
