@@ -149,7 +149,7 @@ func (s *solution) blockedElse(it *item, have *rpm.Package, asked func(*item, *c
 	}
 	for _, ref := range s.u.obsoleting(it.key.Name) {
 		c := &s.u.cands[ref.id]
-		if c.Name == it.key.Name || !obsoletes(c.Package, have) || asked != nil && !asked(it, c) {
+		if c.Name == it.key.Name || !obsoletes(c.Package, have) || s.past(c) || asked != nil && !asked(it, c) {
 			continue
 		}
 		if rule, because := s.replacesNot(it, have, c, ref.id); rule != "" && !known(rule) {
@@ -157,6 +157,12 @@ func (s *solution) blockedElse(it *item, have *rpm.Package, asked func(*item, *c
 		}
 	}
 	return out
+}
+
+// past tells whether what is installed of a candidate's own name is as new or newer, so that it would not come whatever the rules say.
+func (s *solution) past(c *candidate) bool {
+	r := s.name(c.Name)
+	return !s.mayLower(r) && slices.ContainsFunc(r.installed, func(n int32) bool { return rpm.Compare(s.nodes[n].pkg.EVR, c.EVR) >= 0 })
 }
 
 // replacesNot says which rule keeps a build from replacing, by Obsoletes, what is installed of an item; "" where none does.

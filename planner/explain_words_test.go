@@ -287,6 +287,19 @@ installed
 	}
 }
 
+// TestWordsOfThePast: what would replace a package, were its own name not past it, is nothing to tell of.
+func TestWordsOfThePast(t *testing.T) {
+	w := worded{"older than what is installed of it", `host exclude=c
+repo base
+  c-1-1.x86_64
+    obsoletes b
+installed
+  c-2-1.x86_64
+  b-1-1.x86_64
+`, "nothing", "b", "b.x86_64 1-1: nothing newer"}
+	w.check(t)
+}
+
 // TestWordsOfObstacles: "nothing" is said only where there is nothing.
 func TestWordsOfObstacles(t *testing.T) {
 	for _, w := range []worded{
