@@ -285,6 +285,7 @@ func (s *solution) alsoSay(it *item, e *ExplainedItem) {
 			e.Because = append(e.Because, r.NEVRA.String()+" is removed ("+r.Rule+"): "+r.Because)
 		}
 	}
+	e.Because = append(e.Because, s.lostParts(it)...)
 	if b := s.stayLine(have); b != nil && !slices.Contains(e.Because, b.Because) {
 		e.Because = append(e.Because, b.Because)
 	}

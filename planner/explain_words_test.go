@@ -377,3 +377,58 @@ installed
 		w.check(t)
 	}
 }
+
+// TestWordsOfSplits: what a package was split into comes together, and a part that does not come is spoken of.
+func TestWordsOfSplits(t *testing.T) {
+	for _, w := range []worded{
+		{"a part misses something", `repo base
+  x-2-1.x86_64
+    obsoletes foo < 2
+  y-2-1.x86_64
+    obsoletes foo < 2
+    requires missing
+installed
+  foo-1-1.x86_64
+`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 and y-2-1.x86_64 come together: foo-1-1.x86_64 was split into them\n  y-2-1.x86_64 requires missing, which nothing provides", "", ""},
+		{"a part conflicts", `repo base
+  x-2-1.x86_64
+    obsoletes foo < 2
+  y-2-1.x86_64
+    obsoletes foo < 2
+    conflicts bar
+installed
+  foo-1-1.x86_64
+  bar-1-1.x86_64
+`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 and y-2-1.x86_64 come together: foo-1-1.x86_64 was split into them\n  y-2-1.x86_64 conflicts with bar, which bar-1-1.x86_64 provides\n  bar-1-1.x86_64 stays: nothing can take its place", "", ""},
+		{"the first part is the trouble", `repo base
+  x-2-1.x86_64
+    obsoletes foo < 2
+    requires missing
+  y-2-1.x86_64
+    obsoletes foo < 2
+installed
+  foo-1-1.x86_64
+`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 requires missing, which nothing provides", "", ""},
+		{"a part of its own newest build is lost", `repo base
+  foo-2-1.x86_64
+    obsoletes foo < 2
+  foo-libs-2-1.x86_64
+    obsoletes foo < 2
+    requires missing
+installed
+  foo-1-1.x86_64
+`, "upgrade foo-1-1.x86_64 foo-2-1.x86_64\nnote foo-2-1.x86_64 comes without foo-libs-2-1.x86_64, another part of foo-1-1.x86_64: foo-libs-2-1.x86_64 requires missing, which nothing provides", "foo",
+			"foo.x86_64 1-1 -> 2-1: the newest there is\n  foo-2-1.x86_64 comes without foo-libs-2-1.x86_64, another part of foo-1-1.x86_64: foo-libs-2-1.x86_64 requires missing, which nothing provides"},
+		{"a part is excluded", `host exclude=foo-libs
+repo base
+  foo-2-1.x86_64
+    obsoletes foo < 2
+  foo-libs-2-1.x86_64
+    obsoletes foo < 2
+installed
+  foo-1-1.x86_64
+`, "upgrade foo-1-1.x86_64 foo-2-1.x86_64\nnote foo-2-1.x86_64 comes without foo-libs-2-1.x86_64, another part of foo-1-1.x86_64: excluded by the host: foo-libs", "", ""},
+	} {
+		w.check(t)
+	}
+}

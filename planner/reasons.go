@@ -15,9 +15,64 @@ const maxChain = 24
 func (s *solution) held() {
 	for _, it := range s.items {
 		if have, best, ok := s.missed(it); ok {
-			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: have.NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best)})
+			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: have.NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best, s.together(it, have, best)...)})
+		}
+		for _, text := range s.lostParts(it) {
+			s.note("%s", text)
 		}
 	}
+}
+
+// together lists what has to come in with a replacement of an installed build: the best of each other name that it was split into.
+func (s *solution) together(it *item, have *rpm.Package, best int32) []int32 {
+	for _, g := range it.groups {
+		if !g.takes(have) || !slices.ContainsFunc(g.lists, func(l []int32) bool { return slices.Contains(l, best) }) {
+			continue
+		}
+		var out []int32
+		for _, l := range g.lists {
+			if !slices.Contains(l, best) {
+				out = append(out, l[0])
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// lostParts says of a package that was split, and goes to the part that has its name, which other parts do not come and why: what they have is gone
+// from the host.
+func (s *solution) lostParts(it *item) []string {
+	if len(it.cands) == 0 || !s.model[it.cands[0]] || s.target != nil {
+		return nil
+	}
+	var out []string
+	seen := map[string]bool{it.key.Name: true}
+	lost := func(part rpm.NEVRA, because string) {
+		out = append(out, s.nodes[it.cands[0]].pkg.NEVRA.String()+" comes without "+part.String()+", another part of "+s.highest(it).NEVRA.String()+": "+because)
+	}
+	for _, l := range it.parts {
+		seen[s.nodes[l[0]].pkg.Name] = true
+		if !slices.ContainsFunc(l, func(n int32) bool { return s.model[n] }) {
+			lost(s.nodes[l[0]].pkg.NEVRA, strings.Join(s.chain(l[0]), "; "))
+		}
+	}
+	own := s.entries(it, it.cands[0])
+	if len(own) == 0 {
+		return out
+	}
+	for _, ref := range s.u.obsoleting(it.key.Name) { // what rules took away
+		c := &s.u.cands[ref.id]
+		if seen[c.Name] || len(s.name(c.Name).installed) > 0 || !slices.Contains(own, keyOf(c.Obsoletes[ref.dep])) || !mayObsolete(s.h.Arch, c.Arch, it.key.Arch) {
+			continue
+		}
+		told := s.told(c.Name)
+		if i := slices.IndexFunc(told, func(d drop) bool { return d.cand == ref.id }); i >= 0 {
+			seen[c.Name] = true
+			lost(c.NEVRA, told[i].because)
+		}
+	}
+	return out
 }
 
 // missed returns the installed build that should have gone and the node that it should have got: the item's first target, or a replacement
@@ -71,25 +126,29 @@ func (s *solution) notReplaced(it *item) (*rpm.Package, int32) {
 	return nil, 0
 }
 
-// chain explains why a node cannot come in: the clauses that exclude it, in the order in which they follow from it. When only the
-// packages that were preferred to it exclude it, they are part of the chain.
-func (s *solution) chain(n int32) []string {
+// chain explains why a node, with others that have to come with it, cannot come in: the clauses that exclude it, in the order in which they follow
+// from it. When only the packages that were preferred to it exclude it, they are part of the chain.
+func (s *solution) chain(n int32, with ...int32) []string {
 	t := s.rulesOnly()
-	assume := []lit{pos(n)}
+	all := append([]int32{n}, with...)
+	assume := kept(all)
 	o, core, used := t.search(assume, s.remaining())
 	if o == found {
-		assume = append(assume, s.taken(n)...)
+		assume = append(assume, s.taken(all)...)
 		o, core, used = t.search(assume, s.remaining())
 	}
 	if o != failed {
 		return []string{"another update was preferred"}
 	}
-	lines := s.tell(t, n, core)
+	lines := s.tell(t, all, core)
+	if slices.ContainsFunc(with, func(m int32) bool { return slices.Contains(used, pos(m)) }) {
+		lines = append([]string{s.splitWords(all)}, lines...)
+	}
 	slices.Sort(used)
 	for _, l := range used {
 		m := l.variable()
 		switch {
-		case l != pos(m) || m == n:
+		case l != pos(m) || slices.Contains(all, m):
 		case int(m) >= s.installed:
 			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" was preferred and comes in")
 		case s.floats(m):
@@ -97,6 +156,21 @@ func (s *solution) chain(n int32) []string {
 		}
 	}
 	return lines
+}
+
+// splitWords says that nodes come together, which have one Obsoletes entry for what is installed.
+func (s *solution) splitWords(all []int32) string {
+	var names []string
+	for _, m := range all {
+		names = append(names, s.nodes[m].pkg.NEVRA.String())
+	}
+	text := strings.Join(names, " and ") + " come together"
+	for n := range s.installed {
+		if !slices.ContainsFunc(all, func(m int32) bool { return !obsoletes(s.nodes[m].pkg, s.nodes[n].pkg) }) {
+			return text + ": " + s.nodes[n].pkg.NEVRA.String() + " was split into them"
+		}
+	}
+	return text
 }
 
 // floats tells whether an installed package could go down and does not, since the view has it.
@@ -112,9 +186,10 @@ func (s *solution) rulesOnly() *sat {
 	return s.bare
 }
 
-// taken lists what came in, what is preferred most first, then what stays, and what stays out. Other builds of the node's own name come last: that
+// taken lists what came in, what is preferred most first, then what stays, and what stays out. Other builds of the first node's own name come last: that
 // they exclude each other explains nothing.
-func (s *solution) taken(n int32) []lit {
+func (s *solution) taken(all []int32) []lit {
+	n := all[0]
 	var out, own []lit
 	take := func(m int32) {
 		if s.nodes[m].pkg.NameArch() == s.nodes[n].pkg.NameArch() {
@@ -125,7 +200,7 @@ func (s *solution) taken(n int32) []lit {
 	}
 	for _, it := range s.items {
 		for _, m := range it.cands {
-			if s.model[m] && m != n {
+			if s.model[m] && !slices.Contains(all, m) {
 				take(m)
 			}
 		}
@@ -141,16 +216,19 @@ func (s *solution) taken(n int32) []lit {
 		}
 	}
 	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if !s.model[m] && m != n {
+		if !s.model[m] && !slices.Contains(all, m) {
 			out = append(out, neg(m))
 		}
 	}
 	return append(out, own...)
 }
 
-// tell puts the clauses of a core in order: each line after those it follows from, starting at n.
-func (s *solution) tell(t *sat, n int32, core []int32) []string {
-	known := map[lit]bool{pos(n): true}
+// tell puts the clauses of a core in order: each line after those it follows from, starting at what is asked about.
+func (s *solution) tell(t *sat, all []int32, core []int32) []string {
+	known := map[lit]bool{}
+	for _, n := range all {
+		known[pos(n)] = true
+	}
 	var lines []string
 	left := slices.Clone(core)
 	for len(left) > 0 {
