@@ -19,6 +19,9 @@ func (s *solution) blocked() {
 	}
 	f := &s.r.Filter
 	for _, it := range s.items {
+		for _, text := range s.unfixed(it) {
+			s.note("%s", text)
+		}
 		switch {
 		case it.wanted, len(f.Packages) == 0 && !f.ByAdvisory(), s.named(it) && !f.ByAdvisory():
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, nil)...)
@@ -28,6 +31,28 @@ func (s *solution) blocked() {
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, s.fixes)...)
 		}
 	}
+}
+
+// unfixed says which advisories that are asked for an item lacks because no repository of the view has a build that is new enough.
+func (s *solution) unfixed(it *item) []string {
+	f := &s.r.Filter
+	if s.target != nil || !f.ByAdvisory() || len(f.Packages) > 0 && !s.named(it) || !s.remains(it) {
+		return nil
+	}
+	have := s.highest(it)
+	var out []string
+	for _, l := range s.u.listed(it.key.Name) {
+		if l.nevra.Arch != it.key.Arch || !s.selects(l.advisory) || rpm.Compare(l.nevra.EVR, have.EVR) <= 0 ||
+			slices.ContainsFunc(s.u.named(it.key.Name), func(id int32) bool {
+				c := &s.u.cands[id]
+				return c.Arch == it.key.Arch && rpm.Compare(c.EVR, l.nevra.EVR) >= 0
+			}) {
+			continue
+		}
+		out = append(out, l.advisory.ID+" is fixed by "+l.nevra.String()+", and no repository of the view has that or a newer build: "+have.NEVRA.String()+" stays")
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // named tells whether --package names an installed item.

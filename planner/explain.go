@@ -146,7 +146,10 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		}
 	}
 	i := slices.IndexFunc(s.result.Set.Held, func(l Held) bool { return slices.Contains(e.Installed, l.NEVRA) }) // of several builds it may be an older one
-	blocked, kept := s.blockedItem(it, nil), s.keptOut(it)
+	blocked, kept := []Blocked(nil), s.keptOut(it)
+	if s.target == nil { // else only the target's own builds are asked for
+		blocked = s.blockedItem(it, nil)
+	}
 	removed := slices.IndexFunc(s.result.Set.Remove, func(r Remove) bool { return r.NEVRA == have.NEVRA })
 	switch {
 	case e.Taken != nil:
@@ -285,7 +288,12 @@ func (s *solution) alsoSay(it *item, e *ExplainedItem) {
 			e.Because = append(e.Because, r.NEVRA.String()+" is removed ("+r.Rule+"): "+r.Because)
 		}
 	}
-	e.Because = append(e.Because, s.lostParts(it)...)
+	e.Because = append(append(e.Because, s.lostParts(it)...), s.unfixed(it)...)
+	for _, n := range e.Installed {
+		if b := s.stayLine(n); b != nil && n != have {
+			e.Because = append(e.Because, n.String()+": "+b.Because)
+		}
+	}
 	if b := s.stayLine(have); b != nil && !slices.Contains(e.Because, b.Because) {
 		e.Because = append(e.Because, b.Because)
 	}

@@ -432,3 +432,70 @@ installed
 		w.check(t)
 	}
 }
+
+// TestWordsOfUnfixed: an advisory that is asked for, and whose builds no repository has, is no "nothing to do".
+func TestWordsOfUnfixed(t *testing.T) {
+	const note = "SA-1 is fixed by foo-2-1.x86_64, and no repository of the view has that or a newer build: foo-1-1.x86_64 stays"
+	for _, w := range []worded{
+		{"in no repository", `repo base
+  foo-1-1.x86_64
+advisory SA-1 security Low final - foo-2-1.x86_64 foo-2-1.i686
+request security
+installed
+  foo-1-1.x86_64
+`, "note " + note, "foo", "foo.x86_64 1-1: nothing newer\n  " + note},
+		{"excluded", `host exclude=foo
+repo base
+  foo-2-1.x86_64
+advisory SA-1 security Low final - foo-2-1.x86_64
+request security
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 exclude", "", ""},
+		{"not asked for", `repo base
+  foo-1-1.x86_64
+  bar-2-1.x86_64
+advisory SA-1 security Low final - foo-2-1.x86_64
+request security package=bar
+installed
+  foo-1-1.x86_64
+  bar-2-1.x86_64
+`, "nothing", "", ""},
+		{"fixed already", `repo base
+  foo-1-1.x86_64
+advisory SA-1 security Low final - foo-2-1.x86_64
+request security
+installed
+  foo-2-1.x86_64
+`, "nothing", "", ""},
+	} {
+		w.check(t)
+	}
+}
+
+// TestWordsOfTargetStays: of several installed builds a target may want one away that stays, and rules that a target does not ask are not told.
+func TestWordsOfTargetStays(t *testing.T) {
+	for _, w := range []worded{
+		{"an older kernel runs", `host running=1-1.x86_64
+repo base
+  kernel-1-1.x86_64
+request type=rollback
+target kernel-2-1.x86_64
+installed
+  kernel-1-1.x86_64
+  kernel-2-1.x86_64
+`, "blocked kernel-1-1.x86_64 kernel-1-1.x86_64 target", "kernel",
+			"kernel.x86_64 1-1, 2-1: as the target has it\n  kernel-1-1.x86_64: the target does not have it; it stays: it is the running kernel, or may be"},
+		{"what would replace it is no matter", `host hold=foo
+repo base
+  new-1-1.x86_64
+    obsoletes foo
+request type=rollback
+target foo-1-1.x86_64
+installed
+  foo-1-1.x86_64
+`, "nothing", "foo", "foo.x86_64 1-1: as the target has it"},
+	} {
+		w.check(t)
+	}
+}
