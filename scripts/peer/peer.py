@@ -27,6 +27,7 @@ def arguments():
     p.add_argument("--request", default="", help="only requests whose words begin so")
     p.add_argument("--no-solv", action="store_true")
     p.add_argument("--dnf", choices=("4", "5"), default="4", help="which dnf; 5 wants python3-libdnf5")
+    p.add_argument("--zypper", action="store_true", help="ask zypper instead of dnf")
     return p.parse_args()
 
 
@@ -85,7 +86,7 @@ class Runner:
         make_database(self.args.data, root, installed)
         enabled = pop.enabled.get(name, {})
         enable(root, enabled)
-        dnf = importlib.import_module("dnf" + self.args.dnf).Dnf
+        dnf = importlib.import_module("zypper" if self.args.zypper else "dnf" + self.args.dnf).Dnf
         more = {"loyal": pop.loyal, "keep": pop.keep.get(name, 0) if dnf.limits else 0, "exclude": pop.excludes.get(name, [])}
         told = self.ours.ask("host", database=os.path.join(root, "var/lib/rpm/rpmdb.sqlite"), arch=pop.arch, kernel="none",
                              modules=sorted(f"{m}:{stream}" for m, stream in enabled.items()), **more)
@@ -101,6 +102,11 @@ class Runner:
         open_to_it = [p for p in pop.packages if not any(excluded(g, p) for g in more["exclude"])]
         host = Host(installed, open_to_it, pop.arch, pop.advisories, broken=[f["Text"] for f in told.get("faults") or []],
                     priorities=pop.priorities, modular=set(pop.streams), opened=opened, loyal=pop.loyal)
+        if self.args.zypper:
+            theirs.leaving_out(p.nevra for p in pop.packages if not host.streams(p))
+            plain = [lambda make=make: make().leaving_out(theirs.unknown) for make in plain]
+            requests = [r for r in requests if dnf.answers(r)]
+            host.one_arch = True
         seen = {p.nevra for p in open_to_it}
         host.hidden = [p for n, p in pop.whole.items() if n not in seen]
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}

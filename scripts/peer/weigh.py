@@ -29,6 +29,7 @@ PRIORITY = "for each name only the repository of the best priority that has it (
 AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
 CIRCLE = "a name that was given up and taken again stays (PLAN-4)"
 SPLIT = "a part may come without the rest of what a package was split into (PLAN-4)"
+ONE_ARCH = "several arches of a name at the same version stand beside each other (PLAN-3); zypper has one arch of a name"
 BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "obsoleted": OBSOLETES, "hold": "hold", "execution": LOCKSTEP,
             "module": MODULES}
 PREFERENCES = ("preference 1: more of what was asked for moves", "preference 2: replaced by all that replace it",
@@ -51,6 +52,7 @@ class Host:
         self.streamed = {n.rsplit("-", 2)[0] for n in opened}
         self.strong = frozenset()  # what comes when nothing is recommended
         self.hidden = []  # what is excluded
+        self.one_arch = False  # whether the peer wants one arch of a name
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
             if self.streams(p):
@@ -68,6 +70,7 @@ class Host:
         installed, candidates, *rest = self.made_of
         host = Host(installed, [p for p in candidates if not closed(p)], *rest)
         host.hidden = self.hidden + [p for p in candidates if closed(p)]
+        host.one_arch = self.one_arch
         return host
 
     def stays(self, p):
@@ -120,6 +123,8 @@ def forbidden(host, change, lower=False):
         by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
         if by and not any(p.na == q.na for p in coming) and not any(host.rank(p.arch) == 0 or p.arch == q.arch for p in by):
             out += [(SAME_ARCH, p.nevra) for p in by]
+        if host.loyal and not any(p.na == q.na for p in coming):
+            out += [(VENDOR, p.nevra) for p in by if p.vendor != q.vendor]
         if q.nevra in host.modular:
             out += [(STREAMS, p.nevra) for p in by if p.nevra not in host.modular]
         out += [(CIRCLE, p.nevra) for p in by if any(d.name == q.name and d.obsoletes(p) for d in host.cands.get(q.name, []))]
@@ -214,7 +219,7 @@ class Preferences:
             self.items.setdefault(p.na, []).append(p)
         self.targets = {na: self.of(na) for na in sorted(self.items)}
         self.replaceable = {p.na for c in self.replacing() for p in host.installed
-                            if p.name != c.name and c.obsoletes(p) and not self.overtaken(c, p)}
+                            if p.name != c.name and c.obsoletes(p) and not self.overtaken(c, p) and not self.outranked(c, p)}
 
     def replacing(self):
         """The candidates that may replace an installed package by Obsoletes, as far as the request asks for them."""
@@ -230,11 +235,17 @@ class Preferences:
         return named and c.name in self.host.inst and not c.only() and any(
             d.arch == c.arch and metadata.compare(d.evr, c.evr) > 0 and not d.obsoletes(p) for d in self.host.cands[c.name])
 
+    def outranked(self, c, p):
+        """Whether a better repository has what a build would replace, or a newer build of it (PLAN-8): it is no choice then."""
+        at = self.host.priorities
+        return any(d.arch == p.arch and metadata.compare(d.evr, p.evr) >= 0 and at.get(d.nevra, 0) < at.get(c.nevra, 0)
+                   for d in self.host.cands.get(p.name, []))
+
     def replaces(self, c, na):
         """Whether a build replaces an item as the request has it and for good: not only old builds of it (libsolv), and not only in passing."""
         builds = [d for d in self.host.cands.get(na[0], []) if d.arch == na[1]]
         top = max(builds, key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
-        if not any(c.obsoletes(i) and not self.overtaken(c, i) for i in self.items[na]) or top is not None and not c.obsoletes(top):
+        if not any(c.obsoletes(i) and not self.overtaken(c, i) and not self.outranked(c, i) for i in self.items[na]) or top is not None and not c.obsoletes(top):
             return False
         return self.asked(c, na)
 
@@ -319,7 +330,7 @@ class Preferences:
         for na, targets in self.targets.items():
             own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
             gone = all(p.nevra in change[1] for p in self.items[na])
-            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) for i in self.items[na]) and self.asked(p, na)]
+            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) and not self.outranked(p, i) for i in self.items[na]) and self.asked(p, na)]
             lowered += [e in {p.evr for p in coming if p.na == na} for e in self.below(na)]
             if self.wanted(na):
                 (sunk if self.sinks(na) else moved).append(0 if own or gone and by else 1)
@@ -381,6 +392,8 @@ def alone(host, request, ours, rules, exclude, check, possible):
     """dnf does nothing at all where one package cannot be as the repositories have it; we do all that can be. Told to bring just our builds it must
     come to our transaction, and with one more of those that we did not bring it must fail, or come to what we may not do, or like less."""
     told = possible(sorted(ours[0]), ()) if ours[0] else ours
+    if told != ours and arches_beside(host, ours):
+        return "explained", sorted({*rules, ONE_ARCH}), difference(ours, told or (frozenset(), frozenset()))
     if told != ours:
         return "unexplained", rules, {"told": difference(ours, told) if told else "impossible"}
     order = Preferences(host, request)
@@ -438,9 +451,17 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
         return "explained", sorted({*rules, MENDED}), difference(ours, now, exclude=exclude)
     if told != ours and (not told or ours[0] <= told[0] and ours[1] <= told[1]) and splits(host, ours):
         return "explained", sorted({*rules, name, SPLIT}), difference(ours, now, exclude=exclude)
+    if told != ours and arches_beside(host, ours):
+        return "explained", sorted({*rules, name, ONE_ARCH}), difference(ours, now, exclude=exclude)
     if told != ours:
         return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")
     return "explained", sorted({*rules, name}), difference(ours, now, exclude=exclude)
+
+
+def arches_beside(host, ours):
+    """Whether a transaction brings a name of which another arch is there or comes too, which not every peer has."""
+    stay = [p for p in host.installed if p.nevra not in ours[1]]
+    return host.one_arch and any(p.name == q.name and p.arch != q.arch for p in host.incoming(ours) for q in [*stay, *host.incoming(ours)])
 
 
 def mends(host, ours, theirs):
