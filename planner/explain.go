@@ -41,7 +41,7 @@ const (
 	ExplainNewest       ExplainState = "newest"        // goes to the newest that exists for it
 	ExplainLeast        ExplainState = "least"         // goes to the least version that fixes what was asked for
 	ExplainBeyond       ExplainState = "beyond"        // goes to more than the least that fixes: Because says why that cannot come
-	ExplainTarget       ExplainState = "target"        // goes to what the target has
+	ExplainTarget       ExplainState = "target"        // goes to what the target has, or is that
 	ExplainNotNewest    ExplainState = "not_newest"    // moves, but not to the newest: Because says why
 	ExplainHeld         ExplainState = "held"          // stays: Because is the chain
 	ExplainBlocked      ExplainState = "blocked"       // stays: Rule forbids what exists
@@ -173,8 +173,8 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		e.block(blocked)
 	default:
 		e.State = ExplainUpToDate
-		if s.target != nil && s.target.set[have.NEVRA] {
-			e.rest = "as the target has it"
+		if s.target != nil && slices.ContainsFunc(e.Installed, func(n rpm.NEVRA) bool { return s.target.set[n] }) {
+			e.State = ExplainTarget
 		}
 	}
 	s.alsoSay(it, &e)
@@ -378,6 +378,9 @@ func (it *ExplainedItem) headline() string {
 	case ExplainBeyond:
 		return " -> " + evr(it.Taken) + "; " + evr(it.Available) + " would do and cannot come:"
 	case ExplainTarget:
+		if it.Taken == nil {
+			return ": as the target has it"
+		}
 		return " -> " + evr(it.Taken) + ": what the target has"
 	case ExplainNotNewest:
 		return " -> " + evr(it.Taken) + ", not " + evr(it.Available) + ":"
