@@ -18,10 +18,8 @@ func (s *solution) blocked() {
 		return
 	}
 	f := &s.r.Filter
+	s.noteUnfixed()
 	for _, it := range s.items {
-		for _, text := range s.unfixed(it) {
-			s.note("%s", text)
-		}
 		switch {
 		case it.wanted, len(f.Packages) == 0 && !f.ByAdvisory(), s.named(it) && !f.ByAdvisory():
 			s.result.Set.Blocked = append(s.result.Set.Blocked, s.blockedItem(it, nil)...)
@@ -32,6 +30,25 @@ func (s *solution) blocked() {
 		}
 	}
 }
+
+// noteUnfixed notes what nobody has a fix of: each where it was asked for by its name, else how many there are.
+func (s *solution) noteUnfixed() {
+	var all []string
+	for _, it := range s.items {
+		all = append(all, s.unfixed(it)...)
+	}
+	f := &s.r.Filter
+	if len(all) > maxUnfixed && len(f.Advisories)+len(f.CVEs) == 0 {
+		s.note("%d fixes that are asked for are in no repository of the view, the first: %s", len(all), all[0])
+		return
+	}
+	for _, text := range all {
+		s.note("%s", text)
+	}
+}
+
+// maxUnfixed is how many fixes that nobody has are noted one by one, where they were not asked for by name.
+const maxUnfixed = 3
 
 // unfixed says which advisories that are asked for an item lacks because no repository of the view has a build that is new enough.
 func (s *solution) unfixed(it *item) []string {

@@ -24,14 +24,14 @@ func (s *session) wanted() (fleet.PlanRequest, error) {
 		return fleet.PlanRequest{}, err
 	}
 	r, err := s.kind(f)
-	if err != nil {
+	if err != nil && !errors.Is(err, errNothingToUndo) {
 		return r, err
 	}
 	r.Request.Filter, r.Request.Weak = f, s.c.Bool("weak")
 	if err := s.repos.CheckNames(s.ctx, f.Advisories, f.CVEs); err != nil {
 		return r, inputError{err: err, hint: "cpacman repo show REPO --advisories lists what is known"}
 	}
-	return r, nil
+	return r, err
 }
 
 // saySilent tells, where fixes are asked for, which repositories of a plan do not say what their packages fix.
@@ -88,11 +88,11 @@ func namesOneHost(args []string) bool {
 
 // plan computes and prints a plan.
 func (s *session) plan() error {
+	live := !s.c.Bool("stored")
 	req, err := s.wanted()
-	if err != nil {
+	if err != nil && !(live && errors.Is(err, errNothingToUndo)) {
 		return err
 	}
-	live := !s.c.Bool("stored")
 	if !live {
 		first := s.firstPlanned()
 		if s.ahead.viewed {
@@ -114,8 +114,13 @@ func (s *session) plan() error {
 		if _, err := s.collect(req.Hosts, len(req.Keys.Retire) > 0); err != nil {
 			return err
 		}
-		// Facts may decide what a selector matches, so it is read again.
+		// Facts may decide what a selector matches, so it is read again; and who was rebuilt or renamed, which undo goes by.
 		s.facts = nil
+		if s.c.IsSet("undo") {
+			if err := s.goal(&req); err != nil {
+				return err
+			}
+		}
 	}
 	req.Live, req.Facts, req.Expiry = live, s.facts, s.c.Duration("expires")
 	d := newDelivery(s)

@@ -72,16 +72,28 @@ func (s *session) kind(f planner.Filter) (r fleet.PlanRequest, err error) {
 		r.Request.Type = planner.TypeDowngrade
 	case "--undo":
 		r.Request.Type = planner.TypeRollback
-		r.Targets, r.Void, err = s.undo(c.String("undo"))
-	case "--like":
+	case "--like", "--lock":
 		r.Request.Type = planner.TypeLock
-		r.Request.Target, err = s.like(c.String("like"))
-	case "--lock":
-		r.Request.Type = planner.TypeLock
-		r.Request.Target, err = s.readLock(c.String("lock"))
 	}
+	err = s.goal(&r)
 	return r, err
 }
+
+// goal finds what a plan is to lead to, where that is written somewhere.
+func (s *session) goal(r *fleet.PlanRequest) (err error) {
+	switch {
+	case s.c.IsSet("undo"):
+		r.Targets, r.Void, err = s.undo(s.c.String("undo"))
+	case s.c.IsSet("like"):
+		r.Request.Target, err = s.like(s.c.String("like"))
+	case s.c.IsSet("lock"):
+		r.Request.Target, err = s.readLock(s.c.String("lock"))
+	}
+	return err
+}
+
+// errNothingToUndo is of a rollout that began nothing on hosts that are known by now: facts may tell that a host was renamed since.
+var errNothingToUndo = errors.New("it began no transaction on a host of the inventory: there is nothing to undo")
 
 // undo finds what the hosts had before a rollout.
 func (s *session) undo(id string) (map[string][]rpm.NEVRA, map[string]string, error) {
@@ -90,7 +102,7 @@ func (s *session) undo(id string) (map[string][]rpm.NEVRA, map[string]string, er
 		return nil, nil, rolloutError(err, id)
 	}
 	if len(targets.Sets)+len(targets.Void) == 0 {
-		return nil, nil, inputf("rollout %s began no transaction: there is nothing to undo", id)
+		return nil, nil, inputError{err: fmt.Errorf("rollout %s: %w", id, errNothingToUndo)}
 	}
 	return targets.Sets, targets.Void, nil
 }

@@ -29,6 +29,8 @@ func addHolds(out *planner.Host, holds []host.Hold) {
 		case "exclude":
 			out.Exclude = append(slices.Clip(out.Exclude), h.Pattern)
 			out.ExcludeFrom = append(slices.Clip(out.ExcludeFrom), h.Source+" on the host")
+		case "same-vendor":
+			out.SameVendors = append(slices.Clip(out.SameVendors), beginnings(h.Pattern))
 		case "protected":
 			if h.Pattern != "" && !strings.ContainsAny(h.Pattern, "/: ") { // "glob:/etc/…" names files, which facts have read
 				out.Protected = append(out.Protected, h.Pattern)
@@ -37,6 +39,17 @@ func addHolds(out *planner.Host, holds []host.Hold) {
 	}
 	slices.Sort(out.Protected)
 	out.Protected = slices.Compact(out.Protected)
+}
+
+// beginnings are globs of vendors that count as one (zypp.conf(5), vendordir).
+func beginnings(list string) []string {
+	var out []string
+	for v := range strings.SplitSeq(list, ",") {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v+"*")
+		}
+	}
+	return out
 }
 
 // lockText says for people where a lock stands.

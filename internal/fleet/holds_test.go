@@ -7,6 +7,7 @@ import (
 
 	"cpacman/internal/host"
 	"cpacman/internal/rpm"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -121,6 +122,31 @@ func TestHoldsInAPlan(t *testing.T) {
 				t.Errorf("%q comes, want %q: %+v", s, c.want, res.Set)
 			}
 		})
+	}
+}
+
+// What zypper counts as one vendor is one here: what begins with SUSE, and what files of the host say.
+func TestVendorsOfAHost(t *testing.T) {
+	g := given{os: host.OS{ID: "opensuse-leap"}, settings: &inventory.Effective{}, holds: []host.Hold{{Kind: "same-vendor", Pattern: "openSUSE, SUSE,SUSE LLC <https://www.suse.com/>"}}}
+	src := planner.Source{ID: "r", Priority: 99, Auto: true}
+	to := builds(t, "a-2-1.noarch b-2-1.noarch c-2-1.noarch")
+	to[0].Vendor, to[1].Vendor, to[2].Vendor = "SUSE LLC <https://www.suse.com/>", "SUSE LINUX Products GmbH", "Packman"
+	for _, p := range to {
+		src.Packages = append(src.Packages, planner.Candidate{Package: p})
+	}
+	u, err := planner.NewUniverse(planner.View{Sources: []planner.Source{src}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := g.host()
+	h.Arch, h.Installed = "x86_64", builds(t, "a-1-1.noarch b-1-1.noarch c-1-1.noarch")
+	h.Installed[0].Vendor, h.Installed[1].Vendor, h.Installed[2].Vendor = "openSUSE", "SUSE LLC", "openSUSE"
+	res, err := u.Solve(h, planner.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(res.Set.Upgrade) != 2 || len(res.Set.Blocked) != 1 || res.Set.Blocked[0].NEVRA.Name != "c" {
+		t.Errorf("%+v", res.Set)
 	}
 }
 

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -75,6 +76,9 @@ func (g *given) host() planner.Host {
 		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, ModulePatterns: s.KernelModules, SameVendors: s.SameVendor,
 		ForbidVendorChange: s.VendorChange == inventory.VendorChangeForbid ||
 			s.VendorChange == inventory.VendorChangeDefault && forbidsVendorChange(g.os)}
+	if forbidsVendorChange(g.os) { // to libzypp all that begin so are one
+		out.SameVendors = append(slices.Clip(out.SameVendors), []string{"SUSE*", "suse*"})
+	}
 	for _, m := range g.modules {
 		if m.State == "enabled" {
 			out.Modules = append(out.Modules, m.Name+":"+m.Stream)

@@ -40,7 +40,7 @@ func readConfig(f *Facts, a *answer) {
 			f.Repositories = nil
 		case "module":
 			f.Modules = nil
-		case "lock", "main", "protected":
+		case "lock", "main", "protected", "vendors":
 			f.Holds = nil
 		}
 	}
@@ -98,6 +98,10 @@ func (r *configReader) line(l string) {
 			key, value = r.key, l
 		}
 		r.main(key, value)
+	case "vendors":
+		if key == "vendors" {
+			r.hold("same-vendor", value)
+		}
 	case "protected":
 		for _, p := range listed(l) {
 			r.hold("protected", p)

@@ -103,7 +103,7 @@ type Module struct {
 
 // Hold is something on the host that keeps packages as they are.
 type Hold struct {
-	Kind    string     `json:"kind"` // versionlock, zypper-lock, exclude or protected
+	Kind    string     `json:"kind"` // versionlock, zypper-lock, exclude, protected, or same-vendor: vendors with commas between them, each meaning all that begin so
 	Pattern string     `json:"pattern"`
 	Source  string     `json:"source"`          // file on the host
 	Match   string     `json:"match,omitempty"` // how the pattern of a zypper-lock names packages: MatchExact …; "" is as a glob

@@ -60,6 +60,8 @@ func TestHoldsOfAHost(t *testing.T) {
 			[]Hold{{Kind: "exclude", Pattern: "foo"}, {Kind: "protected", Pattern: "dnf5"}}},
 		"protected.d": {map[string]string{"etc/dnf/protected.d/x.conf": "bar foo\nzed,dnf\n"},
 			[]Hold{{Kind: "protected", Pattern: "bar"}, {Kind: "protected", Pattern: "foo"}, {Kind: "protected", Pattern: "zed"}, {Kind: "protected", Pattern: "dnf"}}},
+		"vendors": {map[string]string{"etc/zypp/vendors.d/00-openSUSE.conf": "[main]\nvendors=openSUSE,SUSE,SUSE LLC <https://www.suse.com/>\n"},
+			[]Hold{{Kind: "same-vendor", Pattern: "openSUSE,SUSE,SUSE LLC <https://www.suse.com/>"}}},
 		"a long line": {map[string]string{"etc/dnf/dnf.conf": "[main]\nexclude=" + strings.Repeat("x", 1000) + "," + strings.Repeat("y", 1000) + ",foo\n"},
 			[]Hold{{Kind: "exclude", Pattern: strings.Repeat("x", 1000)}, {Kind: "exclude", Pattern: strings.Repeat("y", 1000)}, {Kind: "exclude", Pattern: "foo"}}},
 		"a line that is too long":    {map[string]string{"etc/dnf/dnf.conf": "[main]\nexclude=foo " + strings.Repeat("x ", 40000) + "\n"}, nil},

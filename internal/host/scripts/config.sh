@@ -25,17 +25,17 @@ lines() {
 			repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) ;;
 			main:*)
 				case $raw in
-				[[:space:]]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
+				[" $tab"]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
 				esac
 				list=
 				case $l in
-				exclude=* | exclude[[:space:]]* | excludepkgs* | protected_packages*) list=1 ;;
+				exclude=* | exclude[" $tab"]* | excludepkgs* | protected_packages*) list=1 ;;
 				\[*) ;;
 				*) continue ;;
 				esac
 				;;
 			module:\[* | module:stream* | module:state*) ;;
-			lock:* | protected:* | restart:*) ;;
+			lock:* | protected:* | restart:* | vendors:vendors*) ;;
 			*) continue ;;
 			esac
 			say line "$l"
@@ -48,7 +48,7 @@ locklist() {
 	[ -r "$1" ] || return 0
 	while read -r l || [ -n "$l" ]; do
 		case $l in
-		locklist=* | locklist[[:space:]]*=*)
+		locklist=* | locklist[" $tab"]*=*)
 			l=${l#*=}
 			list=${l#"${l%%[![:space:]]*}"}
 			;;
@@ -65,6 +65,7 @@ closed() {
 }
 # config: all of it. A test sets root to a directory.
 root=
+tab=$(printf '\t')
 config() {
 	closed repo /etc/yum.repos.d
 	closed lock /etc/dnf /etc/dnf/plugins /etc/dnf/libdnf5.conf.d /etc/dnf/protected.d /etc/yum /etc/yum/pluginconf.d /etc/yum/protected.d /etc/zypp
@@ -76,6 +77,7 @@ config() {
 	locklist "$root"/etc/yum/pluginconf.d/versionlock.conf "$root"/etc/yum/pluginconf.d/versionlock.list
 	lines lock "$list"
 	lines lock "$root"/etc/dnf/versionlock.toml "$root"/etc/zypp/locks
+	lines vendors "$root"/etc/zypp/vendors.d/*
 	lines protected "$root"/etc/dnf/protected.d/*.conf "$root"/etc/yum/protected.d/*.conf
 	lines module "$root"/etc/dnf/modules.d/*.module
 	lines restart "$root"/etc/dnf/plugins/needs-restarting.d/*.conf

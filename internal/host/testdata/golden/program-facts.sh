@@ -135,17 +135,17 @@ case $kind:$l in
 repo:\[* | repo:enabled* | repo:baseurl* | repo:mirrorlist* | repo:metalink*) ;;
 main:*)
 case $raw in
-[[:space:]]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
+[" $tab"]*) [ -z "$list" ] || { say line " $l" && continue; } ;;
 esac
 list=
 case $l in
-exclude=* | exclude[[:space:]]* | excludepkgs* | protected_packages*) list=1 ;;
+exclude=* | exclude[" $tab"]* | excludepkgs* | protected_packages*) list=1 ;;
 \[*) ;;
 *) continue ;;
 esac
 ;;
 module:\[* | module:stream* | module:state*) ;;
-lock:* | protected:* | restart:*) ;;
+lock:* | protected:* | restart:* | vendors:vendors*) ;;
 *) continue ;;
 esac
 say line "$l"
@@ -157,7 +157,7 @@ list=$2
 [ -r "$1" ] || return 0
 while read -r l || [ -n "$l" ]; do
 case $l in
-locklist=* | locklist[[:space:]]*=*)
+locklist=* | locklist[" $tab"]*=*)
 l=${l#*=}
 list=${l#"${l%%[![:space:]]*}"}
 ;;
@@ -172,6 +172,7 @@ for f; do
 done
 }
 root=
+tab=$(printf '\t')
 config() {
 closed repo /etc/yum.repos.d
 closed lock /etc/dnf /etc/dnf/plugins /etc/dnf/libdnf5.conf.d /etc/dnf/protected.d /etc/yum /etc/yum/pluginconf.d /etc/yum/protected.d /etc/zypp
@@ -183,6 +184,7 @@ lines lock "$list"
 locklist "$root"/etc/yum/pluginconf.d/versionlock.conf "$root"/etc/yum/pluginconf.d/versionlock.list
 lines lock "$list"
 lines lock "$root"/etc/dnf/versionlock.toml "$root"/etc/zypp/locks
+lines vendors "$root"/etc/zypp/vendors.d/*
 lines protected "$root"/etc/dnf/protected.d/*.conf "$root"/etc/yum/protected.d/*.conf
 lines module "$root"/etc/dnf/modules.d/*.module
 lines restart "$root"/etc/dnf/plugins/needs-restarting.d/*.conf
