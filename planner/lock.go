@@ -2,6 +2,7 @@ package planner
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 
 	"cpacman/internal/rpm"
@@ -79,34 +80,57 @@ func (l *Lock) covers(n rpm.NEVRA) bool {
 	return true
 }
 
-// locks are those of a host, ready to be asked.
+// locks are those of a host, ready to be asked: there may be one for each installed package.
 type locks struct {
-	list     []Lock
-	patterns []*regexp.Regexp // of those with Regexp; nil where it is none
+	list   []Lock
+	named  map[string][]int // those of plain names
+	others []pattern
+}
+
+// pattern is a lock, by its place in the list, whose names are to be searched for; with no expression it is a glob.
+type pattern struct {
+	lock int
+	re   *regexp.Regexp
 }
 
 func newLocks(list []Lock) locks {
 	l := locks{list: list}
 	for i := range list {
-		if !list[i].Regexp {
-			continue
+		switch names := list[i].Names; {
+		case list[i].Regexp:
+			if re, err := regexp.Compile(names); err == nil {
+				l.others = append(l.others, pattern{i, re})
+			}
+		case isGlob(names):
+			l.others = append(l.others, pattern{lock: i})
+		default:
+			if l.named == nil {
+				l.named = make(map[string][]int, len(list))
+			}
+			l.named[names] = append(l.named[names], i)
 		}
-		if l.patterns == nil {
-			l.patterns = make([]*regexp.Regexp, len(list))
-		}
-		l.patterns[i], _ = regexp.Compile(list[i].Names)
 	}
 	return l
 }
 
-// of gives the locks about a package name.
+// of gives the locks about a package name, in their order.
 func (l *locks) of(name string) []*Lock {
-	var out []*Lock
-	for i := range l.list {
-		one := &l.list[i]
-		if one.Regexp && l.patterns[i] != nil && l.patterns[i].MatchString(name) || !one.Regexp && matchGlob(one.Names, name) {
-			out = append(out, one)
+	named := l.named[name]
+	found := named[:len(named):len(named)]
+	for _, p := range l.others {
+		if p.re != nil && p.re.MatchString(name) || p.re == nil && matchGlob(l.list[p.lock].Names, name) {
+			found = append(found, p.lock)
 		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	if len(found) > len(named) {
+		slices.Sort(found)
+	}
+	out := make([]*Lock, len(found))
+	for i, n := range found {
+		out[i] = &l.list[n]
 	}
 	return out
 }

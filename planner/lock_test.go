@@ -1,7 +1,10 @@
 package planner
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"cpacman/internal/rpm"
 )
@@ -49,5 +52,40 @@ func TestLockCondition(t *testing.T) {
 		if got := w.holds(mustNEVRA(t, c.build)); got != c.want {
 			t.Errorf("%s %s %s of %s: %v", c.key, c.op, c.value, c.build, got)
 		}
+	}
+}
+
+// What an untrusted host may have of locks and excludes (the bounds of its facts) does not keep the control host busy: a name is looked up, not searched for.
+func TestManyLocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	const names, rules = 500, 50_000
+	var b strings.Builder
+	b.WriteString("repo base\n")
+	for i := range names {
+		fmt.Fprintf(&b, "  foo%d-2-1.x86_64\n", i)
+	}
+	b.WriteString("installed\n")
+	for i := range names {
+		fmt.Fprintf(&b, "  foo%d-1-1.x86_64\n", i)
+	}
+	u, c := oneCase(t, b.String())
+	for i := range rules {
+		c.host.Locks = append(c.host.Locks, Lock{Names: fmt.Sprintf("bar%d", i), Not: true, Stay: true, Text: "a lock"})
+		c.host.Exclude = append(c.host.Exclude, fmt.Sprintf("bar%d-1*", i))
+	}
+	for range 200 {
+		c.host.Locks = append(c.host.Locks, Lock{Names: "(?i)x.*y.*z", Regexp: true, Not: true}, Lock{Names: "*x*y*z", Not: true})
+		c.host.Exclude = append(c.host.Exclude, "*x*y*z*")
+	}
+	c.host.Locks = append(c.host.Locks, Lock{Names: "foo7", Not: true, Stay: true, Text: "the lock"})
+	start := time.Now()
+	res, err := u.Solve(c.host, c.request)
+	if err != nil || len(res.Set.Upgrade) != names-1 {
+		t.Fatalf("%d upgrades: %v", len(res.Set.Upgrade), err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("%s for %d locks and excludes", took, rules)
 	}
 }

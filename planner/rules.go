@@ -71,11 +71,27 @@ func matchGlob(glob, s string) bool {
 		}
 		return strings.HasPrefix(s, plain)
 	}
-	ok, err := path.Match(strings.NewReplacer("/", "\x00", "[!", "[^").Replace(glob), strings.ReplaceAll(s, "/", "\x00"))
+	ok, err := path.Match(pathGlob.Replace(glob), strings.ReplaceAll(s, "/", "\x00"))
 	if err != nil {
 		return glob == s
 	}
 	return ok
+}
+
+// pathGlob writes a glob as path.Match takes it: no slash is special, and "[!" is its "[^".
+var pathGlob = strings.NewReplacer("/", "\x00", "[!", "[^") //nolint:gochecknoglobals // safe for concurrent use
+
+// cannotBegin tells whether what a glob begins with keeps it from matching anything that begins with a name.
+func cannotBegin(glob, name string) bool {
+	for i := range min(len(glob), len(name)) {
+		switch c := glob[i]; {
+		case c == '*' || c == '?' || c == '[' || c == '\\':
+			return false
+		case c != name[i]:
+			return true
+		}
+	}
+	return false
 }
 
 // isGlob tells whether a pattern is more than a name.
@@ -93,6 +109,9 @@ func matchAny(globs []string, f func(string) bool) bool { return slices.Contains
 // matchPackage tells whether a glob names a package: by name, name.arch, name-version, name-version-release, or NEVRA, the epoch
 // written or not (as dnf takes them).
 func matchPackage(glob string, n rpm.NEVRA) bool {
+	if cannotBegin(glob, n.Name) {
+		return false
+	}
 	if matchGlob(glob, n.Name) || matchGlob(glob, n.Name+"."+n.Arch) {
 		return true
 	}

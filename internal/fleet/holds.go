@@ -18,6 +18,8 @@ var alwaysProtected = []string{"rpm"} //nolint:gochecknoglobals // a constant li
 // A lock keeps builds out or packages as they are, an exclude keeps candidates out; a protected package may be updated and never leaves the host.
 func addHolds(out *planner.Host, holds []host.Hold) {
 	out.Protected = slices.Clone(alwaysProtected)
+	// What is configured is shared by hosts: it is not appended to.
+	out.Exclude, out.ExcludeFrom, out.SameVendors = slices.Clip(out.Exclude), slices.Clip(out.ExcludeFrom), slices.Clip(out.SameVendors)
 	for i := range holds {
 		switch h := &holds[i]; h.Kind {
 		case "versionlock":
@@ -27,10 +29,10 @@ func addHolds(out *planner.Host, holds []host.Hold) {
 				out.Locks = append(out.Locks, lock)
 			}
 		case "exclude":
-			out.Exclude = append(slices.Clip(out.Exclude), h.Pattern)
-			out.ExcludeFrom = append(slices.Clip(out.ExcludeFrom), h.Source+" on the host")
+			out.Exclude = append(out.Exclude, h.Pattern)
+			out.ExcludeFrom = append(out.ExcludeFrom, h.Source+" on the host")
 		case "same-vendor":
-			out.SameVendors = append(slices.Clip(out.SameVendors), beginnings(h.Pattern))
+			out.SameVendors = append(out.SameVendors, beginnings(h.Pattern))
 		case "protected":
 			if h.Pattern != "" && !strings.ContainsAny(h.Pattern, "/: ") { // "glob:/etc/…" names files, which facts have read
 				out.Protected = append(out.Protected, h.Pattern)

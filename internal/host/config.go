@@ -53,6 +53,8 @@ type configReader struct {
 	lock                       zyppLock
 	toml                       strings.Builder
 	unreadable                 bool // a list of locks
+
+	holdBytes, searches, vendors int // what the holds so far cost
 }
 
 // endFile finishes what takes more than one line.
@@ -157,7 +159,7 @@ func (r *configReader) hold(kind, pattern string) { r.add(Hold{Kind: kind, Patte
 func (r *configReader) add(h Hold) {
 	switch h.Source = r.source; {
 	case h.Pattern == "":
-	case len(h.Pattern) > maxField || len(r.facts.Holds) == maxHolds: // what is held then nobody knows
+	case r.unreadable || r.costs(&h): // what is held then nobody knows
 		r.unreadable = true
 	default:
 		r.facts.Holds = append(r.facts.Holds, h)
