@@ -325,6 +325,9 @@ func written(r *Result) []string {
 		if m.Policy != "" {
 			m.Policy = " by " + m.Policy
 		}
+		if m.Again {
+			m.Policy += " again"
+		}
 		add("%s %s %s%s", word, m.From, m.To, m.Policy)
 	}
 	for _, m := range r.Set.Upgrade {

@@ -62,6 +62,7 @@ type checker struct {
 	start     []*rpm.Package
 	byNEVRA   map[rpm.NEVRA]*rpm.Package // what comes in
 	upgrades  []*rpm.Package             // step (a): rpm -U
+	kept      []*rpm.Package             // what is installed and put in again by step (a)
 	installs  []*rpm.Package             // step (b): rpm -i
 	candidate map[*rpm.Package]*candidate
 	only      map[string]bool // memo of isOnly, by name
@@ -87,8 +88,9 @@ func (c *checker) resolve() bool {
 			c.fault("needed", "nothing needs %s", in.NEVRA)
 		}
 	}
+	again := c.putAgain()
 	for _, n := range c.set.Incoming() {
-		if c.byNEVRA[n] != nil {
+		if c.byNEVRA[n] != nil || again[n] {
 			continue
 		}
 		cand := c.find(n)
@@ -105,6 +107,30 @@ func (c *checker) resolve() bool {
 		}
 	}
 	return len(c.faults) == 0
+}
+
+// putAgain finds what the set puts in again: installed packages of which another build leaves, in the files of some repository.
+func (c *checker) putAgain() map[rpm.NEVRA]bool {
+	again := map[rpm.NEVRA]bool{}
+	for _, m := range c.set.moves() {
+		at := slices.IndexFunc(c.start, func(p *rpm.Package) bool { return p.NEVRA == m.To })
+		if !m.Again {
+			if at >= 0 {
+				c.fault("execution", "%s is to come in and is installed", m.To)
+			}
+			continue
+		}
+		switch {
+		case at < 0 || m.From.Name != m.To.Name || m.From.Arch != m.To.Arch || c.isOnly(c.start[at]) || !c.toTarget() && c.r.Type != TypeRepair:
+			c.fault("execution", "%s is to be put in again in the place of %s, and is not one of two builds", m.To, m.From)
+		case !slices.ContainsFunc(c.u.named(m.To.Name), func(id int32) bool { return c.u.cands[id].NEVRA == m.To }):
+			c.fault("source", "no repository has %s", m.To)
+		case !again[m.To]:
+			again[m.To] = true
+			c.kept = append(c.kept, c.start[at])
+		}
+	}
+	return again
 }
 
 // find looks for a build that excludes, retractions, streams, automatic use and priority leave.
@@ -227,7 +253,7 @@ func (c *checker) steps(faults []Fault) {
 	c.vendorRules(gone)
 	c.archRules(after)
 	var stages []stage
-	if len(c.upgrades) > 0 {
+	if len(c.upgrades)+len(c.kept) > 0 {
 		stages = append(stages, stage{after, "after the upgrade"})
 	}
 	if len(c.installs) > 0 {
@@ -328,11 +354,12 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 			replacing = append(replacing, i)
 		}
 	}
-	for _, p := range c.upgrades {
+	for _, p := range slices.Concat(c.upgrades, c.kept) {
 		for _, i := range c.concerned(p, replacing) {
 			switch {
+			case slices.Contains(c.kept, i): // itself, or what comes in again beside it
 			case i.Name == p.Name && disjoint(i, p):
-			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name):
+			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name) && !slices.Contains(c.kept, p):
 				c.fault(ruleLockstep, "rpm refuses %s: %s is newer", p.NEVRA, i.NEVRA)
 			case i.Name == p.Name && gone[i] == nil && (rpm.Compare(i.EVR, p.EVR) != 0 || i.Arch != p.Arch && !apart(p, i)), i.Name != p.Name && obsoletes(p, i):
 				gone[i] = p
@@ -417,7 +444,7 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
 		case by != nil && !moved && !obsoleted:
 			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
-		case by != nil && moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
+		case by != nil && moved && !slices.ContainsFunc(slices.Concat(c.upgrades, c.kept), func(p *rpm.Package) bool {
 			return p.Name == i.Name && (p.Arch == i.Arch || c.decision(p.Name).archChange != nil)
 		}):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)

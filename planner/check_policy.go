@@ -155,7 +155,10 @@ func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
 	if c.toTarget() {
 		return
 	}
-	for old := range gone {
+	for old, by := range gone {
+		if slices.Contains(c.kept, by) { // it was there before
+			continue
+		}
 		if rule, because := c.mayReplace(old); rule != "" {
 			c.fault(rule, "%s would be replaced by %s", old.NEVRA, because)
 		}

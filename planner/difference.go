@@ -71,6 +71,9 @@ func (s Set) does() map[rpm.NameArch][]string {
 		if m.To.Arch != m.From.Arch {
 			text += "." + m.To.Arch
 		}
+		if m.Again {
+			text += ", put in again"
+		}
 		add(m.From, text)
 	}
 	for _, m := range s.Upgrade {

@@ -249,8 +249,10 @@ func RollbackPossible(s Set, have func(rpm.NEVRA) bool) RollbackInfo {
 			info.Missing = append(info.Missing, n)
 		}
 	}
-	for _, m := range slices.Concat(s.Upgrade, s.Downgrade) {
-		need(m.From)
+	for _, m := range s.moves() {
+		if !m.Again {
+			need(m.From)
+		}
 	}
 	for _, r := range s.Remove {
 		need(r.NEVRA)

@@ -64,6 +64,10 @@ func (w *textWriter) set(indent string, s *Set) {
 }
 
 func (w *textWriter) move(in string, m *Move) {
+	if m.Again {
+		w.key(in, "again")
+		w.out = append(w.out, "true"...)
+	}
 	w.nevra(in, "from", m.From)
 	if m.Policy != "" {
 		w.field(in, "policy", m.Policy)

@@ -127,6 +127,9 @@ type Move struct {
 	From   rpm.NEVRA `json:"from"`
 	To     rpm.NEVRA `json:"to"`
 	Policy string    `json:"policy,omitempty"`
+
+	// Again: To is installed beside From, as a transaction that was cut leaves two builds, and is put in again. Its files may be those of From.
+	Again bool `json:"again,omitempty"`
 }
 
 // Remove is a package that leaves the host, with the rule that allows it: "obsoleted" in the transaction itself,
@@ -153,9 +156,10 @@ type Blocked struct {
 	Because   string    `json:"because"`
 }
 
-// MayLower tells whether a plan of this type may have a move to a lower EVR: those that go back may, others where a policy allows it (SEC-6).
+// MayLower tells whether a plan of this type may have a move to a lower EVR: those that go back may, a repair may where the lower one is
+// installed already, others where a policy allows it (SEC-6).
 func (t PlanType) MayLower(m Move) bool {
-	return t == TypeDowngrade || t == TypeRollback || t == TypeLock || m.Policy != ""
+	return t == TypeDowngrade || t == TypeRollback || t == TypeLock || m.Policy != "" || t == TypeRepair && m.Again
 }
 
 // Empty tells whether the set changes nothing on a host.

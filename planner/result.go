@@ -30,6 +30,7 @@ type solution struct {
 	bare   *sat // the rules alone, for reasons
 	moves  map[rpm.NEVRA]bool
 	erased []int32 // leave by rpm -e because the target does not have them
+	alone  bool    // what stays of several builds is not put in again
 }
 
 // solve is for a host of the caller's own: it notes there what the machine runs.
@@ -58,6 +59,11 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 		}
 	}
 	before, added := check(&s.result.Set)
+	if len(added) > 0 && s.putsAgain() { // rpm cannot do it in the transaction: what is one too many leaves after it
+		s.alone, s.erased, s.result = true, nil, &Result{}
+		s.build()
+		before, added = beginCheck(u, h, r)(&s.result.Set)
+	}
 	if len(added) > 0 {
 		return nil, &FaultError{added}
 	}
@@ -110,10 +116,7 @@ func (s *solution) build() {
 		}
 		nd := &s.nodes[n]
 		c := &s.u.cands[nd.cand]
-		used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID, Advisories: s.u.listedBy(c.NEVRA)}
-		slices.Sort(used.Advisories)
-		used.Advisories = slices.Compact(used.Advisories)
-		res.Packages = append(res.Packages, used)
+		s.use(c)
 		if nd.only || !s.moves[nd.pkg.NEVRA] {
 			res.Set.Install = append(res.Set.Install, Install{NEVRA: nd.pkg.NEVRA, NeededBy: s.neededBy(n, needers[n]), InstallOnly: nd.only})
 		}
@@ -135,6 +138,14 @@ func (s *solution) build() {
 	}
 }
 
+// use lists a package as one that comes in.
+func (s *solution) use(c *candidate) {
+	used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID, Advisories: s.u.listedBy(c.NEVRA)}
+	slices.Sort(used.Advisories)
+	used.Advisories = slices.Compact(used.Advisories)
+	s.result.Packages = append(s.result.Packages, used)
+}
+
 // leaving writes the line of an installed package that is not there afterwards: another build takes its place, Obsoletes do, or it goes
 // by rpm -e.
 func (s *solution) leaving(n int32) {
@@ -146,7 +157,7 @@ func (s *solution) leaving(n int32) {
 		}
 	}
 	if next != nil {
-		s.move(pkg, next)
+		s.move(pkg, next, false)
 		return
 	}
 	var by []string
@@ -160,6 +171,7 @@ func (s *solution) leaving(n int32) {
 			s.vendorChange(pkg, s.nodes[m].pkg)
 		}
 		set.Remove = append(set.Remove, Remove{pkg.NEVRA, ruleObsoleted, "obsoleted by " + strings.Join(by, ", ")})
+	case s.putAgain(n):
 	case s.target != nil:
 		s.erased = append(s.erased, n)
 	default:
@@ -167,12 +179,12 @@ func (s *solution) leaving(n int32) {
 	}
 }
 
-// move writes an upgrade or a downgrade.
-func (s *solution) move(from, to *rpm.Package) {
+// move writes an upgrade or a downgrade; again is said of what is installed.
+func (s *solution) move(from, to *rpm.Package, again bool) {
 	s.moves[to.NEVRA] = true
 	s.vendorChange(from, to)
 	r := s.name(from.Name)
-	m := Move{From: from.NEVRA, To: to.NEVRA}
+	m := Move{From: from.NEVRA, To: to.NEVRA, Again: again}
 	var by []string
 	if from.Arch != to.Arch {
 		by = append(by, r.archChange.Policy)
@@ -182,7 +194,7 @@ func (s *solution) move(from, to *rpm.Package) {
 		s.result.Set.Upgrade = append(s.result.Set.Upgrade, m)
 		return
 	}
-	if s.target == nil && s.r.Type != TypeDowngrade && !slices.Contains(by, r.downgrade.Policy) {
+	if !again && s.target == nil && s.r.Type != TypeDowngrade && !slices.Contains(by, r.downgrade.Policy) {
 		by = append(by, r.downgrade.Policy)
 	}
 	m.Policy = strings.Join(by, ", ")

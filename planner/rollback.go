@@ -31,8 +31,11 @@ func (u *Universe) Rollback(h Host, done *Result) (*Result, RollbackInfo, error)
 // afterwards lists what a host has once a result is carried out with all of its steps, and what of it a rollback leads to.
 func (u *Universe) afterwards(h Host, done *Result) (after []*rpm.Package, target []rpm.NEVRA) {
 	gone, erased := map[rpm.NEVRA]bool{}, map[rpm.NEVRA]bool{}
-	for _, m := range slices.Concat(done.Set.Upgrade, done.Set.Downgrade) {
+	again := map[rpm.NEVRA]bool{}
+	for _, m := range done.Set.moves() {
 		gone[m.From] = true
+		again[m.To] = m.Again
+		erased[m.From] = m.Again // one build of two is enough
 	}
 	for _, r := range done.Set.Remove {
 		gone[r.NEVRA] = true
@@ -50,7 +53,9 @@ func (u *Universe) afterwards(h Host, done *Result) (after []*rpm.Package, targe
 		}
 	}
 	for i := range done.Packages {
-		after = append(after, done.Packages[i].Package)
+		if p := done.Packages[i].Package; !again[p.NEVRA] {
+			after = append(after, p)
+		}
 	}
 	return after, target
 }
@@ -58,8 +63,8 @@ func (u *Universe) afterwards(h Host, done *Result) (after []*rpm.Package, targe
 // leftAfter lists what is installed after a set was carried out.
 func leftAfter(installed []*rpm.Package, done *Result) []rpm.NEVRA {
 	gone := map[rpm.NEVRA]bool{}
-	for _, m := range slices.Concat(done.Set.Upgrade, done.Set.Downgrade) {
-		gone[m.From] = true
+	for _, m := range done.Set.moves() {
+		gone[m.From], gone[m.To] = true, true // the latter where it is put in again
 	}
 	for _, r := range done.Set.Remove {
 		gone[r.NEVRA] = true

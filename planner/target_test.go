@@ -80,11 +80,63 @@ func TestRollbackLeadsBack(t *testing.T) {
 	})
 }
 
+// drawCopies draws a repository that has some of what is installed.
+func drawCopies(t *rapid.T, h Host) Source {
+	s := Source{ID: "copies", Priority: 99, Auto: true}
+	for _, p := range h.Installed {
+		if rapid.Bool().Draw(t, "copy") {
+			s.Packages = append(s.Packages, Candidate{Package: p, Path: p.NEVRA.String() + ".rpm"})
+		}
+	}
+	return s
+}
+
+// TestHalfDone takes hosts with several builds of a name to one of each: what stays is put in again where it can be had, and nothing else comes in.
+func TestHalfDone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		_, h, _ := drawWorld(t)
+		h.Hold, h.Policies, h.Locks = nil, nil, nil
+		v := View{Sources: []Source{drawCopies(t, h)}}
+		u, err := NewUniverse(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := map[rpm.NameArch]rpm.NEVRA{}
+		for _, p := range h.Installed {
+			if _, ok := one[p.NameArch()]; !ok || rapid.Bool().Draw(t, "the later") {
+				one[p.NameArch()] = p.NEVRA
+			}
+		}
+		var target []rpm.NEVRA
+		for _, n := range one {
+			target = append(target, n)
+		}
+		slices.SortFunc(target, rpm.CompareNEVRA)
+		for _, kind := range []PlanType{TypeRollback, TypeLock} {
+			r := Request{Type: kind, Target: target}
+			res, err := u.Solve(h, r)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", kind, err, describe(v, h, r))
+			}
+			for _, m := range res.Set.moves() {
+				if !m.Again || !slices.Contains(target, m.To) {
+					t.Fatalf("%v\n%s", written(res), describe(v, h, r))
+				}
+			}
+			got := simulate(u, h, &res.Set)
+			if len(res.Faults) == 0 && len(res.Set.Blocked)+len(res.Set.Held) == 0 && !slices.Equal(got, target) && h.RunningKernel == "" {
+				t.Fatalf("%s: %v is %v, not %v\n%s", kind, written(res), got, target, describe(v, h, r))
+			}
+		}
+	})
+}
+
 // TestRepair plans repairs of hosts that may be broken in any way: nothing new breaks, nothing goes down, and what is left is not repaired
 // by a second plan either.
 func TestRepair(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, h, _ := drawWorld(t)
+		v.Sources = append(v.Sources, drawCopies(t, h))
 		u, err := NewUniverse(v)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +169,8 @@ func TestRepair(t *testing.T) {
 		if linked(res, again) {
 			t.Skip("a chain of Obsoletes takes a plan for each link, as with dnf")
 		}
-		if !again.Set.Empty() && len(again.Faults) > 0 && len(PreBroken(perform(u, after, r, again))) < len(faults) && len(res.Set.Remove) == 0 {
+		if !again.Set.Empty() && len(again.Faults) > 0 && len(PreBroken(perform(u, after, r, again))) < len(faults) && len(res.Set.Remove) == 0 &&
+			!slices.ContainsFunc(res.Set.moves(), func(m Move) bool { return m.Again }) {
 			t.Fatalf("first %v, then %v\n%s", written(res), written(again), describe(v, h, r))
 		}
 	})

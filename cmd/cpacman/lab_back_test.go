@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"testing"
@@ -63,8 +64,38 @@ func scenarioGoingBack(t *testing.T, l *lab.Lab, hosts []string) {
 	d.installed(hosts[1], "lab-tools", "1.0")
 	d.says(d.run(0, "plan", hosts[1], "--like", hosts[0]), "nothing to do")
 
-	// The updates as they were in the beginning: what base has.
+	// A transaction that was cut: two builds are installed, and the files of the one that stays are those of the other. What stays is put in again.
 	base := filepath.Join(l.SiteDir(), "repos", "labos-base")
+	forced := func(host, repo, version string) {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(l.SiteDir(), "repos", repo, "lab-tools-"+version+"-1.lab9.x86_64.rpm"))
+		d.must(err)
+		d.on(host, "base64 -d >/tmp/x.rpm <<end\n"+base64.StdEncoding.EncodeToString(b)+"\nend\nrpm -i --force --nodeps --noscripts /tmp/x.rpm; rm /tmp/x.rpm")
+	}
+	files := func(host, version string) {
+		t.Helper()
+		d.installed(host, "lab-tools", version)
+		if got := d.on(host, "cat /usr/share/labos/lab-tools-x86_64/version; rpm -V lab-tools"); got != version+"-1" {
+			t.Errorf("files of lab-tools %s on %s: %s", version, host, got)
+		}
+	}
+	was = d.on(hosts[0], "rpm -qa | sort")
+	forced(hosts[0], "labos-updates", "1.2")
+	d.on(hosts[1], "rpm -e --nodeps lab-tools")
+	forced(hosts[1], "labos-updates", "1.2")
+	forced(hosts[1], "labos-base", "1.0")
+	file = d.file("again.json")
+	d.run(0, "plan", hosts[0], "--lock", d.file("lock"), "--out", file)
+	d.says(d.run(0, "plan", "show", file, hosts[0]), "put in again")
+	d.run(0, "rollout", "start", file)
+	files(hosts[0], "1.0")
+	if now := d.on(hosts[0], "rpm -qa | sort"); now != was {
+		t.Errorf("installed on %s: %s", hosts[0], difference(was, now))
+	}
+	start("--repair")
+	files(hosts[1], "1.2")
+
+	// The updates as they were in the beginning: what base has.
 	start("--downgrade", "--repo-at", "labos-updates="+base)
 	d.installed(hosts[0], "openssh-server", "8.7p1")
 	d.installed(hosts[0], "lab-app", "1.0")

@@ -170,6 +170,12 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 	tx.OldPackage = len(set.Downgrade) > 0 || plan.Type == planner.TypeRollback || plan.Type == planner.TypeLock
 	for _, m := range append(slices.Clone(set.Upgrade), set.Downgrade...) {
 		tx.Removes = append(tx.Removes, m.From)
+		if m.Again {
+			tx.Again = true
+			if !slices.Contains(tx.Removes, m.To) {
+				tx.Removes = append(tx.Removes, m.To)
+			}
+		}
 	}
 	for _, r := range set.Remove {
 		switch r.Rule {
@@ -182,7 +188,7 @@ func (d *Deployment) transaction(h *inventory.Host, job rollout.Job) (host.Trans
 		}
 	}
 	// What goes back, or is in the way of it, is rpm's in any case.
-	tx.DNF = d.fleet.Site.Effective(h).Executor == inventory.ExecutorDNF && !tx.OldPackage && len(tx.First) == 0 &&
+	tx.DNF = d.fleet.Site.Effective(h).Executor == inventory.ExecutorDNF && !tx.OldPackage && !tx.Again && len(tx.First) == 0 &&
 		len(tx.Upgrade)+len(tx.InstallOnly)+len(tx.Erase) > 0
 	return tx, nil
 }

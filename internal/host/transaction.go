@@ -42,7 +42,7 @@ type Transaction struct {
 	// UndoKeys makes a way back restore the keys that its transaction retired, first, and remove those it imported, last.
 	UndoKeys bool
 	// DNF makes the host's dnf carry the steps out instead of rpm, from the same files with all repositories off (PUSH-10). Not with First
-	// or OldPackage, and never a way back: those are rpm's.
+	// Again or OldPackage, and never a way back: those are rpm's.
 	DNF bool
 	// Removes are the packages that (a) takes out: replaced versions and what Obsoletes removes. Verify expects
 	// before − First − Removes + Upgrade + InstallOnly.
@@ -51,6 +51,7 @@ type Transaction struct {
 	// under the lock and refuses when it changed. "" is not compared.
 	ExpectBefore string
 	ExpectCount  int
+	Again        bool          // some of Upgrade is installed and put in again; Removes has it too
 	OldPackage   bool          // allow lower versions: rollback and downgrade plans only
 	VerifyLevel  string        // "all" (default), "digest", "signature" or "none": rpm's %_pkgverify_level
 	LockWait     time.Duration // for an rpm lock that somebody holds; then the transaction is refused
@@ -97,7 +98,7 @@ func (t Transaction) Validate() error {
 			return bad("package to erase %q", e.String())
 		}
 	}
-	if t.DNF && (t.OldPackage || len(t.First) > 0) {
+	if t.DNF && (t.OldPackage || t.Again || len(t.First) > 0) {
 		return bad("dnf does not go back")
 	}
 	if err := t.validateKeys(); err != nil {
@@ -161,6 +162,9 @@ func (t Transaction) order() []byte {
 	}
 	if t.OldPackage {
 		line("old yes")
+	}
+	if t.Again {
+		line("again yes")
 	}
 	level := t.VerifyLevel
 	if level == "" {

@@ -292,7 +292,8 @@ expect)
 o_count=$a
 o_set=$b
 ;;
-old) o_old=--oldpackage ;;
+old) o_old="$o_old --oldpackage" ;;
+again) o_old="$o_old --replacepkgs" ;;
 level) o_level=$a ;;
 lockwait) o_wait=$a ;;
 elements) o_elements=$a ;;

@@ -1,0 +1,86 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A transaction that is cut leaves two builds of a package: rpm puts the new one in before it takes the old one out. Their files have the same names, so that
+// whichever of the two stays may stand in the database with files of the other. Where a repository has it, it is put in again, and the same transaction takes
+// the other one out: rpm -U --replacepkgs does that by name.
+
+// putAgain writes the line of an installed build that leaves while another of its name and arch stays. It is false where nothing stays, or what
+// stays cannot be put in again; the latter is noted.
+func (s *solution) putAgain(n int32) bool {
+	stays := s.staysOf(n)
+	if stays < 0 {
+		return false
+	}
+	from, to := s.nodes[n].pkg, s.nodes[stays].pkg
+	if !s.againByName(n) {
+		s.result.Notes = append(s.result.Notes, fmt.Sprintf("of %s and %s the former leaves, and the files of the latter may be those of it: "+
+			"no repository has %s to put it in again, so look with rpm -V and do it by hand", from.NEVRA, to.NEVRA, to.NEVRA))
+		return false
+	}
+	c := s.copyOf(stays)
+	if !slices.ContainsFunc(s.result.Packages, func(p Used) bool { return p.NEVRA == to.NEVRA }) {
+		s.use(c)
+	}
+	s.move(from, to, true)
+	return true
+}
+
+// staysOf gives the installed build of the name and arch of one that leaves, that stays: in a plan that mends or goes back, and not of what stands
+// beside older builds anyway; -1 for none.
+func (s *solution) staysOf(n int32) int32 {
+	if s.nodes[n].only || s.target == nil && s.r.Type != TypeRepair {
+		return -1
+	}
+	for _, m := range s.name(s.nodes[n].pkg.Name).installed {
+		if m != n && s.model[m] && s.nodes[m].pkg.Arch == s.nodes[n].pkg.Arch {
+			return m
+		}
+	}
+	return -1
+}
+
+// againByName tells whether all that stays of a name can be put in again: rpm takes out by name, all of it or nothing.
+func (s *solution) againByName(n int32) bool {
+	if s.alone {
+		return false
+	}
+	for _, m := range s.name(s.nodes[n].pkg.Name).installed {
+		if s.model[m] {
+			continue
+		}
+		if stays := s.staysOf(m); stays < 0 || s.copyOf(stays) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// copyOf is an installed build as a repository has it, the best one first; nil for none, or where the request excludes it.
+func (s *solution) copyOf(n int32) *candidate {
+	pkg := s.nodes[n].pkg
+	if firstMatch(s.r.Filter.Exclude, pkg.NEVRA) != "" {
+		return nil
+	}
+	var best *candidate
+	for _, id := range s.u.named(pkg.Name) {
+		c := &s.u.cands[id]
+		if c.NEVRA == pkg.NEVRA && (best == nil || s.u.sources[c.source].Priority < s.u.sources[best.source].Priority) {
+			best = c
+		}
+	}
+	return best
+}
+
+// putsAgain tells whether the set puts something in again.
+func (s *solution) putsAgain() bool {
+	again := func(m Move) bool { return m.Again }
+	return slices.ContainsFunc(s.result.Set.Upgrade, again) || slices.ContainsFunc(s.result.Set.Downgrade, again)
+}
+
+// moves are all lines of the set that replace one build by another.
+func (s *Set) moves() []Move { return slices.Concat(s.Upgrade, s.Downgrade) }
