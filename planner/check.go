@@ -20,11 +20,13 @@ func Check(u *Universe, h Host, r Request, set Set) []Fault {
 
 // check returns the faults that the host has before, and what Check returns.
 func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
-	return beginCheck(u, h, r)(set)
+	before, added, _ = beginCheck(u, h, r)(set)
+	return before, added
 }
 
-// beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once.
-func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added []Fault) {
+// beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once, and tells beside what Check
+// does the faults of before that are left in the end.
+func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added, left []Fault) {
 	c := &checker{u: u, h: h, r: r, locks: newLocks(h.Locks), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
 	state := make(chan []Fault, 1)
 	go func() {
@@ -37,10 +39,11 @@ func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added 
 		state <- c.state(c.start)
 		u.readAhead(installed)
 	}()
-	return func(set *Set) (before, added []Fault) {
+	return func(set *Set) (before, added, left []Fault) {
 		before = <-state
-		c.set = set
-		return c.check(before)
+		c.set, c.left = set, before
+		before, added = c.check(before)
+		return before, added, c.left
 	}
 }
 
@@ -72,6 +75,7 @@ type checker struct {
 	names     map[string][]*rpm.Package // c.start by name
 	leaving   map[rpm.NEVRA]leaving     // what the lines of the set say
 	faults    []Fault
+	left      []Fault // of those of before: what is there in the end
 }
 
 func (c *checker) fault(kind, format string, a ...any) {
@@ -330,6 +334,9 @@ func (c *checker) added(before map[Fault]bool, stages []stage) {
 		work.Go(func() { found[i] = c.state(stages[i].pkgs) })
 	}
 	work.Wait()
+	if n := len(found); n > 0 {
+		c.left = found[n-1]
+	}
 	broken, was := c.brokenRich(before), c.start
 	for i, faults := range found {
 		for _, f := range faults {

@@ -58,11 +58,11 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 			return nil, err
 		}
 	}
-	before, added := check(&s.result.Set)
+	before, added, left := check(&s.result.Set)
 	if len(added) > 0 && s.putsAgain() { // rpm cannot do it in the transaction: what is one too many leaves after it
 		s.alone, s.erased, s.result = true, nil, &Result{}
 		s.build()
-		before, added = beginCheck(u, h, r)(&s.result.Set)
+		before, added, left = beginCheck(u, h, r)(&s.result.Set)
 	}
 	if len(added) > 0 {
 		return nil, &FaultError{added}
@@ -70,7 +70,25 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 	for _, f := range before {
 		s.result.Faults = append(s.result.Faults, f.Text)
 	}
+	if r.Type == TypeRepair {
+		s.notMended(left)
+	}
 	return s, nil
+}
+
+// NotMended begins the notes of a repair on what is wrong with a host and stays so.
+const NotMended = "not mended: "
+
+// notMended notes what is wrong with the host in the end.
+func (s *solution) notMended(left []Fault) {
+	const shown = 10
+	for _, f := range left[:min(len(left), shown)] {
+		s.note("%s%s", NotMended, f.Text)
+	}
+	if n := len(left) - shown; n > 0 {
+		s.note("%sand %d more", NotMended, n)
+	}
+	slices.Sort(s.result.Notes)
 }
 
 // attempt solves a host; refused says why nothing may come in, where that is known.

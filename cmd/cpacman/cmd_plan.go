@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -135,48 +134,6 @@ func (s *session) plan() error {
 	}
 	return d.deliver(planned)
 }
-
-// planVerdict says in words what the plan is worth.
-func (s *session) planVerdict(planned *fleet.Planned, out string) error {
-	p := planned.Plan
-	count := map[planner.HostStatus]int{}
-	for _, h := range p.Hosts {
-		count[h.Status]++
-	}
-	s.say("plan %.12s: %d of %d hosts have something to do, %d %s solved, expires %s", p.ID, count[planner.StatusPlanned], len(p.Hosts),
-		planned.Solutions, plural(planned.Solutions, "configuration", "configurations"), p.ExpiresAt.Format("2006-01-02 15:04 MST"))
-	for _, st := range slices.Sorted(maps.Keys(count)) {
-		if st != planner.StatusPlanned && st != planner.StatusNothing {
-			s.say("not planned: %d %s %s", count[st], plural(count[st], "host", "hosts"), st)
-		}
-	}
-	if n := vendorChanges(p); n > 0 {
-		s.say("note: %d %s another vendor's; plan show lists them", n, plural(n, "package is replaced by", "packages are replaced by"))
-	}
-	s.sayOverridden(p, out)
-	if n := len(p.MissingFiles); n > 0 {
-		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
-	}
-	switch {
-	case count[planner.StatusPolicy] > 0:
-		return inputError{err: fmt.Errorf("%d %s not planned: policies of equal priority disagree", count[planner.StatusPolicy], plural(count[planner.StatusPolicy], "host is", "hosts are")), hint: equalPolicies}
-	case count[planner.StatusUnsolved] > 0:
-		return &statusError{status: statusFailed, err: fmt.Errorf("%d hosts could not be solved", count[planner.StatusUnsolved]), hint: "the detail column says why; please report it with the plan's facts"}
-	case count[planner.StatusUnreachable] > 0:
-		return &statusError{status: statusUnreachable, err: fmt.Errorf("%d of %d hosts could not be reached and are not in the plan", count[planner.StatusUnreachable], len(p.Hosts))}
-	case count[planner.StatusPlanned] == 0:
-		s.say("nothing to do")
-	case out == "":
-		s.say("next: the same with --out plan.json, then: cpacman rollout start plan.json")
-	case len(p.Requested.Filter.OverrideHolds) > 0:
-		s.say("next: cpacman plan show %s, then: cpacman rollout start %s --emergency --reason TEXT", out, out)
-	default:
-		s.say("next: cpacman plan show %s, then: cpacman rollout start %s", out, out)
-	}
-	return nil
-}
-
-const equalPolicies = "give one of the policies a larger priority: the larger wins"
 
 // vendorChanges counts the packages of a plan that another vendor's replace.
 func vendorChanges(p *planner.Plan) int {
