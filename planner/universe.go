@@ -332,9 +332,12 @@ func (u *Universe) requires(path string) bool {
 	return slices.ContainsFunc(u.indexes, func(x Index) bool { return x.Requires(path) })
 }
 
-// Offers tells whether a source of the view has a build.
-func (u *Universe) Offers(n rpm.NEVRA) bool {
-	return slices.ContainsFunc(u.named(n.Name), func(id int32) bool { return u.cands[id].NEVRA == n })
+// Offers tells whether a source of the view has a build in a file that there tells to be at hand.
+func (u *Universe) Offers(n rpm.NEVRA, there func(source, path string) bool) bool {
+	return slices.ContainsFunc(u.named(n.Name), func(id int32) bool {
+		c := &u.cands[id]
+		return c.NEVRA == n && there(u.sources[c.source].ID, c.Path)
+	})
 }
 
 // collectPaths notes every file path that a package's dependencies name.

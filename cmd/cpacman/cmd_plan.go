@@ -338,7 +338,7 @@ func rollbackWords(r planner.RollbackInfo) string {
 	case len(r.Missing) == 0:
 		return "not looked at"
 	}
-	return fmt.Sprintf("not possible: %d packages are in no repository (first: %s)", len(r.Missing), r.Missing[0])
+	return fmt.Sprintf("not possible: %d packages are not at hand in any repository (first: %s)", len(r.Missing), r.Missing[0])
 }
 
 // repoError makes an input error of damage in a repository.

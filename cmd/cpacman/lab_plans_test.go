@@ -83,6 +83,13 @@ func scenarioRepositories(t *testing.T, l *lab.Lab, hosts []string) {
 	d.says(d.run(4, "rollout", "start", plan), "lab-tools-1.2-1.lab9.x86_64.rpm", "nothing was sent")
 	d.must(os.Rename(d.file("away.rpm"), filepath.Join(updates, "lab-tools-1.2-1.lab9.x86_64.rpm")))
 
+	// What a host would go back to is at hand, or it is said beforehand that it is not.
+	old := filepath.Join(d.dir, "repos", "labos-base", "lab-tools-1.0-1.lab9.x86_64.rpm")
+	d.says(d.run(0, "plan", "show", plan, hosts[0]), "rollback possible")
+	d.must(os.Rename(old, d.file("away.rpm")))
+	d.says(d.run(0, "plan", "show", d.plan("tools", "lab-tools"), hosts[0]), "not at hand in any repository (first: lab-tools-1.0-1.lab9.x86_64)")
+	d.must(os.Rename(d.file("away.rpm"), old))
+
 	d.says(d.run(4, "rollout", "start", d.plan("unsigned", "lab-unsigned")), "lab-unsigned-2.0-1.lab9.noarch", "not signed", "nothing was sent")
 	if out := d.run(0, "rollout", "list", "--output", "csv").stdout; strings.Count(out, "\n") != 1 {
 		d.Errorf("a rollout was recorded: %s", out)

@@ -335,10 +335,12 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	if err != nil {
 		return nil, err
 	}
+	files := newAtHand(ctx, repos)
+	defer files.close()
 	answers := make([]answer, len(groups))
 	sideBySide(len(groups), func(i int) {
 		a, g := &answers[i], groups[i]
-		a.rollback, a.back = f.wayBack(g)
+		a.rollback, a.back = f.wayBack(g, files)
 		a.impact, a.bytes = touched.impact(g), g.bytes()
 		for _, c := range g.members {
 			describe(c, g, a)
