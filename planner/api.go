@@ -56,6 +56,11 @@ type View struct {
 	Advisories []Advisory
 	Notices    []Notices // advisories that are looked up; they count as standing after Advisories
 	Modules    []ModuleStream
+
+	// Clash tells whether an installed package and one of a source have different files of one path, which rpm refuses; nil: nobody knows any. It is asked only
+	// for what leaves by rpm -e, in plans that go back, and what comes in of the same source package, where files move between packages unsaid.
+	// It may be asked by many goroutines.
+	Clash func(leaves *rpm.Package, comes *Candidate, source string) bool
 }
 
 // Notices are advisories that are looked up by package, as in the index of a repository. They may be asked by many goroutines.

@@ -21,6 +21,7 @@ type planCase struct {
 	host    Host
 	request Request
 	hidden  map[string]map[string][]int // source: path: packages (only in its filelists)
+	clashes [][2]rpm.NEVRA
 	expect  []string
 }
 
@@ -227,6 +228,14 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 		c.view.Advisories = append(c.view.Advisories, a)
 	case "request":
 		c.ask(f, bad)
+	case "clash": // clash INSTALLED CANDIDATE: they have different files of one path
+		if len(f) != 2 {
+			bad("clash takes two packages")
+		}
+		c.clashes = append(c.clashes, [2]rpm.NEVRA{mustNEVRA(t, f[0]), mustNEVRA(t, f[1])})
+		c.view.Clash = func(leaves *rpm.Package, comes *Candidate, _ string) bool {
+			return slices.Contains(c.clashes, [2]rpm.NEVRA{leaves.NEVRA, comes.NEVRA})
+		}
 	case "target":
 		for _, n := range f {
 			c.request.Target = append(c.request.Target, mustNEVRA(t, n))
@@ -302,6 +311,8 @@ func (c *planCase) property(t *testing.T, p *rpm.Package, word, rest string, bad
 		p.Supplements = append(p.Supplements, mustDep(t, rest))
 	case "vendor":
 		p.Vendor = rest
+	case "source":
+		p.SourceRPM = rest
 	case "file":
 		p.Files = append(p.Files, rest)
 	case "modular":

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 
 	"cpacman/internal/rpm"
 )
@@ -176,11 +177,27 @@ func (s *solution) inTheWay(n int32) bool {
 		switch {
 		case q.Name == pkg.Name && !s.nodes[m].only && !disjoint(q, pkg) && q.Arch != pkg.Arch, obsoletes(pkg, q),
 			s.nodes[m].only && obsoletes(q, pkg), // rpm -i follows no Obsoletes
-			s.clash(n, m), s.clash(m, n):
+			s.clash(n, m), s.clash(m, n), s.sharesFiles(n, m):
 			return true
 		}
 	}
 	return false
+}
+
+// sharesFiles tells whether what comes in has a file that an installed package has too, and that is another one. Files move between the packages of one
+// source package without a word, where each needs the other or none does.
+func (s *solution) sharesFiles(n, m int32) bool {
+	leaves, c := s.nodes[n].pkg, &s.u.cands[s.nodes[m].cand]
+	source := sourceName(leaves.SourceRPM)
+	return s.u.clash != nil && source != "" && source == sourceName(c.SourceRPM) && s.u.clash(leaves, c.Candidate, s.u.sources[c.source].ID)
+}
+
+// sourceName is the name in NAME-VERSION-RELEASE.src.rpm; "" where there is none.
+func sourceName(file string) string {
+	for range 2 {
+		file = file[:max(strings.LastIndexByte(file, '-'), 0)]
+	}
+	return file
 }
 
 // clash tells whether a conflicts with b, or may: boolean expressions are taken for conflicts with all they name.

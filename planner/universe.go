@@ -23,10 +23,11 @@ type Universe struct {
 	first    []int32 // candidate of each source's first place
 	cands    []candidate
 	memo     *memo
-	ahead    atomic.Bool        // readAhead was called
-	notices  []Notices          // of the view
-	retracts bool               // one of them is retracted
-	required func() *pathFilter // the paths that packages of the view require, or conflict with; made once
+	ahead    atomic.Bool                                                     // readAhead was called
+	notices  []Notices                                                       // of the view
+	clash    func(leaves *rpm.Package, comes *Candidate, source string) bool // View.Clash
+	retracts bool                                                            // one of them is retracted
+	required func() *pathFilter                                              // the paths that packages of the view require, or conflict with; made once
 	modules
 }
 
@@ -92,6 +93,7 @@ func NewUniverse(v View) (*Universe, error) {
 		sources: v.Sources, notices: v.Notices,
 		memo:    newMemo(),
 		modules: newModules(v.Modules),
+		clash:   v.Clash,
 	}
 	if len(v.Advisories) > 0 {
 		u.notices = append([]Notices{newNoticeList(v.Advisories)}, v.Notices...)

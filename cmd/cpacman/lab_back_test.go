@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"cpacman/internal/lab"
@@ -152,4 +154,45 @@ same_everywhere = ["lab-config"]
 	d.says(d.run(4, "inventory", "check"), "certified", "other", "larger priority")
 	d.says(d.run(4, "plan", "all"), "certified", "other", "larger")
 	d.run(0, "plan", hosts[1])
+}
+
+// A file moves to another package of its source, and neither says a word of it: rpm takes the update in one go, and refuses the way back as long as the new
+// package is there. It leaves first, and the plan says so.
+func scenarioMovedFile(t *testing.T, l *lab.Lab, hosts []string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}}, copyRepos: true,
+		more: "[[repo]]\nid = \"moved\"\npath = \"repos/moved\"\nsigned = \"optional\"\n"})
+	dir := filepath.Join(d.dir, "repos", "moved")
+	d.must(os.MkdirAll(dir, 0o700))
+	body := func(path, text string) lab.PackageFile { return lab.PackageFile{Path: path, Body: []byte(text)} }
+	add := func(s lab.PackageSpec) {
+		t.Helper()
+		b, err := lab.BuildPackage(s)
+		d.must(err)
+		d.must(os.WriteFile(filepath.Join(dir, s.FileName()), b, 0o600))
+		if s.Version == "1.0" {
+			d.on(hosts[0], "base64 -d >/tmp/x.rpm <<end\n"+base64.StdEncoding.EncodeToString(b)+"\nend\nrpm -i --nosignature /tmp/x.rpm; rm /tmp/x.rpm")
+		}
+	}
+	const lib, doc = "/usr/lib/move/lib.so", "/usr/share/doc/move/README"
+	add(lab.PackageSpec{Name: "move", Version: "1.0", Release: "1", Files: []lab.PackageFile{body(lib, "one"), body(doc, "the same")}})
+	add(lab.PackageSpec{Name: "move", Version: "2.0", Release: "1", Requires: []string{"move-libs", "move-doc"}, Files: []lab.PackageFile{body("/etc/move", "2")}})
+	add(lab.PackageSpec{Name: "move-libs", Version: "2.0", Release: "1", SourceRPM: "move-2.0-1.src.rpm", Files: []lab.PackageFile{body(lib, "two")}})
+	add(lab.PackageSpec{Name: "move-doc", Version: "2.0", Release: "1", SourceRPM: "move-2.0-1.src.rpm", Files: []lab.PackageFile{body(doc, "the same")}})
+
+	d.run(0, "rollout", "start", d.plan("move", "move"))
+	d.installed(hosts[0], "move", "2.0")
+	file := d.file("back.json")
+	d.run(0, "plan", "all", "--undo", d.status().Rollout.ID, "--out", file)
+	show := d.run(0, "plan", "show", file, hosts[0])
+	d.says(show, "target-first")
+	for _, want := range []string{`move-libs-2.0-1.noarch +- +target-first: `, `move-doc-2.0-1.noarch +- +target: `} {
+		if !regexp.MustCompile(want).MatchString(show.stdout) {
+			t.Errorf("no %q in\n%s", want, show.stdout)
+		}
+	}
+	d.run(0, "rollout", "start", file)
+	d.installed(hosts[0], "move", "1.0")
+	if got := d.on(hosts[0], "rpm -q move-libs move-doc; cat "+lib+" "+doc+"; rpm -V move"); !strings.HasSuffix(got, "onethe same") {
+		t.Error(got)
+	}
 }

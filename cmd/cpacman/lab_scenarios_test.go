@@ -36,6 +36,7 @@ func TestLabScenarios(t *testing.T) {
 		{"OtherTerminal", 4, scenarioOtherTerminal},
 		{"Plans", 1, scenarioPlans},
 		{"GoingBack", 2, scenarioGoingBack},
+		{"MovedFile", 1, scenarioMovedFile},
 		{"Policies", 2, scenarioPolicies},
 		{"Repositories", 1, scenarioRepositories},
 		{"DryRun", 3, scenarioDryRun},

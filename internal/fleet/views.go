@@ -245,6 +245,7 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	if err != nil {
 		return v, err
 	}
+	v.Clash = (&clashes{ctx: ctx, repos: r}).of
 	for i, one := range repos {
 		cfg := view[i]
 		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude, Only: cfg.Only}
