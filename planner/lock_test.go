@@ -89,3 +89,35 @@ func TestManyLocks(t *testing.T) {
 		t.Errorf("%s for %d locks and excludes", took, rules)
 	}
 }
+
+// A lock, an exclude or a protected name that a host got after its set was computed is found in the set; those of before cannot be broken by it.
+func TestForbids(t *testing.T) {
+	set := Set{
+		Upgrade: []Move{{From: mustNEVRA(t, "foo-1-1.noarch"), To: mustNEVRA(t, "foo-2-1.noarch")}},
+		Install: []Install{{NEVRA: mustNEVRA(t, "new-1-1.noarch")}},
+		Remove:  []Remove{{NEVRA: mustNEVRA(t, "old-1-1.noarch"), Rule: ruleObsoleted}, {NEVRA: mustNEVRA(t, "kernel-1-1.noarch"), Rule: ruleKeepN}},
+	}
+	build := func(s string) []LockCondition { return []LockCondition{{LockBuild, rpm.Equal, s}} }
+	for name, c := range map[string]struct {
+		host Host
+		ask  Filter
+		kind PlanType
+		want string
+	}{
+		"nothing":            {},
+		"others":             {host: Host{Exclude: []string{"bar*"}, Locks: []Lock{{Names: "bar", Not: true, Stay: true}}, Protected: []string{"foo", "kernel"}}},
+		"a name":             {host: Host{Locks: []Lock{{Names: "foo", Not: true, Stay: true, Text: "a lock"}}}, want: "foo-1-1.noarch would be replaced: a lock"},
+		"another build":      {host: Host{Locks: []Lock{{Names: "foo", When: build("foo-1*"), Text: "a lock"}}}, want: "foo-2-1.noarch would come in: a lock"},
+		"that build":         {host: Host{Locks: []Lock{{Names: "foo", When: build("foo-2*"), Text: "a lock"}}}},
+		"not that build":     {host: Host{Locks: []Lock{{Names: "new", Not: true, When: build("new-1*"), Text: "a lock"}}}, want: "new-1-1.noarch would come in: a lock"},
+		"a build that goes":  {host: Host{Locks: []Lock{{Names: "old", When: build("old-1*"), Text: "a lock"}}}, want: "old-1-1.noarch would leave: a lock"},
+		"a protected name":   {host: Host{Protected: []string{"o*"}}, want: "old-1-1.noarch would leave, and the host protects it"},
+		"an exclude":         {host: Host{Exclude: []string{"n*"}, ExcludeFrom: []string{"dnf.conf"}}, want: "new-1-1.noarch would come in: excluded by dnf.conf: n*"},
+		"overridden":         {host: Host{Exclude: []string{"n*"}}, ask: Filter{OverrideHolds: []string{"new"}}},
+		"a rollback goes on": {host: Host{Exclude: []string{"*"}}, kind: TypeRollback},
+	} {
+		if got := Forbids(&c.host, c.kind, &c.ask, &set); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -132,6 +132,18 @@ func scenarioChangedHost(t *testing.T, l *lab.Lab, hosts []string) {
 	d.host(there, "noop")
 	d.reason(d.host(rebuilt, "held"), "another machine")
 	d.installed(rebuilt, "lab-tools", "1.0")
+
+	// A lock that somebody sets on the host after the plan counts, though no package has changed.
+	file := d.file("locked.json")
+	d.run(0, "plan", beside, "--package", "lab-config", "--out", file)
+	d.on(beside, "mkdir -p /etc/dnf/plugins; echo 'lab-config-0:1.0-1.*' >/etc/dnf/plugins/versionlock.list")
+	d.run(1, "rollout", "start", file)
+	d.reason(d.host(beside, "held", d.newest()), "set on the host since the plan", "lab-config-1.1-1.lab9.noarch would come in", "/etc/dnf/plugins/versionlock.list")
+	d.installed(beside, "lab-config", "1.0")
+	d.on(beside, "rm /etc/dnf/plugins/versionlock.list")
+	d.run(0, "rollout", "retry", d.newest())
+	d.run(0, "rollout", "resume", d.newest())
+	d.installed(beside, "lab-config", "1.1")
 }
 
 // Scriptlets that ask, that fail after the files are in place, and before.

@@ -167,10 +167,32 @@ func (w *worker) refusals(p host.Preflight) []rollout.Reason {
 	if w.d.plan.Type.PackageFree() {
 		return out
 	}
+	if why := w.forbidden(p.Facts); why != "" {
+		add(rollout.ReasonChanged, "%s; a new plan, or cpacman rollout amend, heeds it", why)
+	}
 	if p.FreeVarTmp >= 0 && p.FreeVarTmp < varTmpNeed {
 		add(rollout.ReasonSpace, "/var/tmp has %s free; rpm writes scriptlets there", inventory.Bytes(p.FreeVarTmp))
 	}
 	return out
+}
+
+// forbidden says what of the host's set its locks, excludes and protected names do not allow by now; "" for nothing.
+func (w *worker) forbidden(facts *host.Facts) string {
+	plan := w.d.planOf(w.host.Name)
+	entry, _ := plan.Host(w.host.Name)
+	set, found := plan.Set(entry.Set)
+	switch {
+	case !found || set.Empty() || plan.Type == planner.TypeRollback, facts.InstalledDigest != entry.InstalledDigest:
+		return "" // of a host that changed the set is computed again, with what is locked now
+	case facts.Holds == nil:
+		return "the locks and excludes of the host's package manager cannot be read any more"
+	}
+	var now planner.Host
+	addHolds(&now, facts.Holds)
+	if why := planner.Forbids(&now, plan.Type, &plan.Requested.Filter, &set); why != "" {
+		return "set on the host since the plan: " + why
+	}
+	return ""
 }
 
 // Stage implements rollout.Preparer.
