@@ -117,7 +117,8 @@ func (c *checker) resolve() bool {
 func (c *checker) putAgain() map[rpm.NEVRA]bool {
 	again := map[rpm.NEVRA]bool{}
 	for _, m := range c.set.moves() {
-		at := slices.IndexFunc(c.start, func(p *rpm.Package) bool { return p.NEVRA == m.To })
+		builds := c.installed(m.To.Name)
+		at := slices.IndexFunc(builds, func(p *rpm.Package) bool { return p.NEVRA == m.To })
 		if !m.Again {
 			if at >= 0 {
 				c.fault("execution", "%s is to come in and is installed", m.To)
@@ -125,13 +126,13 @@ func (c *checker) putAgain() map[rpm.NEVRA]bool {
 			continue
 		}
 		switch {
-		case at < 0 || m.From.Name != m.To.Name || m.From.Arch != m.To.Arch || c.isOnly(c.start[at]) || !c.toTarget() && c.r.Type != TypeRepair:
+		case at < 0 || m.From.Name != m.To.Name || m.From.Arch != m.To.Arch || c.isOnly(builds[at]) || !c.toTarget() && c.r.Type != TypeRepair:
 			c.fault("execution", "%s is to be put in again in the place of %s, and is not one of two builds", m.To, m.From)
 		case !slices.ContainsFunc(c.u.named(m.To.Name), func(id int32) bool { return c.u.cands[id].NEVRA == m.To }):
 			c.fault("source", "no repository has %s", m.To)
 		case !again[m.To]:
 			again[m.To] = true
-			c.kept = append(c.kept, c.start[at])
+			c.kept = append(c.kept, builds[at])
 		}
 	}
 	return again
@@ -442,6 +443,7 @@ func (c *checker) leaves(i *rpm.Package) bool {
 
 // sameMoves compares what rpm would erase with what the set says, and every removal with its rule.
 func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
+	all := slices.Concat(c.upgrades, c.kept)
 	for _, i := range c.start {
 		by := gone[i]
 		said := c.said(i)
@@ -451,7 +453,7 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
 		case by != nil && !moved && !obsoleted:
 			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
-		case by != nil && moved && !slices.ContainsFunc(slices.Concat(c.upgrades, c.kept), func(p *rpm.Package) bool {
+		case by != nil && moved && !slices.ContainsFunc(all, func(p *rpm.Package) bool {
 			return p.Name == i.Name && (p.Arch == i.Arch || c.decision(p.Name).archChange != nil)
 		}):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
