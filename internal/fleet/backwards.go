@@ -42,28 +42,36 @@ func (f *Fleet) stateOf(r *repo.Repo) (store.RepoState, bool) {
 // notBackwards refuses a repository that is older than it was, and records how far it has come. A repository of another path is
 // another one: whoever writes the site has decided that.
 func (f *Fleet) notBackwards(ctx context.Context, r *repo.Repo) error {
-	now, timed := f.stateOf(r)
-	last, err := f.Store.RepoSeen(ctx, r.ID())
-	switch {
-	case errors.Is(err, store.ErrNotFound) && !timed:
-		return nil
-	case errors.Is(err, store.ErrNotFound):
-	case err != nil:
+	now, further, err := f.compareLast(ctx, r)
+	if err != nil || !further {
 		return err
-	case last.Digest == now.Digest && last.Path == now.Path:
-		return nil
-	case !timed && (last.Path != now.Path || last.Made.IsZero()):
-		return nil
-	case !timed:
-		return &BackwardsError{Repo: r.ID(), Packages: r.Len(), Last: last}
-	case last.Path == now.Path && now.Made.Before(last.Made):
-		return &BackwardsError{Repo: r.ID(), Made: now.Made, Last: last}
 	}
 	if now.Made.After(now.Seen.Add(maxAhead)) {
 		f.log.Warn("the metadata of a repository are from the future and are not remembered", "repo", r.ID(), "made", now.Made)
 		return nil // remembered, they would make every later state look old
 	}
 	return f.Store.PutRepoSeen(ctx, now)
+}
+
+// compareLast gives how far a repository has come, and whether that is further than it was; a *BackwardsError where it is less far.
+func (f *Fleet) compareLast(ctx context.Context, r *repo.Repo) (now store.RepoState, further bool, err error) {
+	now, timed := f.stateOf(r)
+	last, err := f.Store.RepoSeen(ctx, r.ID())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return now, timed, nil
+	case err != nil:
+		return now, false, err
+	case last.Digest == now.Digest && last.Path == now.Path:
+		return now, false, nil
+	case !timed && (last.Path != now.Path || last.Made.IsZero()):
+		return now, false, nil
+	case !timed:
+		return now, false, &BackwardsError{Repo: r.ID(), Packages: r.Len(), Last: last}
+	case last.Path == now.Path && now.Made.Before(last.Made):
+		return now, false, &BackwardsError{Repo: r.ID(), Made: now.Made, Last: last}
+	}
+	return now, true, nil
 }
 
 // AcceptRepo takes a repository as it is, though it may be older than it was.

@@ -24,7 +24,7 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 	if _, err := repos.OpenAll(ctx, repos.IDs()); err != nil {
 		return nil, nil, err
 	}
-	d := &drifter{repos: repos, offers: map[string]*report.Offer{}}
+	d := &drifter{fleet: f, repos: repos, offers: map[string]*report.Offer{}}
 	out := make([]report.HostDrift, len(hosts))
 	inputs := make([]*Input, len(hosts))
 	for i, h := range hosts {
@@ -51,6 +51,7 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 
 // drifter answers each configuration once.
 type drifter struct {
+	fleet  *Fleet
 	repos  *Repos
 	offers map[string]*report.Offer // by view
 }
@@ -106,6 +107,10 @@ func (d *drifter) offer(ctx context.Context, in *Input) error {
 	for _, cfg := range in.View {
 		one, err := d.repos.Open(ctx, cfg.ID)
 		if err != nil {
+			return err
+		}
+		// Nobody is up to date by a mirror that was put back, or is not mounted.
+		if _, _, err := d.fleet.compareLast(ctx, one); err != nil {
 			return err
 		}
 		list, err := one.Advisories()
