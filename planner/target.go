@@ -79,12 +79,13 @@ func (p *problem) mayVanish(n int32) bool {
 
 // duplicates lists, in a repair, the other builds that are installed of the same name.arch: one of them is enough (PLAN-16).
 func (p *problem) duplicates(n int32) []int32 {
-	if p.r.Type != TypeRepair || p.nodes[n].only || int(n) >= p.installed || p.name(p.nodes[n].pkg.Name).heldBecause != "" {
+	spared := func(m int32) bool { return firstMatch(p.r.Filter.Exclude, p.nodes[m].pkg.NEVRA) != "" }
+	if p.r.Type != TypeRepair || p.nodes[n].only || int(n) >= p.installed || p.name(p.nodes[n].pkg.Name).heldBecause != "" || spared(n) {
 		return nil
 	}
 	var out []int32
 	for _, m := range p.name(p.nodes[n].pkg.Name).installed {
-		if m != n && p.nodes[m].pkg.Arch == p.nodes[n].pkg.Arch {
+		if m != n && p.nodes[m].pkg.Arch == p.nodes[n].pkg.Arch && !spared(m) {
 			out = append(out, m)
 		}
 	}
