@@ -283,6 +283,11 @@ func (s *solution) fixed(it *item, taken rpm.NEVRA) []string {
 // installed was taken back.
 func (s *solution) alsoSay(it *item, e *ExplainedItem) {
 	have := s.highest(it).NEVRA
+	for _, m := range s.result.Set.moves() {
+		if m.Again && slices.Contains(e.Installed, m.From) {
+			e.Because = append(e.Because, fmt.Sprintf("%s leaves for %s, which is installed too and is put in again: its files may be those of the other", m.From, m.To))
+		}
+	}
 	for _, r := range s.result.Set.Remove {
 		if r.NEVRA != have && slices.Contains(e.Installed, r.NEVRA) {
 			e.Because = append(e.Because, r.NEVRA.String()+" is removed ("+r.Rule+"): "+r.Because)

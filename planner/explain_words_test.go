@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -497,5 +498,24 @@ installed
 `, "nothing", "foo", "foo.x86_64 1-1: as the target has it"},
 	} {
 		w.check(t)
+	}
+}
+
+// Of two builds one is put in again, and explain says so.
+func TestExplainAgain(t *testing.T) {
+	u, c := oneCase(t, `repo base
+  foo-2-1.x86_64
+request type=repair
+installed
+  foo-1-1.x86_64
+  foo-2-1.x86_64
+`)
+	e, err := u.Explain(c.host, c.request, "foo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "foo-1-1.x86_64 leaves for foo-2-1.x86_64, which is installed too and is put in again: its files may be those of the other"
+	if !slices.Contains(e.Items[0].Because, want) {
+		t.Errorf("%q", e.Items[0].Because)
 	}
 }
