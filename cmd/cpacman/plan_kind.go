@@ -11,7 +11,6 @@ import (
 
 	"cpacman/internal/fleet"
 	"cpacman/internal/rpm"
-	"cpacman/internal/store"
 	"cpacman/planner"
 )
 
@@ -85,7 +84,10 @@ func (s *session) goal(r *fleet.PlanRequest) (err error) {
 	case s.c.IsSet("undo"):
 		r.Targets, r.Void, err = s.undo(s.c.String("undo"))
 	case s.c.IsSet("like"):
-		r.Request.Target, err = s.like(s.c.String("like"))
+		r.Model, err = s.like(s.c.String("like"))
+		if err == nil {
+			r.Request.Target = r.Model.Installed
+		}
 	case s.c.IsSet("lock"):
 		r.Request.Target, err = s.readLock(s.c.String("lock"))
 	}
@@ -108,16 +110,17 @@ func (s *session) undo(id string) (map[string][]rpm.NEVRA, map[string]string, er
 }
 
 // like finds what a host has.
-func (s *session) like(name string) ([]rpm.NEVRA, error) {
+func (s *session) like(name string) (*fleet.Model, error) {
 	h, err := s.host(name)
 	if err != nil {
 		return nil, err
 	}
-	target, err := s.fleet.InstalledOn(s.ctx, h.Name)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, inputError{err: fmt.Errorf("what host %s has is not known", h.Name), hint: "cpacman facts " + h.Name}
+	model, err := s.fleet.ModelOf(s.ctx, h)
+	var cannot *fleet.CannotPlan
+	if errors.As(err, &cannot) {
+		return nil, inputError{err: fmt.Errorf("what host %s has is not known well enough to make others like it: %s", h.Name, cannot.Detail), hint: "cpacman facts " + h.Name}
 	}
-	return target, err
+	return model, err
 }
 
 func (s *session) readLock(path string) ([]rpm.NEVRA, error) {

@@ -77,6 +77,10 @@ func (k *keyer) key(c *candidate) *keyed {
 		c.entry.Status, c.entry.Detail = planner.StatusNoView, "no repository of the site matches this host"
 		return nil
 	}
+	if why := k.req.Model.unlike(c.facts); why != "" {
+		c.entry.Status, c.entry.Detail = planner.StatusMismatch, why
+		return nil
+	}
 	given, err := f.given(k.at, c.host, c.facts)
 	c.settings = given.settings
 	if err != nil {

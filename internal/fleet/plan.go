@@ -29,7 +29,9 @@ type PlanRequest struct {
 	// Targets are what each host is to go back to, for TypeRollback; for other types Request.Target holds for all of them.
 	Targets map[string][]rpm.NEVRA
 	// Void says of hosts without a target why what is recorded does not serve.
-	Void   map[string]string
+	Void map[string]string
+	// Model is the host that all are to be like, whose packages Request.Target has; nil: none.
+	Model  *Model
 	Expiry time.Duration // 0: the planner's default
 	// Facts are the stored facts of all hosts where the caller has read them; nil: they are read.
 	Facts map[string]*host.Facts

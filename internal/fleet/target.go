@@ -13,6 +13,8 @@ import (
 	"cpacman/internal/rollout"
 	"cpacman/internal/rpm"
 	"cpacman/internal/store"
+	"cpacman/inventory"
+	"cpacman/planner"
 )
 
 // Targets are what hosts had before a rollout, by the names they have now.
@@ -56,13 +58,38 @@ func (f *Fleet) TargetsBefore(ctx context.Context, id string) (Targets, error) {
 	return out, nil
 }
 
-// InstalledOn gives what a host has, by its stored facts, for making others like it.
-func (f *Fleet) InstalledOn(ctx context.Context, name string) ([]rpm.NEVRA, error) {
-	facts, err := f.Store.Facts(ctx, name)
+// Model is a host that others are to be like.
+type Model struct {
+	Host, OS, Arch string // OS as OSName writes it
+	Installed      []rpm.NEVRA
+}
+
+// ModelOf gives what a host has, by its stored facts. Facts that are not there, or too old for a plan, are no model: a *CannotPlan.
+func (f *Fleet) ModelOf(ctx context.Context, h *inventory.Host) (*Model, error) {
+	facts, err := f.Store.Facts(ctx, h.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		facts, err = nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return nevras(facts.Packages), nil
+	if status, detail := f.FactsStatus(f.now(), h, facts, store.Contact{}, false, false); status == planner.StatusNoFacts || status == planner.StatusStale {
+		return nil, &CannotPlan{Host: h.Name, Status: status, Detail: detail}
+	}
+	return &Model{Host: h.Name, OS: OSName(facts.OS), Arch: facts.Arch, Installed: nevras(facts.Packages)}, nil
+}
+
+// unlike says why a host cannot be made like the model; "" where it may.
+func (m *Model) unlike(facts *host.Facts) string {
+	if m == nil {
+		return ""
+	}
+	another := func(a, b string) bool { return a != "" && b != "" && a != b }
+	os := OSName(facts.OS)
+	if another(os, m.OS) || another(facts.Arch, m.Arch) && !planner.SameFamily(facts.Arch, m.Arch) {
+		return fmt.Sprintf("it is %s on %s, and host %s, which it is to be like, is %s on %s", os, facts.Arch, m.Host, m.OS, m.Arch)
+	}
+	return ""
 }
 
 func nevras(packages []host.Package) []rpm.NEVRA {
