@@ -1,9 +1,6 @@
 package planner
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // A transaction that is cut leaves two builds of a package: rpm puts the new one in before it takes the old one out. Their files have the same names, so that
 // whichever of the two stays may stand in the database with files of the other. Where a repository has it, it is put in again, and the same transaction takes
@@ -17,12 +14,15 @@ func (s *solution) putAgain(n int32) bool {
 		return false
 	}
 	from, to := s.nodes[n].pkg, s.nodes[stays].pkg
-	if !s.againByName(n) {
-		s.result.Notes = append(s.result.Notes, fmt.Sprintf("of %s and %s the former leaves, and the files of the latter may be those of it: "+
-			"no repository has %s to put it in again, so look with rpm -V and do it by hand", from.NEVRA, to.NEVRA, to.NEVRA))
+	c := s.copyOf(stays)
+	if c == nil || !s.againByName(n) {
+		why := "no repository has " + to.NEVRA.String() + " to put it in again"
+		if c != nil {
+			why = "it cannot be put in again in one transaction with the rest of " + to.Name
+		}
+		s.note("of %s and %s the former leaves, and the files of the latter may be those of it: %s, so look with rpm -V and do it by hand", from.NEVRA, to.NEVRA, why)
 		return false
 	}
-	c := s.copyOf(stays)
 	if !slices.ContainsFunc(s.result.Packages, func(p Used) bool { return p.NEVRA == to.NEVRA }) {
 		s.use(c)
 	}
@@ -50,7 +50,7 @@ func (s *solution) againByName(n int32) bool {
 		return false
 	}
 	for _, m := range s.name(s.nodes[n].pkg.Name).installed {
-		if s.model[m] {
+		if s.model[m] || s.next(m) != nil {
 			continue
 		}
 		if stays := s.staysOf(m); stays < 0 || s.copyOf(stays) == nil {

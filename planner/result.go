@@ -168,13 +168,7 @@ func (s *solution) use(c *candidate) {
 // by rpm -e.
 func (s *solution) leaving(n int32) {
 	pkg := s.nodes[n].pkg
-	var next *rpm.Package
-	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.Name == pkg.Name && s.succeeds(q, pkg) && (next == nil || q.Arch == pkg.Arch) {
-			next = q
-		}
-	}
-	if next != nil {
+	if next := s.next(n); next != nil {
 		s.move(pkg, next, false)
 		return
 	}
@@ -195,6 +189,18 @@ func (s *solution) leaving(n int32) {
 	default:
 		set.Remove = append(set.Remove, Remove{pkg.NEVRA, ruleRepair, "another build of it is installed"})
 	}
+}
+
+// next is what comes in as another build of an installed one that leaves, of its own arch if there is one; nil for none.
+func (s *solution) next(n int32) *rpm.Package {
+	pkg := s.nodes[n].pkg
+	var next *rpm.Package
+	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.Name == pkg.Name && s.succeeds(q, pkg) && (next == nil || q.Arch == pkg.Arch) {
+			next = q
+		}
+	}
+	return next
 }
 
 // move writes an upgrade or a downgrade; again is said of what is installed.
