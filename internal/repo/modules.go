@@ -139,6 +139,40 @@ type yamlDefaults struct {
 	Profiles yamlLists `yaml:"profiles"`
 }
 
+// Bounds of module metadata. The largest documents of distributions have some 100 KiB; the reader takes a hundred times a document's size, and time by the
+// square of the keys of a mapping.
+const (
+	maxModule  = 2 << 20 // bytes of a document
+	maxModules = 100_000 // documents
+	maxKeys    = 4000    // of one mapping
+)
+
+// checkKeys refuses mappings that have a key twice, or very many. The reader does the former too, and makes a list of all pairs.
+func checkKeys(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode {
+		if len(n.Content)/2 > maxKeys {
+			return fmt.Errorf("line %d: a mapping of more than %d keys", n.Line, maxKeys)
+		}
+		seen := make(map[string]bool, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode {
+				return fmt.Errorf("line %d: a key that is no text", key.Line)
+			}
+			if seen[key.Value] {
+				return fmt.Errorf("line %d: the key %s is there twice", key.Line, quoted(key.Value))
+			}
+			seen[key.Value] = true
+		}
+	}
+	for _, one := range n.Content {
+		if err := checkKeys(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readModules reads the documents one at a time. A fault of the YAML reader is an error like any other.
 func readModules(r io.Reader, data *moduleData) (err error) {
 	defer func() {
@@ -146,14 +180,24 @@ func readModules(r io.Reader, data *moduleData) (err error) {
 			err = fmt.Errorf("the YAML reader gave up: %s", plain(fmt.Sprint(p)))
 		}
 	}()
-	in := &tokenReader{r: r, left: maxToken}
+	in := &tokenReader{r: r}
 	d := yaml.NewDecoder(in)
 	for n := 1; ; n++ {
-		in.left = maxToken
+		in.left = maxModule
+		var node yaml.Node
 		var doc yamlModule
-		err := d.Decode(&doc)
+		err := d.Decode(&node)
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if err == nil && n > maxModules {
+			err = fmt.Errorf("more than %d documents", maxModules)
+		}
+		if err == nil {
+			err = checkKeys(&node)
+		}
+		if err == nil {
+			err = node.Decode(&doc)
 		}
 		if err == nil {
 			err = data.add(&doc)

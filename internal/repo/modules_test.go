@@ -1,8 +1,11 @@
 package repo
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -104,4 +107,46 @@ func FuzzModules(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a mirror may write to take the memory or the time of whoever plans is refused, and soon.
+func TestHostileModules(t *testing.T) {
+	const head = "document: modulemd\nversion: 2\ndata:\n"
+	many := strings.Repeat
+	for name, text := range map[string]string{
+		"a list":               head + "  x: [" + many("1,", 8<<20) + "]\n",
+		"lines":                head + "  x:\n" + many("  - 1\n", 4<<20),
+		"the same key":         head + "  x: {" + many("? ,", 600<<10) + "}\n",
+		"many keys":            head + "  name: a\n  stream: b\n" + keysOf(200_000),
+		"keys of the document": "a: 1\n" + many("a: 1\n", 300<<10),
+		"keys of dependencies": head + "  name: a\n  stream: b\n  dependencies:\n" + many("  - {"+many("a: 1, ", 1000)+"}\n", 200),
+		"lists in lists":       head + "  x: " + many("[", 500_000),
+		"maps in maps":         head + "  x: " + many("{a: ", 300_000),
+		"documents":            many("---\na: 1\n", maxModules+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			var data moduleData
+			err := readModules(strings.NewReader(text), &data)
+			runtime.ReadMemStats(&after)
+			if err == nil || len(err.Error()) > 500 {
+				t.Errorf("error %.600v", err)
+			}
+			if mib, took := (after.TotalAlloc-before.TotalAlloc)>>20, time.Since(start); mib > 800 || took > 10*time.Second {
+				t.Errorf("%d MiB and %s for %d bytes: %v", mib, took, len(text), err)
+			} else {
+				t.Log(mib, took, err)
+			}
+		})
+	}
+}
+
+func keysOf(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  k%d: 1\n", i)
+	}
+	return b.String()
 }
