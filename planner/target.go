@@ -170,11 +170,11 @@ func (s *solution) before(removed []int32) map[int32]bool {
 // inTheWay tells whether something that comes in and a package that leaves do not stand each other.
 func (s *solution) inTheWay(n int32) bool {
 	pkg := s.nodes[n].pkg
-	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if !s.model[m] {
+	for m := range int32(len(s.nodes)) {
+		q := s.nodes[m].pkg
+		if !s.model[m] || int(m) < s.installed && !s.moves[q.NEVRA] { // what is installed comes in where it is put in again
 			continue
 		}
-		q := s.nodes[m].pkg
 		switch {
 		case q.Name == pkg.Name && !s.nodes[m].only && !disjoint(q, pkg) && q.Arch != pkg.Arch, obsoletes(pkg, q),
 			s.nodes[m].only && obsoletes(q, pkg), // rpm -i follows no Obsoletes
@@ -188,9 +188,12 @@ func (s *solution) inTheWay(n int32) bool {
 // sharesFiles tells whether what comes in has a file that an installed package has too, and that is another one. Files move between the packages of one
 // source package without a word, where each needs the other or none does.
 func (s *solution) sharesFiles(n, m int32) bool {
-	leaves, c := s.nodes[n].pkg, &s.u.cands[s.nodes[m].cand]
+	leaves, c := s.nodes[n].pkg, s.copyOf(m)
+	if int(m) >= s.installed {
+		c = &s.u.cands[s.nodes[m].cand]
+	}
 	source := sourceName(leaves.SourceRPM)
-	return s.u.clash != nil && source != "" && source == sourceName(c.SourceRPM) && s.u.clash(leaves, c.Candidate, s.u.sources[c.source].ID)
+	return s.u.clash != nil && c != nil && source != "" && source == sourceName(c.SourceRPM) && s.u.clash(leaves, c.Candidate, s.u.sources[c.source].ID)
 }
 
 // sourceName is the name in NAME-VERSION-RELEASE.src.rpm; "" where there is none.
