@@ -278,7 +278,7 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 		return r, err
 	}
 	planSet, _ := plan.Set(entry.Set)
-	out := recheck(planSet, result.Set)
+	out := recheck(planSet, result.Set, list.Packages)
 	if out.Verdict == rollout.RecheckNothing && !entry.Keys.Empty() {
 		// The keys are still to be done, in an order that has no packages any more.
 		out = rollout.RecheckResult{Verdict: rollout.RecheckChanged, Detail: "its packages are there already and its signing keys are not done: plan again"}
@@ -289,9 +289,17 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 	return out, nil
 }
 
-// recheck compares the set of the plan with the one computed now, by what they change: reasons may differ.
-func recheck(planned, now planner.Set) rollout.RecheckResult {
-	if now.Empty() {
+// recheck compares the set of the plan with the one computed now, by what they change: reasons may differ. That nothing is left to do does not show that
+// what the plan wants is there: something may hold it by now, or a transaction was cut.
+func recheck(planned, now planner.Set, installed []*rpm.Package) rollout.RecheckResult {
+	there := make(map[rpm.NEVRA]bool, len(installed))
+	for _, p := range installed {
+		there[p.NEVRA] = true
+	}
+	switch text := cutWords(planned, there); {
+	case text != "":
+		return rollout.RecheckResult{Verdict: rollout.RecheckChanged, Detail: text}
+	case now.Empty() && !outstanding(planned, there, installed):
 		return rollout.RecheckResult{Verdict: rollout.RecheckNothing, Detail: "what the plan wants is there"}
 	}
 	before, after := actions(planned), actions(now)
@@ -315,6 +323,43 @@ func recheck(planned, now planner.Set) rollout.RecheckResult {
 		text += fmt.Sprintf("; and %d more", len(diff)-shown)
 	}
 	return rollout.RecheckResult{Verdict: rollout.RecheckChanged, Detail: "the host changed since the plan, and its set with it: " + text}
+}
+
+// cutWords says what a transaction of a set that was cut has left; "" for nothing: rpm puts in what is new before it takes out what that replaces.
+func cutWords(planned planner.Set, there map[rpm.NEVRA]bool) string {
+	const advice = ", as a transaction that was cut leaves it: a plan with --undo or --repair mends that"
+	for _, m := range slices.Concat(planned.Upgrade, planned.Downgrade) {
+		if !m.Again && there[m.From] && there[m.To] {
+			return fmt.Sprintf("%s and %s are both installed%s", m.From, m.To, advice)
+		}
+	}
+	came := !slices.ContainsFunc(planned.Incoming(), func(n rpm.NEVRA) bool { return !there[n] })
+	for _, r := range planned.Remove {
+		if came && r.Rule == planner.RuleObsoleted && there[r.NEVRA] {
+			return fmt.Sprintf("%s is installed, and so is what obsoletes it, as a transaction that was cut leaves it: a plan with --undo takes it back", r.NEVRA)
+		}
+	}
+	return ""
+}
+
+// outstanding tells whether something of a set is still to be done, when nothing is that can be: what it replaces is there, or an install-only build is
+// not and no newer one is.
+func outstanding(planned planner.Set, there map[rpm.NEVRA]bool, installed []*rpm.Package) bool {
+	for _, m := range slices.Concat(planned.Upgrade, planned.Downgrade) {
+		if there[m.From] {
+			return true
+		}
+	}
+	for _, r := range planned.Remove {
+		if r.Rule == planner.RuleObsoleted && there[r.NEVRA] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(planned.Install, func(i planner.Install) bool {
+		return i.InstallOnly && !slices.ContainsFunc(installed, func(p *rpm.Package) bool {
+			return p.Name == i.NEVRA.Name && rpm.Compare(p.EVR, i.NEVRA.EVR) >= 0
+		})
+	})
 }
 
 // actions lists what a set changes, sorted.
