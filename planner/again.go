@@ -1,6 +1,11 @@
 package planner
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"cpacman/internal/rpm"
+)
 
 // A transaction that is cut leaves two builds of a package: rpm puts the new one in before it takes the old one out. Their files have the same names, so that
 // whichever of the two stays may stand in the database with files of the other. Where a repository has it, it is put in again, and the same transaction takes
@@ -30,18 +35,33 @@ func (s *solution) putAgain(n int32) bool {
 	return true
 }
 
-// staysOf gives the installed build of the name and arch of one that leaves, that stays: in a plan that mends or goes back, and not of what stands
+// staysOf gives the installed build that stays where one leaves that it cannot stand beside: in a plan that mends or goes back, and not of what stands
 // beside older builds anyway; -1 for none.
 func (s *solution) staysOf(n int32) int32 {
 	if s.nodes[n].only || s.target == nil && s.r.Type != TypeRepair {
 		return -1
 	}
 	for _, m := range s.name(s.nodes[n].pkg.Name).installed {
-		if m != n && s.model[m] && s.nodes[m].pkg.Arch == s.nodes[n].pkg.Arch {
+		if m != n && s.model[m] && sameFiles(s.nodes[m].pkg.NEVRA, s.nodes[n].pkg.NEVRA) {
 			return m
 		}
 	}
 	return -1
+}
+
+// sameFiles tells whether two builds of a name are for one place: of one arch, or one of them noarch, as where a change of arch was cut.
+func sameFiles(a, b rpm.NEVRA) bool {
+	return a.Arch == b.Arch || (a.Arch == "noarch") != (b.Arch == "noarch") && rpm.Compare(a.EVR, b.EVR) != 0
+}
+
+// oldFiles notes what stays although something obsoletes it that leaves, as where that had not taken it out yet: the files may be those of it.
+func (s *solution) oldFiles(n int32) {
+	for m := range int32(s.installed) {
+		if stays := s.nodes[m].pkg; s.model[m] && stays.Name != s.nodes[n].pkg.Name && !s.moves[stays.NEVRA] && obsoletes(s.nodes[n].pkg, stays) {
+			s.result.Notes = append(s.result.Notes, fmt.Sprintf("%s leaves and obsoletes %s, which is there too: the files of the latter may be those of it, "+
+				"so look with rpm -V and put it in again by hand (rpm -U --replacepkgs)", s.nodes[n].pkg.NEVRA, stays.NEVRA))
+		}
+	}
 }
 
 // againByName tells whether all that stays of a name can be put in again: rpm takes out by name, all of it or nothing.

@@ -126,7 +126,7 @@ func (c *checker) putAgain() map[rpm.NEVRA]bool {
 			continue
 		}
 		switch {
-		case at < 0 || m.From.Name != m.To.Name || m.From.Arch != m.To.Arch || c.isOnly(builds[at]) || !c.toTarget() && c.r.Type != TypeRepair:
+		case at < 0 || m.From.Name != m.To.Name || !sameFiles(m.From, m.To) || c.isOnly(builds[at]) || !c.toTarget() && c.r.Type != TypeRepair:
 			c.fault("execution", "%s is to be put in again in the place of %s, and is not one of two builds", m.To, m.From)
 		case !slices.ContainsFunc(c.u.named(m.To.Name), func(id int32) bool { return c.u.cands[id].NEVRA == m.To }):
 			c.fault("source", "no repository has %s", m.To)
@@ -454,7 +454,7 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 		case by != nil && !moved && !obsoleted:
 			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
 		case by != nil && moved && !slices.ContainsFunc(all, func(p *rpm.Package) bool {
-			return p.Name == i.Name && (p.Arch == i.Arch || c.decision(p.Name).archChange != nil)
+			return p.Name == i.Name && (p.Arch == i.Arch || slices.Contains(c.kept, p) || c.decision(p.Name).archChange != nil)
 		}):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
 		case obsoleted && !moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {

@@ -131,7 +131,7 @@ func (c *checker) archRules(after []*rpm.Package) {
 func (c *checker) moveRules() {
 	for _, m := range slices.Concat(c.set.Upgrade, c.set.Downgrade) {
 		d := c.decision(m.From.Name)
-		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && (d.archChange == nil || m.Policy == "") {
+		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && !m.Again && (d.archChange == nil || m.Policy == "") {
 			c.fault(ruleArch, "%s to %s changes name or arch", m.From, m.To)
 		}
 	}

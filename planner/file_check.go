@@ -203,7 +203,7 @@ func (s *Set) validate(t PlanType, files map[rpm.NEVRA]bool) error {
 		if !files[m.To] {
 			return fmt.Errorf("%q is to be installed and has no file", m.To)
 		}
-		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && m.Policy == "" || rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
+		if m.From.Name != m.To.Name || m.From.Arch != m.To.Arch && m.Policy == "" && !m.Again || rpm.Compare(m.To.EVR, m.From.EVR) <= 0 {
 			return fmt.Errorf("%q to %q is no upgrade", m.From, m.To)
 		}
 	}

@@ -210,7 +210,7 @@ func (s *solution) move(from, to *rpm.Package, again bool) {
 	r := s.name(from.Name)
 	m := Move{From: from.NEVRA, To: to.NEVRA, Again: again}
 	var by []string
-	if from.Arch != to.Arch {
+	if from.Arch != to.Arch && !again {
 		by = append(by, r.archChange.Policy)
 	}
 	if rpm.Compare(to.EVR, from.EVR) > 0 {
@@ -236,6 +236,7 @@ func (s *solution) vendorChange(from, to *rpm.Package) {
 func (s *solution) targetRemovals() {
 	first := s.before(s.erased)
 	for _, n := range s.erased {
+		s.oldFiles(n)
 		line := Remove{s.nodes[n].pkg.NEVRA, ruleTarget, "the target does not have it"}
 		if first[n] {
 			line.Rule, line.Because = ruleFirst, "the target does not have it, and it is in the way of what comes in: it goes first, by rpm -e --nodeps"

@@ -38,7 +38,7 @@ func toward(from, to rpm.NEVRA) string {
 // moveTo is what a package moves to, with the arch where that changes.
 func moveTo(m planner.Move) string {
 	if m.Again {
-		return m.To.EVR.String() + ", which is there too and is put in again"
+		return toward(m.From, m.To) + ", which is there too and is put in again"
 	}
 	if m.From.Arch != m.To.Arch {
 		return m.To.EVR.String() + "." + m.To.Arch

@@ -168,6 +168,14 @@ there() {
 		fi
 	done
 }
+# killed DIR: a signal ended a step there, as where memory was short: rpm was cut, although its runner was not.
+killed() {
+	[ -f "$1/rc" ] || return 1
+	while read -r k v; do
+		[ "$v" -le 128 ] || return 0
+	done <"$1/rc"
+	return 1
+}
 # units: what ran before the transaction and does not now is started; the SSH server gets its own binary back.
 units() {
 	if [ -d /run/systemd/system ]; then
@@ -257,7 +265,7 @@ if [ "$mode" = back ]; then
 	from=$dir/ledger/${id%-back}
 	entry "$from"
 	cut=
-	[ "$s_mode" != install ] || ended || cut=yes
+	[ "$s_mode" != install ] || ended && ! killed "$from" || cut=yes
 	there u "$cut"
 	o_u=$n
 	there i ''

@@ -631,6 +631,13 @@ n=$(($n + 1))
 fi
 done
 }
+killed() {
+[ -f "$1/rc" ] || return 1
+while read -r k v; do
+[ "$v" -le 128 ] || return 0
+done <"$1/rc"
+return 1
+}
 units() {
 if [ -d /run/systemd/system ]; then
 systemctl daemon-reload </dev/null >/dev/null 2>&1
@@ -711,7 +718,7 @@ kernel hold
 from=$dir/ledger/${id%-back}
 entry "$from"
 cut=
-[ "$s_mode" != install ] || ended || cut=yes
+[ "$s_mode" != install ] || ended && ! killed "$from" || cut=yes
 there u "$cut"
 o_u=$n
 there i ''
