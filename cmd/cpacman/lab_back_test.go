@@ -196,3 +196,63 @@ func scenarioMovedFile(t *testing.T, l *lab.Lab, hosts []string) {
 		t.Error(got)
 	}
 }
+
+// A signal ends rpm when all is in and nothing is out yet, in a set where a file moves to a package of the same source and another package changes its arch.
+// One host goes back by itself, of the other nothing is taken for done, and a plan takes it back; databases and bytes are those of before.
+func scenarioCutBySignal(t *testing.T, l *lab.Lab, hosts []string) {
+	d := newDesk(t, l, deskOptions{places: []place{{host: hosts[0]}, {host: hosts[1], level: "broad"}}, copyRepos: true, rollout: "rollback = \"host\"\nno_rollback = [\"cut-kept\"]",
+		more: "[[repo]]\nid = \"cut\"\npath = \"repos/cut\"\nsigned = \"optional\"\n\n"})
+	d.write("inventory/policies.toml", "[[policy]]\nname = \"arch\"\nallow_arch_change = [\"cut-arch\"]\n")
+	dir := filepath.Join(d.dir, "repos", "cut")
+	d.must(os.MkdirAll(dir, 0o700))
+	add := func(s lab.PackageSpec, path, text string) {
+		t.Helper()
+		s.Release, s.Files = "1", []lab.PackageFile{{Path: path, Body: []byte(text)}}
+		b, err := lab.BuildPackage(s)
+		d.must(err)
+		d.must(os.WriteFile(filepath.Join(dir, s.FileName()), b, 0o600))
+		for i, h := range hosts[:2] {
+			if s.Version == "1.0" && (i == 1 || s.Name != "cut-kept") {
+				d.on(h, "base64 -d >/tmp/x.rpm <<end\n"+base64.StdEncoding.EncodeToString(b)+"\nend\nrpm -i --nosignature /tmp/x.rpm; rm /tmp/x.rpm")
+			}
+		}
+	}
+	add(lab.PackageSpec{Name: "cut", Version: "1.0"}, "/usr/lib/cut/lib", "one")
+	add(lab.PackageSpec{Name: "cut", Version: "2.0", Requires: []string{"cut-libs"}}, "/etc/cut", "2")
+	add(lab.PackageSpec{Name: "cut-libs", Version: "2.0", SourceRPM: "cut-2.0-1.src.rpm"}, "/usr/lib/cut/lib", "two")
+	add(lab.PackageSpec{Name: "cut-arch", Version: "1.0"}, "/usr/share/cut/arch", "one")
+	add(lab.PackageSpec{Name: "cut-arch", Version: "2.0", Arch: "x86_64"}, "/usr/share/cut/arch", "two")
+	add(lab.PackageSpec{Name: "cut-kept", Version: "1.0"}, "/usr/share/cut/kept", "one") // such a host does not go back by itself
+	add(lab.PackageSpec{Name: "cut-kept", Version: "2.0"}, "/usr/share/cut/kept", "two")
+	add(lab.PackageSpec{Name: "cut-last", Version: "1.0"}, "/usr/share/cut/last", "one")
+	add(lab.PackageSpec{Name: "cut-last", Version: "2.0", Requires: []string{"cut = 2.0", "cut-arch = 2.0"},
+		Post: "if [ -e /tmp/cut ]; then rm /tmp/cut; kill -9 $PPID; fi"}, "/usr/share/cut/last", "two")
+
+	const state = "rpm -qa 'cut*' | sort; rpm -V cut cut-arch cut-last; cat /usr/lib/cut/lib /usr/share/cut/*"
+	before := [2]string{}
+	for i, h := range hosts[:2] {
+		before[i] = d.on(h, "touch /tmp/cut; "+state)
+	}
+	plan := d.plan("cut", "cut*")
+	d.run(3, "rollout", "start", plan)
+	d.host(hosts[0], "rolled_back", d.newest())
+	if now := d.on(hosts[0], state); now != before[0] {
+		t.Errorf("went back on %s: %s", hosts[0], difference(before[0], now))
+	}
+	d.run(0, "rollout", "abort", d.newest(), "--yes", "--reason", "cut")
+
+	file := d.file("cut2.json")
+	d.run(0, "plan", hosts[1], "--package", "cut*", "--out", file)
+	d.run(3, "rollout", "start", file)
+	id := d.newest()
+	d.host(hosts[1], "tx_partial", id)
+	d.run(0, "rollout", "retry", id, hosts[1])
+	d.run(1, "rollout", "resume", id)
+	d.reason(d.host(hosts[1], "held", id), "both installed", "--undo")
+	d.run(0, "plan", hosts[1], "--undo", id, "--out", file)
+	d.says(d.run(0, "plan", "show", file, hosts[1]), "cut-arch-1.0-1.noarch, which is there too and is put in again", "target-first")
+	d.run(0, "rollout", "start", file)
+	if now := d.on(hosts[1], state); now != before[1] {
+		t.Errorf("undone on %s: %s", hosts[1], difference(before[1], now))
+	}
+}

@@ -37,6 +37,7 @@ func TestLabScenarios(t *testing.T) {
 		{"Plans", 1, scenarioPlans},
 		{"GoingBack", 2, scenarioGoingBack},
 		{"MovedFile", 1, scenarioMovedFile},
+		{"CutBySignal", 2, scenarioCutBySignal},
 		{"Policies", 2, scenarioPolicies},
 		{"Repositories", 1, scenarioRepositories},
 		{"DryRun", 3, scenarioDryRun},
