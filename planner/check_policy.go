@@ -213,7 +213,7 @@ func (c *checker) stayRules() {
 		}
 		protected := matchAny(c.h.Protected, func(g string) bool { return matchGlob(g, p.Name) })
 		for _, r := range c.set.Remove {
-			if r.NEVRA == p.NEVRA && (held || protected || d.pin != nil) && r.Rule != ruleKeepN && r.Rule != ruleRepair {
+			if r.NEVRA == p.NEVRA && (held || protected || d.pin != nil) && r.Rule != ruleKeepN && r.Rule != ruleRepair && !c.oneTooMany(p) {
 				c.fault(ruleHold, "%s has to stay and would be removed", p.NEVRA)
 			}
 		}
@@ -234,6 +234,13 @@ func (c *checker) stayRules() {
 	}
 }
 
+// oneTooMany tells whether the target has another build that is installed in the place of one.
+func (c *checker) oneTooMany(p *rpm.Package) bool {
+	return c.toTarget() && !c.isOnly(p) && slices.ContainsFunc(c.installed(p.Name), func(q *rpm.Package) bool {
+		return q != p && sameFiles(q.NEVRA, p.NEVRA) && slices.Contains(c.r.Target, q.NEVRA)
+	})
+}
+
 // lockedOut tells whether a lock of the host keeps a build out.
 func (c *checker) lockedOut(n rpm.NEVRA) bool {
 	return len(c.h.Locks) > 0 && !c.r.Filter.overrides(n.Name) && lockedOut(c.locks.of(n.Name), n) != nil
@@ -249,8 +256,9 @@ func (c *checker) lockedIn(n rpm.NEVRA) (l *Lock, whole bool) {
 
 // lockRule checks that an installed package that a lock keeps leaves for nothing, or for another build of its name alone.
 func (c *checker) lockRule(p *rpm.Package, lock *Lock, whole bool) {
-	comes := slices.ContainsFunc(c.upgrades, func(q *rpm.Package) bool { return q.Name == p.Name })
-	if c.leaves(p) && (whole || !comes) || whole && comes {
+	named := func(q *rpm.Package) bool { return q.Name == p.Name }
+	comes, again := slices.ContainsFunc(c.upgrades, named), slices.ContainsFunc(c.kept, named)
+	if c.leaves(p) && (whole || !comes && !again) || whole && comes {
 		c.fault(ruleHold, "%s may not change: %s", p.NEVRA, lock.Text)
 	}
 }

@@ -34,11 +34,18 @@ type forbidding struct {
 }
 
 func (w *forbidding) move(m Move) string {
-	if m.Again || w.f.overrides(m.From.Name) {
+	if w.f.overrides(m.From.Name) {
 		return ""
 	}
-	if l, whole := lockedIn(w.locks.of(m.From.Name), m.From); whole {
+	locks := w.locks.of(m.From.Name)
+	if l, whole := lockedIn(locks, m.From); whole {
 		return m.From.String() + " would be replaced: " + l.Text
+	}
+	if m.Again { // of two builds that are there one is enough
+		if l := lockedOut(locks, m.To); l != nil && lockedOut(locks, m.From) == nil {
+			return m.From.String() + " would leave: " + l.Text
+		}
+		return ""
 	}
 	return w.comes(m.To)
 }

@@ -96,6 +96,8 @@ func TestForbids(t *testing.T) {
 		Upgrade: []Move{{From: mustNEVRA(t, "foo-1-1.noarch"), To: mustNEVRA(t, "foo-2-1.noarch")}},
 		Install: []Install{{NEVRA: mustNEVRA(t, "new-1-1.noarch")}},
 		Remove:  []Remove{{NEVRA: mustNEVRA(t, "old-1-1.noarch"), Rule: ruleObsoleted}, {NEVRA: mustNEVRA(t, "kernel-1-1.noarch"), Rule: ruleKeepN}},
+
+		Downgrade: []Move{{From: mustNEVRA(t, "two-2-1.noarch"), To: mustNEVRA(t, "two-1-1.noarch"), Again: true}},
 	}
 	build := func(s string) []LockCondition { return []LockCondition{{LockBuild, rpm.Equal, s}} }
 	for name, c := range map[string]struct {
@@ -112,6 +114,9 @@ func TestForbids(t *testing.T) {
 		"not that build":     {host: Host{Locks: []Lock{{Names: "new", Not: true, When: build("new-1*"), Text: "a lock"}}}, want: "new-1-1.noarch would come in: a lock"},
 		"a build that goes":  {host: Host{Locks: []Lock{{Names: "old", When: build("old-1*"), Text: "a lock"}}}, want: "old-1-1.noarch would leave: a lock"},
 		"a protected name":   {host: Host{Protected: []string{"o*"}}, want: "old-1-1.noarch would leave, and the host protects it"},
+		"one of two":         {host: Host{Locks: []Lock{{Names: "two", When: build("two-1*"), Text: "a lock"}}, Protected: []string{"two"}, Exclude: []string{"two"}}},
+		"the other of two":   {host: Host{Locks: []Lock{{Names: "two", When: build("two-2*"), Text: "a lock"}}}, want: "two-2-1.noarch would leave: a lock"},
+		"both of two":        {host: Host{Locks: []Lock{{Names: "two", Not: true, Stay: true, Text: "a lock"}}}, want: "two-2-1.noarch would be replaced: a lock"},
 		"an exclude":         {host: Host{Exclude: []string{"n*"}, ExcludeFrom: []string{"dnf.conf"}}, want: "new-1-1.noarch would come in: excluded by dnf.conf: n*"},
 		"overridden":         {host: Host{Exclude: []string{"n*"}}, ask: Filter{OverrideHolds: []string{"new"}}},
 		"a rollback goes on": {host: Host{Exclude: []string{"*"}}, kind: TypeRollback},

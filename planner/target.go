@@ -64,7 +64,17 @@ func (p *problem) freeToLeave(n int32) bool {
 	}) {
 		return false // it leaves for the build that the target has, if that can be had
 	}
-	return r.heldBecause == "" && r.stays == "" && !p.mustRun(n)
+	return r.heldBecause == "" && (r.stays == "" || p.oneTooMany(n)) && !p.mustRun(n)
+}
+
+// oneTooMany tells whether the target has another installed build in the place of one, as a transaction that was cut leaves two: what keeps the name from
+// leaving keeps the other. A lock that keeps the other out keeps both.
+func (p *problem) oneTooMany(n int32) bool {
+	r := p.name(p.nodes[n].pkg.Name)
+	return !p.nodes[n].only && r.pin == nil && slices.ContainsFunc(r.installed, func(m int32) bool {
+		q := p.nodes[m].pkg.NEVRA
+		return m != n && p.target.set[q] && sameFiles(q, p.nodes[n].pkg.NEVRA) && lockedOut(r.locks, q) == nil
+	})
 }
 
 // mustRun tells whether an installed package is, or may be, the running kernel.
@@ -119,7 +129,11 @@ func (p *problem) mendDuplicates() {
 		for _, m := range p.duplicates(n) {
 			if n < m { // installed nodes are in NEVRA order: the older one goes
 				p.mend(whyOneBuild, n, m, rpm.Dep{}, []lit{neg(n), neg(m)})
-				p.leave = append(p.leave, n)
+				goes := n
+				if locks := p.name(p.nodes[n].pkg.Name).locks; lockedOut(locks, p.nodes[m].pkg.NEVRA) != nil && lockedOut(locks, p.nodes[n].pkg.NEVRA) == nil {
+					goes = m // unless the host locks the newer one out
+				}
+				p.leave = append(p.leave, goes)
 			}
 		}
 	}
