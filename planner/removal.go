@@ -200,12 +200,20 @@ func (s *solution) blockedTarget() {
 			}
 		}
 	}
+	both := map[rpm.NameArch]bool{} // of these what the target has stays, so that another build is one too many
+	for n := range s.installed {
+		if pkg := s.nodes[n].pkg; s.model[n] && s.target.set[pkg.NEVRA] {
+			both[pkg.NameArch()] = true
+		}
+	}
 	for n := range int32(s.installed) {
 		pkg := s.nodes[n].pkg
-		if !s.model[n] || s.target.set[pkg.NEVRA] || s.target.keys[pkg.NameArch()] && !s.nodes[n].only {
+		if key := pkg.NameArch(); !s.model[n] || s.target.set[pkg.NEVRA] || s.target.keys[key] && !both[key] && !s.nodes[n].only {
 			continue
 		}
-		switch because := s.keepsAnyway(n); {
+		switch because, g := s.keepsAnyway(n), firstMatch(s.r.Filter.Exclude, pkg.NEVRA); {
+		case g != "":
+			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: excluded by the request: "+g)
 		case because != "":
 			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: "+because)
 		default:
