@@ -174,10 +174,12 @@ func scenarioMovedFile(t *testing.T, l *lab.Lab, hosts []string) {
 		}
 	}
 	const lib, doc = "/usr/lib/move/lib.so", "/usr/share/doc/move/README"
-	add(lab.PackageSpec{Name: "move", Version: "1.0", Release: "1", Files: []lab.PackageFile{body(lib, "one"), body(doc, "the same")}})
-	add(lab.PackageSpec{Name: "move", Version: "2.0", Release: "1", Requires: []string{"move-libs", "move-doc"}, Files: []lab.PackageFile{body("/etc/move", "2")}})
+	add(lab.PackageSpec{Name: "move", Version: "1.0", Release: "1", Files: []lab.PackageFile{body(lib, "one"), body(doc, "the same"), body("/usr/lib/move.d", "a file")}})
+	add(lab.PackageSpec{Name: "move", Version: "2.0", Release: "1", Requires: []string{"move-libs", "move-doc", "move-dir"}, Files: []lab.PackageFile{body("/etc/move", "2")}})
 	add(lab.PackageSpec{Name: "move-libs", Version: "2.0", Release: "1", SourceRPM: "move-2.0-1.src.rpm", Files: []lab.PackageFile{body(lib, "two")}})
 	add(lab.PackageSpec{Name: "move-doc", Version: "2.0", Release: "1", SourceRPM: "move-2.0-1.src.rpm", Files: []lab.PackageFile{body(doc, "the same")}})
+
+	add(lab.PackageSpec{Name: "move-dir", Version: "2.0", Release: "1", SourceRPM: "move-2.0-1.src.rpm", Files: []lab.PackageFile{{Path: "/usr/lib/move.d", Dir: true}}})
 
 	d.run(0, "rollout", "start", d.plan("move", "move"))
 	d.installed(hosts[0], "move", "2.0")
@@ -185,14 +187,14 @@ func scenarioMovedFile(t *testing.T, l *lab.Lab, hosts []string) {
 	d.run(0, "plan", "all", "--undo", d.status().Rollout.ID, "--out", file)
 	show := d.run(0, "plan", "show", file, hosts[0])
 	d.says(show, "target-first")
-	for _, want := range []string{`move-libs-2.0-1.noarch +- +target-first: `, `move-doc-2.0-1.noarch +- +target: `} {
+	for _, want := range []string{`move-libs-2.0-1.noarch +- +target-first: `, `move-dir-2.0-1.noarch +- +target-first: `, `move-doc-2.0-1.noarch +- +target: `} {
 		if !regexp.MustCompile(want).MatchString(show.stdout) {
 			t.Errorf("no %q in\n%s", want, show.stdout)
 		}
 	}
 	d.run(0, "rollout", "start", file)
 	d.installed(hosts[0], "move", "1.0")
-	if got := d.on(hosts[0], "rpm -q move-libs move-doc; cat "+lib+" "+doc+"; rpm -V move"); !strings.HasSuffix(got, "onethe same") {
+	if got := d.on(hosts[0], "rpm -q move-libs move-doc move-dir; cat "+lib+" "+doc+"; rpm -V move"); !strings.HasSuffix(got, "onethe same") {
 		t.Error(got)
 	}
 }

@@ -37,7 +37,7 @@ func (c *clashes) of(leaves *rpm.Package, comes *planner.Candidate, source strin
 	return false
 }
 
-// filesOf reads the list of a package's files, without directories and what the package only names (%ghost).
+// filesOf reads the list of a package's files, without what the package only names (%ghost). Directories are in it: a file may be in the place of one.
 func (c *clashes) filesOf(l Located) map[string]rpm.FileEntry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +49,7 @@ func (c *clashes) filesOf(l Located) map[string]rpm.FileEntry {
 	if list, err := filesIn(l); err == nil {
 		out = make(map[string]rpm.FileEntry, len(list))
 		for _, f := range list {
-			if f.Flags&rpm.FileGhost == 0 && f.Mode&modeType != modeDir {
+			if f.Flags&rpm.FileGhost == 0 {
 				out[f.Path] = f
 			}
 		}
@@ -79,11 +79,8 @@ func filesIn(l Located) ([]rpm.FileEntry, error) {
 	return whole.Header.Files()
 }
 
-// The type of a file in its mode (inode(7)).
-const (
-	modeType = 0o170000
-	modeDir  = 0o040000
-)
+// modeType is the type of a file in its mode (inode(7)).
+const modeType = 0o170000
 
 // differ is what makes rpm refuse a second owner of a path (rpmfilesCompare): another type, other bytes, another target.
 func differ(a, b rpm.FileEntry) bool {
