@@ -23,7 +23,7 @@ func (s *solution) putAgain(n int32) bool {
 	if c == nil || !s.againByName(n) {
 		why := "no repository has " + to.NEVRA.String() + " to put it in again"
 		if c != nil {
-			why = "it cannot be put in again in one transaction with the rest of " + to.Name
+			why = "rpm would take more out if it were put in again"
 		}
 		s.note("of %s and %s the former leaves, and the files of the latter may be those of it: %s, so look with rpm -V and do it by hand", from.NEVRA, to.NEVRA, why)
 		return false
@@ -73,11 +73,24 @@ func (s *solution) againByName(n int32) bool {
 		if s.model[m] || s.next(m) != nil {
 			continue
 		}
-		if stays := s.staysOf(m); stays < 0 || s.copyOf(stays) == nil {
+		if stays := s.staysOf(m); stays < 0 || s.copyOf(stays) == nil || s.takesOther(stays) {
 			return false
 		}
 	}
 	return true
+}
+
+// takesOther tells whether rpm -U of a build that stays would take out another one that stays and is not put in again: of another arch, without ELF files.
+func (s *solution) takesOther(n int32) bool {
+	builds := s.name(s.nodes[n].pkg.Name).installed
+	again := func(m int32) bool {
+		return slices.ContainsFunc(builds, func(l int32) bool { return !s.model[l] && s.staysOf(l) == m })
+	}
+	p := s.nodes[n].pkg
+	return slices.ContainsFunc(builds, func(m int32) bool {
+		q := s.nodes[m].pkg
+		return m != n && s.model[m] && !again(m) && !disjoint(p, q) && (rpm.Compare(p.EVR, q.EVR) != 0 || p.Arch != q.Arch && !apart(p, q))
+	})
 }
 
 // copyOf is an installed build as a repository has it, the best one first; nil for none, or where the request excludes it.
