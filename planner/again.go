@@ -89,7 +89,7 @@ func (s *solution) takesOther(n int32) bool {
 	p := s.nodes[n].pkg
 	return slices.ContainsFunc(builds, func(m int32) bool {
 		q := s.nodes[m].pkg
-		return m != n && s.model[m] && !again(m) && !disjoint(p, q) && (rpm.Compare(p.EVR, q.EVR) != 0 || p.Arch != q.Arch && !apart(p, q))
+		return m != n && s.model[m] && !again(m) && (!disjoint(p, q) || dependencyColor(p) == 0)
 	})
 }
 

@@ -122,10 +122,16 @@ func apart(c, installed *rpm.Package) bool {
 
 // likelyColor gives the colour of a package, where headers do not tell by what its dependencies say of its files.
 func likelyColor(p *rpm.Package) rpm.Color {
-	const elf32, elf64 rpm.Color = 1, 2
 	if p.ColorKnown {
 		return p.Color
 	}
+	return dependencyColor(p)
+}
+
+// dependencyColor gives the colour of the ELF files that dependencies were made of. What comes in has it in rpm's eyes, whatever its header says of its
+// files: with none of it, rpm -U takes every other arch out (measured with rpm 4.18).
+func dependencyColor(p *rpm.Package) rpm.Color {
+	const elf32, elf64 rpm.Color = 1, 2
 	var out rpm.Color
 	for i := range p.Provides {
 		switch name := p.Provides[i].Name; {
