@@ -160,7 +160,7 @@ func checkKeys(n *yaml.Node) error {
 				return fmt.Errorf("line %d: a key that is no text", key.Line)
 			}
 			if seen[key.Value] {
-				return fmt.Errorf("line %d: the key %s is there twice", key.Line, quoted(key.Value))
+				return fmt.Errorf("line %d: the key %s stands twice", key.Line, quoted(key.Value))
 			}
 			seen[key.Value] = true
 		}
