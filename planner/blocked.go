@@ -178,7 +178,7 @@ func (s *solution) blockedElse(it *item, have *rpm.Package, asked func(*item, *c
 	known := func(rule string) bool {
 		return slices.ContainsFunc(out, func(b Blocked) bool { return b.Rule == rule })
 	}
-	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.downgrade == nil && s.r.Type != TypeDowngrade && !known(rulePin) {
+	if r.pin != nil && !pinned(r.pin.Value, have.EVR) && r.pin.Because == "" && r.downgrade == nil && s.r.Type != TypeDowngrade && !known(rulePin) {
 		for _, id := range s.u.named(it.key.Name) {
 			if c := &s.u.cands[id]; c.Arch == it.key.Arch && pinned(r.pin.Value, c.EVR) && rpm.Compare(c.EVR, have.EVR) < 0 {
 				out = append(out, Blocked{have.NEVRA, c.NEVRA, rulePin, r.decision.stays() + "; going down takes allow_downgrade"})
@@ -222,9 +222,9 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 	rule = s.foreignObsoletes(c, have)
 	switch {
 	case r.hold != nil || r.heldBecause != "":
-		return ruleHold, r.heldBecause
+		return r.holdRule(), r.heldBecause
 	case r.pin != nil:
-		return rulePin, r.stays
+		return r.keeps()
 	case r.locked != nil:
 		return ruleHold, r.stays
 	case r.stays != "":

@@ -25,6 +25,9 @@ type Everywhere struct {
 	Because []string
 }
 
+// ruleEverywhere is the rule of what the holds and pins keep back that a same_everywhere rule comes to.
+const ruleEverywhere = ActionSameEverywhere
+
 // maxTries bounds the EVRs that SameEverywhere tries for a name.
 const maxTries = 16
 
@@ -83,18 +86,56 @@ func sameName(rule Rule, name string, plans []HostPlan) ([]HostPlan, Everywhere,
 	}
 	slices.SortFunc(tries, func(a, b rpm.EVR) int { return rpm.Compare(b, a) })
 	tries = slices.CompactFunc(tries, func(a, b rpm.EVR) bool { return rpm.Compare(a, b) == 0 })
+	var all []failure
 	for _, to := range tries[:min(len(tries), maxTries)] {
-		next, failed, err := pinAll(rule, name, to, plans)
+		next, failed, err := pinAll(rule, name, to, plans, all)
 		if err != nil {
 			return nil, Everywhere{}, err
 		}
 		if failed == "" {
 			return next, Everywhere{Name: name, Planned: true, EVR: to, Because: because}, nil
 		}
+		all = append(all, failure{to, failed})
 		because = append(because, failed)
 	}
-	next, err := holdAll(rule, name, plans)
+	next, err := holdAll(rule, name, plans, all)
 	return next, Everywhere{Name: name, Because: because}, err
+}
+
+// failure is an EVR that not all hosts can have, with the host that cannot and why.
+type failure struct {
+	to      rpm.EVR
+	because string
+}
+
+// KeepEverywhere is the hold that keeps what a same_everywhere rule matches as it is, with what people are told of it.
+func KeepEverywhere(rule Rule, because string) Rule {
+	return Rule{Action: ActionHold, Pattern: rule.Pattern, Policy: rule.Policy, Owner: rule.Owner, Reason: rule.Reason, Priority: rule.Priority,
+		Because: keptBy(rule) + " as it is, because " + because}
+}
+
+// keptBy begins what is said of a package that a same_everywhere rule keeps back. The operator wrote neither a hold nor a pin.
+func keptBy(rule Rule) string {
+	text := "policy " + printable(rule.Policy) + " (" + ActionSameEverywhere
+	if rule.Owner != "" {
+		text += ", owner " + printable(rule.Owner)
+	}
+	if rule.Reason != "" {
+		text += ": " + printable(rule.Reason)
+	}
+	return text + ") keeps it"
+}
+
+// obstacleOf says which host is in the way of what a host would go to by itself, and why: what was tried of that EVR, else of the newest.
+func obstacleOf(p *HostPlan, name string, all []failure) string {
+	if len(all) == 0 {
+		return ""
+	}
+	_, after := ends(p, name)
+	i := slices.IndexFunc(all, func(f failure) bool {
+		return slices.ContainsFunc(after, func(e rpm.EVR) bool { return rpm.Compare(e, f.to) == 0 })
+	})
+	return ", because " + all[max(i, 0)].because
 }
 
 // ends lists the EVRs of a name that a host has before and after its result.
@@ -146,22 +187,34 @@ func newestOf(l []rpm.EVR) []rpm.EVR {
 	return []rpm.EVR{slices.MaxFunc(l, func(a, b rpm.EVR) int { return rpm.Compare(a, b) })}
 }
 
-// pinAll plans every host that has a name with a pin to one EVR; failed says which host does not get there, and why.
-func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan) (out []HostPlan, failed string, err error) {
+// pinAll plans every host that has a name with a pin to one EVR; failed says which host does not get there, and why. What failed before is for people.
+func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan, before []failure) (out []HostPlan, failed string, err error) {
 	out = slices.Clone(plans)
+	cannot := func(p *HostPlan, because string) string {
+		return fmt.Sprintf("host %s cannot go to %s: %s", p.Name, to, because)
+	}
 	for i := range out {
 		now, after := ends(&out[i], name)
 		if len(now) == 0 || len(after) == 1 && rpm.Compare(after[0], to) == 0 {
 			continue
 		}
 		if because := ruledOut(&out[i], name, to); because != "" {
-			return nil, fmt.Sprintf("%s cannot go to %s: %s", out[i].Name, to, because), nil
+			return nil, cannot(&out[i], because), nil
 		}
-		if err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String()}, rule); err != nil {
+		text := keptBy(rule) + " at " + to.String()
+		if because := obstacleOf(&plans[i], name, before); because != "" {
+			text += because
+		} else if j := slices.IndexFunc(plans, func(p HostPlan) bool {
+			_, after := ends(&p, name)
+			return len(after) > 0 && rpm.Compare(after[0], to) == 0
+		}); j >= 0 {
+			text += ", which is what host " + plans[j].Name + " ends at"
+		}
+		if err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String(), Because: text}, rule); err != nil {
 			return nil, "", err
 		}
 		if _, after = ends(&out[i], name); len(after) != 1 || rpm.Compare(after[0], to) != 0 {
-			return nil, fmt.Sprintf("%s cannot go to %s: %s", out[i].Name, to, why(&out[i], name, after)), nil
+			return nil, cannot(&out[i], why(&out[i], name, to, now, after)), nil
 		}
 	}
 	return out, "", nil
@@ -191,14 +244,16 @@ func ruledOut(p *HostPlan, name string, to rpm.EVR) string {
 	return ""
 }
 
-// holdAll plans every host that has a name with a hold.
-func holdAll(rule Rule, name string, plans []HostPlan) ([]HostPlan, error) {
+// holdAll plans every host that has a name with a hold, since nothing that was tried will do.
+func holdAll(rule Rule, name string, plans []HostPlan, tried []failure) ([]HostPlan, error) {
 	out := slices.Clone(plans)
 	for i := range out {
-		if now, _ := ends(&out[i], name); len(now) == 0 {
+		now, _ := ends(&out[i], name)
+		if len(now) == 0 {
 			continue
 		}
-		if err := again(&out[i], Rule{Action: ActionHold, Pattern: name}, rule); err != nil {
+		text := keptBy(rule) + " at " + joinEVRs(now) + obstacleOf(&plans[i], name, tried)
+		if err := again(&out[i], Rule{Action: ActionHold, Pattern: name, Because: text}, rule); err != nil {
 			return nil, err
 		}
 	}
@@ -217,17 +272,26 @@ func again(p *HostPlan, extra, of Rule) error {
 	return err
 }
 
-// why says what a host's plan reports about a name.
-func why(p *HostPlan, name string, after []rpm.EVR) string {
+// why says what keeps a host from an EVR that it was pinned to. What the pin itself keeps out is no reason.
+func why(p *HostPlan, name string, to rpm.EVR, now, after []rpm.EVR) string {
+	var blocked string
+	for _, b := range p.Result.Set.Blocked {
+		if b.NEVRA.Name == name && b.Rule != ruleEverywhere && rpm.Compare(b.Available.EVR, to) == 0 {
+			blocked = b.Because
+		}
+	}
 	for _, h := range p.Result.Set.Held {
-		if h.NEVRA.Name == name {
+		if h.NEVRA.Name == name && rpm.Compare(h.Available.EVR, to) == 0 {
 			return strings.Join(h.Because, "; ")
 		}
 	}
-	for _, b := range p.Result.Set.Blocked {
-		if b.NEVRA.Name == name {
-			return b.Because
-		}
+	switch {
+	case blocked != "":
+		return blocked
+	case !slices.ContainsFunc(now, func(e rpm.EVR) bool { return rpm.Compare(e, to) < 0 }):
+		return "it has " + joinEVRs(now) + ", which is newer"
+	case !slices.ContainsFunc(p.Universe.named(name), func(id int32) bool { return rpm.Compare(p.Universe.cands[id].EVR, to) == 0 }):
+		return "no repository of its view has that"
 	}
 	return "it would stay at " + joinEVRs(after)
 }

@@ -127,3 +127,41 @@ func TestRollbackPossible(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestSameEverywhereSays: whoever stays behind is told which policy keeps it where, and which host cannot follow and why; not of a pin or a hold
+// that nobody wrote.
+func TestSameEverywhereSays(t *testing.T) {
+	rule := Rule{Action: ActionSameEverywhere, Pattern: "db", Policy: "one-db", Owner: "dba", Reason: "replication"}
+	const by = "policy one-db (same_everywhere, owner dba: replication) keeps it at "
+	lacks := strings.Replace(partlyHost, "  db-3-1.x86_64\n    requires nowhere\n", "", 1)
+	for _, x := range []struct {
+		hosts []string
+		want  string // of the first
+	}{
+		{[]string{freeHost, partlyHost}, by + "2-1, because host b cannot go to 3-1: db-3-1.x86_64 requires nowhere, which nothing provides"},
+		{[]string{freeHost, lacks}, by + "2-1, because host b cannot go to 3-1: no repository of its view has that"},
+		{[]string{freeHost, stuckHost}, by + "1-1, because host b cannot go to 3-1: no repository of its view has that"},
+		{[]string{partlyHost, "installed\n  db-4-1.x86_64\n", freeHost}, by + "1-1, because host b cannot go to 2-1: it has 4-1, which is newer"},
+		{[]string{freeHost, "repo base\n  db-2-1.x86_64\ninstalled\n  db-3-1.x86_64\n"}, ""},
+	} {
+		var plans []HostPlan
+		for i, h := range x.hosts {
+			plans = append(plans, planOf(t, string(rune('a'+i)), h))
+		}
+		out, _, err := SameEverywhere(rule, plans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, b := range out[0].Result.Set.Blocked {
+			if b.NEVRA.Name == "db" {
+				if got = b.Because; b.Rule != ActionSameEverywhere {
+					t.Errorf("rule %s: %s", b.Rule, got)
+				}
+			}
+		}
+		if got != x.want {
+			t.Errorf("%q\nis said, not\n%q", got, x.want)
+		}
+	}
+}

@@ -36,6 +36,9 @@ type Rule struct {
 	Policy   string   // the name of the policy
 	Owner    string
 	Reason   string
+
+	// Because, of a rule that same_everywhere adds to those of a host, is all that people are told of it: nobody wrote that hold or pin.
+	Because string
 }
 
 // PolicyConflict is returned by Solve when two rules of one priority want different things of one package: never a silent pick
@@ -251,10 +254,8 @@ func (d *decision) drops(c *rpm.Package, isInstalled bool) (rule, because string
 		}
 	}
 	switch {
-	case d.hold != nil && !isInstalled:
-		return ruleHold, "held " + d.hold.by()
-	case d.pin != nil && !pinned(d.pin.Value, c.EVR):
-		return rulePin, "pinned to " + printable(d.pin.Value) + " " + d.pin.by()
+	case d.hold != nil && !isInstalled, d.pin != nil && !pinned(d.pin.Value, c.EVR):
+		return d.keeps()
 	case d.arches != nil && !slices.Contains(d.arches.Arches, c.Arch):
 		return ruleArches, "only " + printable(strings.Join(d.arches.Arches, " and ")) + " " + d.arches.by()
 	case d.instead != nil && !isInstalled:
@@ -265,13 +266,31 @@ func (d *decision) drops(c *rpm.Package, isInstalled bool) (rule, because string
 
 // stays tells why no build of the name may leave the host other than for another of it: a hold or a pin.
 func (d *decision) stays() string {
+	_, because := d.keeps()
+	return because
+}
+
+// keeps is stays with the rule that does it.
+func (d *decision) keeps() (rule, because string) {
 	switch {
+	case d.hold != nil && d.hold.Because != "":
+		return ruleEverywhere, d.hold.Because
 	case d.hold != nil:
-		return "held " + d.hold.by()
+		return ruleHold, "held " + d.hold.by()
+	case d.pin != nil && d.pin.Because != "":
+		return ruleEverywhere, d.pin.Because
 	case d.pin != nil:
-		return "pinned to " + printable(d.pin.Value) + " " + d.pin.by()
+		return rulePin, "pinned to " + printable(d.pin.Value) + " " + d.pin.by()
 	}
-	return ""
+	return "", ""
+}
+
+// holdRule names the rule of what keeps a whole name as it is.
+func (r *nameRule) holdRule() string {
+	if rule, because := r.keeps(); because == r.heldBecause {
+		return rule
+	}
+	return ruleHold
 }
 
 // opens tells whether the decision lets a package come in whose name is installed in other arches only: beside them, or in their place.

@@ -375,7 +375,7 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 		return "", ""
 	}
 	if r.heldBecause != "" {
-		return ruleHold, r.heldBecause
+		return r.holdRule(), r.heldBecause
 	}
 	sameArch, same, older, modular := p.hasArch(r, c.Arch), false, false, false
 	changes := p.changesArch(c)

@@ -186,7 +186,7 @@ func keepEverywhere(plans Plans, rule planner.Rule, groups []*group) {
 	}
 	for _, g := range groups {
 		if g.err == nil && hasRule(g, rule) {
-			holdEverywhere(rule, "it does in the plan that is amended", []*group{g})
+			holdEverywhere(rule, "it stays so in the plan that is amended", []*group{g})
 		}
 	}
 }

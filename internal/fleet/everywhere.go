@@ -107,8 +107,7 @@ func keptBack(c *candidate) planner.HostStatus {
 // holdEverywhere plans the groups again with what the rule matches kept as it is.
 func holdEverywhere(rule planner.Rule, because string, groups []*group) {
 	for _, g := range groups {
-		hold := planner.Rule{Action: planner.ActionHold, Pattern: rule.Pattern, Policy: rule.Policy, Owner: rule.Owner, Priority: rule.Priority,
-			Reason: "same_everywhere, and " + because}
+		hold := planner.KeepEverywhere(rule, because)
 		for _, r := range g.input.Policies {
 			hold.Priority = max(hold.Priority, r.Priority+1)
 		}
@@ -118,11 +117,20 @@ func holdEverywhere(rule planner.Rule, because string, groups []*group) {
 	}
 }
 
+// name is what reasons call the hosts of a group.
+func (g *group) name() string {
+	first := g.members[0].host.Name
+	if n := len(g.members); n > 1 {
+		return fmt.Sprintf("%s (one of %d alike)", first, n)
+	}
+	return first
+}
+
 // agree lets the planner find the version that all groups can have.
 func agree(rule planner.Rule, groups []*group) error {
 	plans := make([]planner.HostPlan, len(groups))
 	for i, g := range groups {
-		plans[i] = planner.HostPlan{Name: g.members[0].host.Name, Universe: g.universe, Host: g.input, Request: g.request, Result: g.result}
+		plans[i] = planner.HostPlan{Name: g.name(), Universe: g.universe, Host: g.input, Request: g.request, Result: g.result}
 	}
 	plans, said, err := planner.SameEverywhere(rule, plans)
 	if err != nil {
