@@ -58,6 +58,7 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 				}
 				e.Because = append(e.Because, by)
 			}
+			e.Because = append(e.Because, s.passedOver(in.NEVRA)...)
 		}
 	}
 	for _, d := range s.told(key.Name) {

@@ -230,7 +230,7 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		e.State, e.Because = ExplainNotNewest, s.result.Set.Held[held].Because
 		e.Available = &s.result.Set.Held[held].Available
 	case s.target != nil:
-		e.State = ExplainTarget
+		e.State, e.Because = ExplainTarget, s.passedOver(*e.Taken)
 		for _, b := range s.targetLines(s.highest(it).NEVRA) {
 			e.Because = append(e.Because, b.Available.String()+": "+b.Because)
 		}

@@ -147,6 +147,7 @@ func (s *solution) build() {
 	s.held()
 	s.blocked()
 	s.wishNotes()
+	s.notePassedOver()
 	s.notInstalled()
 	slices.Sort(res.Notes)
 	res.Notes = slices.Compact(res.Notes)
