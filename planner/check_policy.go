@@ -57,13 +57,16 @@ func (c *checker) mayGo(i *rpm.Package) bool {
 	return c.toTarget() && !slices.Contains(c.r.Target, i.NEVRA)
 }
 
-// barred tells whether a candidate may not come in by what its repository is limited to and by policies.
+// barred tells whether a candidate may not come in by what its repository is limited to and by policies. What they remove comes in anew only where a repair needs it.
 func (c *checker) barred(cand *candidate) bool {
 	if !c.u.sources[cand.source].allows(cand.Name) {
 		return true
 	}
-	rule, _ := c.decision(cand.Name).drops(cand.Package, c.isInstalled(cand.Name))
-	return rule != ""
+	d, there := c.decision(cand.Name), c.isInstalled(cand.Name)
+	if rule, _ := d.drops(cand.Package, there); rule != "" {
+		return true
+	}
+	return !there && c.r.Type != TypeRepair && !c.toTarget() && d.remove != nil && matchNamed(d.remove.Pattern, cand.NEVRA)
 }
 
 // findTarget looks for a build that a target has. A rollback takes it from anywhere.

@@ -33,7 +33,7 @@ func (s *solution) passedOver(n rpm.NEVRA) []string {
 	}
 	var out []string
 	r := s.name(n.Name)
-	if r.remove != nil && matchNamed(r.remove.Pattern, n) {
+	if r.removes(n) {
 		out = append(out, "policy "+printable(r.remove.Policy)+" wants it away: it leaves again with the next plan for updates, unless something needs it")
 	}
 	if r.pin != nil && r.pin.Because == "" && !pinned(r.pin.Value, n.EVR) {

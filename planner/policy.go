@@ -293,6 +293,11 @@ func (r *nameRule) holdRule() string {
 	return ruleHold
 }
 
+// removes tells whether a build is to leave, or not to come in.
+func (d *decision) removes(n rpm.NEVRA) bool {
+	return d.remove != nil && matchNamed(d.remove.Pattern, n)
+}
+
 // opens tells whether the decision lets a package come in whose name is installed in other arches only: beside them, or in their place.
 func (d *decision) opens(hostArch string, c *rpm.Package) bool {
 	return d.arches != nil && slices.Contains(d.arches.Arches, c.Arch) || d.archChange != nil && archRank(hostArch, c.Arch) == 0

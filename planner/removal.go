@@ -141,6 +141,64 @@ func (s *solution) policyRemovals() {
 	}
 }
 
+// rid solves again what policies remove and what was needed until the result: it goes, rather than to its newest build. Where something would keep it all the
+// same, the first solution stands.
+func (u *Universe) rid(s *solution) (*solution, error) {
+	freed := s.freed()
+	if len(freed) == 0 {
+		return s, nil
+	}
+	again, err := u.attempt(s.h, s.r, "", freed)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range freed {
+		if !slices.ContainsFunc(again.result.Set.Remove, func(r Remove) bool { return r.NEVRA == s.nodes[n].pkg.NEVRA && r.Rule == rulePolicy }) {
+			return s, nil
+		}
+	}
+	return again, nil
+}
+
+// freed lists the installed packages that policies remove and that go to another build, though nothing of the result needs that.
+func (s *solution) freed() []int32 {
+	if s.removals == nil {
+		return nil // no policy removes anything
+	}
+	var moved []int32
+	out, of := map[int32]bool{}, map[int32]int32{} // what may go, and for what it came in
+	for n := range int32(s.installed) {
+		switch {
+		case s.nodes[n].only || s.removalRule(n) == nil || s.keepsAnyway(n) != "":
+		case s.model[n]:
+			out[n] = true
+		default:
+			for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+				if s.model[m] && s.nodes[m].pkg.NameArch() == s.nodes[n].pkg.NameArch() {
+					out[m], of[n] = true, m
+				}
+			}
+			moved = append(moved, n)
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	for changed := true; changed; {
+		changed = false
+		for m := range int32(len(s.nodes)) {
+			if !s.model[m] || out[m] {
+				continue
+			}
+			for n := s.breaksAny(m, out); n >= 0; n = s.breaksAny(m, out) {
+				delete(out, n)
+				changed = true
+			}
+		}
+	}
+	return slices.DeleteFunc(moved, func(n int32) bool { m, ok := of[n]; return !ok || !out[m] })
+}
+
 // neededStill names what needs a package, or its update, after the result.
 func (s *solution) neededStill(n int32, out map[int32]bool) string {
 	try := map[int32]bool{n: true}

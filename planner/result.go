@@ -45,8 +45,11 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 		return nil, err
 	}
 	check := beginCheck(u, h, r)
-	s, err := u.attempt(h, r, "")
+	s, err := u.attempt(h, r, "", nil)
 	if err != nil {
+		return nil, err
+	}
+	if s, err = u.rid(s); err != nil {
 		return nil, err
 	}
 	refused, err := s.crosses()
@@ -54,7 +57,7 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 		return nil, err
 	}
 	if refused != "" {
-		if s, err = u.attempt(h, r, refused); err != nil {
+		if s, err = u.attempt(h, r, refused, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -91,10 +94,13 @@ func (s *solution) notMended(left []Fault) {
 	slices.Sort(s.result.Notes)
 }
 
-// attempt solves a host; refused says why nothing may come in, where that is known.
-func (u *Universe) attempt(h *Host, r *Request, refused string) (*solution, error) {
+// attempt solves a host; refused says why nothing may come in, where that is known, and freed what policies remove beside what nothing needs today.
+func (u *Universe) attempt(h *Host, r *Request, refused string, freed []int32) (*solution, error) {
 	p := newRefused(u, h, r, refused)
 	p.findRemovals()
+	for _, n := range freed {
+		p.removals[n] = p.removalRule(n)
+	}
 	if err := p.reach(); err != nil {
 		return nil, err
 	}

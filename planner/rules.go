@@ -284,6 +284,9 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	if rule, because := r.drops(c.Package, len(r.installed) > 0); rule != "" {
 		return rule, because
 	}
+	if p.r.Type != TypeRepair && len(r.installed) == 0 && r.removes(c.NEVRA) {
+		return ruleRemove, "kept away " + r.remove.by()
+	}
 	if p.refused != "" {
 		return ruleRelease, p.refused
 	}
