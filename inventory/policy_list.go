@@ -79,9 +79,23 @@ func (p *Policy) Words() string {
 	return fmt.Sprintf("%s (%s)", strings.Join(does, "; "), strings.Join(about, ", "))
 }
 
-// Words names the repository with its priority: "base (priority 10, smaller
-// wins)".
-func (r Repo) Words() string { return fmt.Sprintf("%s (priority %d, smaller wins)", r.ID, r.Priority) }
+// Words says what holds for a repository, in one line: "base (priority 10, smaller wins; limited to grafana*)".
+func (r Repo) Words() string {
+	about := []string{fmt.Sprintf("priority %d, smaller wins", r.Priority)}
+	if !r.Auto {
+		about = append(about, "serves only what is asked for by name")
+	}
+	if len(r.Only) > 0 {
+		about = append(about, "limited to "+strings.Join(r.Only, ", "))
+	}
+	if len(r.Exclude) > 0 {
+		about = append(about, "without "+strings.Join(r.Exclude, ", "))
+	}
+	if !r.Hosts.IsZero() {
+		about = append(about, "for "+r.Hosts.String())
+	}
+	return printable(fmt.Sprintf("%s (%s)", r.ID, strings.Join(about, "; ")))
+}
 
 // policies lists what applies to the host, and what may: without facts some
 // selectors are not decided, and without a time nothing has expired.
@@ -137,6 +151,12 @@ func (s *Site) CheckPolicies(extra ExtraFunc, at time.Time) []Problem {
 			c.warn(e.File, e.Line, "remove it, or give it a new date", "policy %q has expired: %s", e.Name, e.Expires)
 		case len(e.Hosts) == 0 && e.Undecided == 0:
 			c.warn(e.File, e.Line, "", "policy %q applies to no host", e.Name)
+		}
+		for _, r := range e.Rules {
+			if r.Action == ActionInstall && strings.Trim(r.Pattern, "*?.-") == "" { // the planner takes it for nothing
+				c.warn(r.File, r.Line, "write the names of the packages, or globs of them like \"agent-*\"",
+					"policy %q installs %q, which names no package: nothing comes in by it", e.Name, r.Pattern)
+			}
 		}
 	}
 	return c.problems.sorted()

@@ -106,7 +106,7 @@ func TestClassRules(t *testing.T) {
 		}
 	}
 	view := s.ReposFor(s.Host("db01"), nil)
-	if got := words(view[0].Only, view[0].Words()); got != "[nginx* njs] third (priority 50, smaller wins)" {
+	if got := words(view[0].Only, view[0].Words()); got != "[nginx* njs] third (priority 50, smaller wins; limited to nginx*, njs)" {
 		t.Error(got)
 	}
 	lines := originLines(s, s.Origins(s.Host("db01")))

@@ -67,7 +67,8 @@ release = "8.8"
 		"inventory/c.toml": "[[policy]]\nname = \"gone\"\nremove = [\"a\"]\nexpires = 2020-01-01\n" +
 			"[[policy]]\nname = \"nobody\"\nhosts = \"db03 or db0[4-5]\"\nremove = [\"a\"]\n[host.db03]\n" +
 			"[[policy]]\nname = \"no-match\"\nhosts = \"not group=db and group=db\"\nremove = [\"a\"]\n" +
-			"[[policy]]\nname = \"self\"\nhosts = \"web01\"\ninstall = [\"a*\"]\nexclude = [\"ab\"]\n",
+			"[[policy]]\nname = \"self\"\nhosts = \"web01\"\ninstall = [\"a*\"]\nexclude = [\"ab\"]\n" +
+			"[[policy]]\nname = \"all\"\npriority = -1\nhosts = \"web01\"\ninstall = [\"c\", \"*\"]\n",
 	})
 }
 
@@ -119,6 +120,7 @@ func TestCheckPolicies(t *testing.T) {
 		"c.toml:1: warning: policy \"gone\" has expired: 2020-01-01\n  hint: remove it, or give it a new date",
 		"c.toml:10: warning: policy \"no-match\" applies to no host",
 		`c.toml:18: policy "self" contradicts itself on "ab": install a* (c.toml:17) and exclude ab (c.toml:18), on hosts web01` + "\n  hint: leave one of them out",
+		`c.toml:23: warning: policy "all" installs "*", which names no package: nothing comes in by it` + "\n  hint: write the names of the packages, or globs of them like \"agent-*\"",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -36,6 +36,8 @@ type Rule struct {
 	Policy   string   // the name of the policy
 	Owner    string
 	Reason   string
+	File     string // of the inventory, with the Line: where it stands changes no answer
+	Line     int
 
 	// Because, of a rule that same_everywhere adds to those of a host, is all that people are told of it: nobody wrote that hold or pin.
 	Because string
@@ -48,10 +50,16 @@ type PolicyConflict struct {
 	A, B Rule
 }
 
-// Error names both policies and what they want.
+// Error names both policies, what they want and where they stand.
 func (e *PolicyConflict) Error() string {
+	wants := func(r *Rule) string {
+		if r.File == "" {
+			return r.want()
+		}
+		return fmt.Sprintf("%s, %s:%d", r.want(), printable(r.File), r.Line)
+	}
 	return fmt.Sprintf("policies %q (%s) and %q (%s) disagree about %s with the same priority %d; give one of them a larger one",
-		e.A.Policy, e.A.want(), e.B.Policy, e.B.want(), e.Name, e.A.Priority)
+		e.A.Policy, wants(&e.A), e.B.Policy, wants(&e.B), e.Name, e.A.Priority)
 }
 
 // want is the action with its value, in the words of the inventory.

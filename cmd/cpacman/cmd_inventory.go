@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -236,6 +238,11 @@ func (e *env) inventoryPolicies(c *cli.Context) error {
 		return err
 	}
 	e.say("%d %s; the larger priority wins, and a tie that disagrees is an error", len(list), plural(len(list), "policy", "policies"))
+	repos := slices.Clone(s.site.Repos)
+	slices.SortStableFunc(repos, func(a, b inventory.Repo) int { return cmp.Compare(a.Priority, b.Priority) })
+	for _, r := range repos {
+		e.say("repository %s", r.Words())
+	}
 	return nil
 }
 

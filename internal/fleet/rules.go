@@ -88,7 +88,7 @@ func (g *given) host() planner.Host {
 	addHolds(&out, g.holds)
 	for _, r := range g.rules {
 		out.Policies = append(out.Policies, planner.Rule{Action: string(r.Action), Pattern: r.Pattern, Value: r.Value, Arches: r.ArchList(),
-			Priority: r.Priority, Policy: r.Policy, Owner: r.Owner, Reason: r.Reason})
+			Priority: r.Priority, Policy: r.Policy, Owner: r.Owner, Reason: r.Reason, File: r.File, Line: r.Line})
 	}
 	return out
 }
