@@ -54,7 +54,7 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 			e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
 			for _, by := range in.NeededBy {
 				if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
-					by = "needed by " + by
+					by = s.neededWords(by)
 				}
 				e.Because = append(e.Because, by)
 			}
@@ -67,6 +67,16 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 		}
 	}
 	return e
+}
+
+// neededWords says who needs a package, and that this one leaves in a step after it.
+func (s *solution) neededWords(by string) string {
+	for _, r := range s.result.Set.Remove {
+		if r.NEVRA.String() == by && r.Rule != ruleObsoleted {
+			return "needed by " + by + " until that leaves, in a step of its own after it (" + r.Rule + ")"
+		}
+	}
+	return "needed by " + by
 }
 
 // absent says why a package is not there that no rule keeps out: a policy wants it and it cannot come, or it would replace something and cannot, or

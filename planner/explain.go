@@ -30,7 +30,7 @@ type ExplainedItem struct {
 	Because   []string     `json:"because,omitempty"`
 	Dropped   []Blocked    `json:"dropped,omitempty"` // candidates that a rule took away, newest first
 
-	rest string // what is said where there is nothing to go to
+	rest string // what is said instead of that there is nothing newer
 }
 
 // ExplainState is the case of an explanation.
@@ -76,9 +76,9 @@ func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
 	}
 	if len(e.Items) == 0 {
 		e.Items = []ExplainedItem{{Name: pkg, Installed: []rpm.NEVRA{}, State: ExplainUnknown,
-			Because: []string{"neither the host nor a repository of its view has it"}}}
+			Because: append([]string{"neither the host nor a repository of its view has it"}, s.wantedUnknown(pkg)...)}}
 	}
-	return e, nil
+	return e, u.sayArch(s, e.Items)
 }
 
 // Names tells whether what Explain is asked for means a package.
@@ -242,6 +242,8 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		e.State, e.Because = ExplainLeast, []string{"the least change that was asked for; " + s.nodes[top].pkg.NEVRA.String() + " is newer"}
 	case *e.Taken != s.nodes[top].pkg.NEVRA:
 		e.State, e.Because = ExplainNotNewest, s.chain(top)
+	case len(blocked) > 0 && it.wanted && !slices.ContainsFunc(blocked, func(b Blocked) bool { return b.Rule != ruleModule }):
+		e.State, e.rest = ExplainNewest, "the newest of the module streams that are enabled" // others hold nothing back
 	case len(blocked) > 0:
 		e.State, e.Rule = ExplainNotNewest, blocked[0].Rule
 		e.Available = &blocked[0].Available
@@ -312,7 +314,7 @@ func (s *solution) neededNow(n int32) []string {
 	var out []string
 	for _, x := range s.needers()[n] {
 		if x.alone {
-			out = append(out, "needed by "+s.nodes[x.by].pkg.NEVRA.String())
+			out = append(out, s.neededWords(s.nodes[x.by].pkg.NEVRA.String()))
 		}
 	}
 	slices.Sort(out)
@@ -377,7 +379,7 @@ func (it *ExplainedItem) headline() string {
 		if slices.ContainsFunc(it.Installed, func(n rpm.NEVRA) bool { return rpm.Compare(n.EVR, it.Taken.EVR) > 0 }) {
 			return " -> " + evr(it.Taken) + ": the newest below what is installed"
 		}
-		return " -> " + evr(it.Taken) + ": the newest there is"
+		return " -> " + evr(it.Taken) + ": " + cmp.Or(it.rest, "the newest there is")
 	case ExplainLeast:
 		return " -> " + evr(it.Taken) + ": the least version that does what was asked"
 	case ExplainBeyond:

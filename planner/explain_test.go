@@ -263,7 +263,7 @@ installed
 		"gone":    "gone.x86_64 1-1 is removed (policy):\n  removed by policy p (owner ops): a test",
 		"needed":  "needed.x86_64 1-1 stays (remove):\n  to be removed by policy p (owner ops): a test; it stays: user-1-1.x86_64 needs it",
 		"broken":  "broken.x86_64 1-1 is there and not installed:\n  broken is to be installed by policy p and cannot be: broken-1-1.x86_64 requires nowhere, which nothing provides",
-		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test (instead)",
+		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test; and no repository of the view has sql2 (instead)",
 	} {
 		e, err := u.Explain(c.host, c.request, name)
 		if err != nil {

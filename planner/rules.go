@@ -281,11 +281,8 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	if rule, because := p.u.moduleRule(c, p.h.Modules); rule != "" {
 		return rule, because
 	}
-	if rule, because := r.drops(c.Package, len(r.installed) > 0); rule != "" {
+	if rule, because := p.policyDrops(r, c); rule != "" {
 		return rule, because
-	}
-	if p.r.Type != TypeRepair && len(r.installed) == 0 && r.removes(c.NEVRA) {
-		return ruleRemove, "kept away " + r.remove.by()
 	}
 	if p.refused != "" {
 		return ruleRelease, p.refused

@@ -162,6 +162,33 @@ func (s *solution) wishNotes() {
 	}
 }
 
+// policyDrops applies the policies to a candidate. What one removes comes in anew only where a repair needs it.
+func (p *problem) policyDrops(r *nameRule, c *candidate) (rule, because string) {
+	rule, because = r.drops(c.Package, len(r.installed) > 0)
+	switch {
+	case rule == ruleInstead && len(p.u.named(r.instead.Value)) == 0:
+		return rule, because + "; and no repository of the view has " + printable(r.instead.Value)
+	case rule == "" && p.r.Type != TypeRepair && len(r.installed) == 0 && r.removes(c.NEVRA):
+		return ruleRemove, "kept away " + r.remove.by()
+	}
+	return rule, because
+}
+
+// wantedUnknown says which policies want a package that neither the host nor a repository has.
+func (s *solution) wantedUnknown(name string) []string {
+	var out []string
+	for i := range s.h.Policies {
+		switch r := &s.h.Policies[i]; {
+		case r.Action == ActionInstall && r.Pattern == name:
+			out = append(out, "policy "+printable(r.Policy)+" installs it, and no repository of the view has it")
+		case r.Action == ActionInstead && r.Value == name:
+			out = append(out, "policy "+printable(r.Policy)+" takes it instead of "+printable(r.Pattern)+", and no repository of the view has it")
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // notOffered says why there is no candidate of a name.
 func (s *solution) notOffered(name string) string {
 	if l := s.name(name).dropped; len(l) > 0 {
