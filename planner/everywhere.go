@@ -193,6 +193,10 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan, before []failu
 	cannot := func(p *HostPlan, because string) string {
 		return fmt.Sprintf("host %s cannot go to %s: %s", p.Name, to, because)
 	}
+	ahead := "" // where nothing is in the way, it is another host that has that version
+	if len(before) == 0 {
+		ahead = leader(name, to, plans)
+	}
 	for i := range out {
 		now, after := ends(&out[i], name)
 		if len(now) == 0 || len(after) == 1 && rpm.Compare(after[0], to) == 0 {
@@ -201,15 +205,7 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan, before []failu
 		if because := ruledOut(&out[i], name, to); because != "" {
 			return nil, cannot(&out[i], because), nil
 		}
-		text := keptBy(rule) + " at " + to.String()
-		if because := obstacleOf(&plans[i], name, before); because != "" {
-			text += because
-		} else if j := slices.IndexFunc(plans, func(p HostPlan) bool {
-			_, after := ends(&p, name)
-			return len(after) > 0 && rpm.Compare(after[0], to) == 0
-		}); j >= 0 {
-			text += ", which is what host " + plans[j].Name + " ends at"
-		}
+		text := keptBy(rule) + " at " + to.String() + obstacleOf(&plans[i], name, before) + ahead
 		if err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String(), Because: text}, rule); err != nil {
 			return nil, "", err
 		}
@@ -218,6 +214,16 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan, before []failu
 		}
 	}
 	return out, "", nil
+}
+
+// leader says which host ends at an EVR by itself; "" for none.
+func leader(name string, to rpm.EVR, plans []HostPlan) string {
+	for i := range plans {
+		if _, after := ends(&plans[i], name); slices.ContainsFunc(after, func(e rpm.EVR) bool { return rpm.Compare(e, to) == 0 }) {
+			return ", which is what host " + plans[i].Name + " ends at"
+		}
+	}
+	return ""
 }
 
 // ruledOut says which policy of a host keeps a name from an EVR: planning again with a pin must not set it aside. "" where none does.
