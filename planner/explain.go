@@ -304,6 +304,9 @@ func (s *solution) alsoSay(it *item, e *ExplainedItem) {
 	if b := s.stayLine(have); b != nil && !slices.Contains(e.Because, b.Because) {
 		e.Because = append(e.Because, b.Because)
 	}
+	if text := s.wantedBack(have); text != "" && e.State == ExplainRemoved && s.target != nil {
+		e.Because = append(e.Because, text)
+	}
 	if id, back := s.u.retracted(have); back {
 		e.Because = append(e.Because, have.String()+", which is installed, was taken back by "+id)
 	}

@@ -61,3 +61,33 @@ func TestWordsOfRules(t *testing.T) {
 		w.check(t)
 	}
 }
+
+// TestWordsOfGoingBack: explain says what a plan that goes back passes over.
+func TestWordsOfGoingBack(t *testing.T) {
+	const world = `policy away 1 remove old
+policy pins 1 pin web 2*
+policy there 1 install tool
+repo r
+  old-1-1.noarch
+  web-1-1.noarch
+  tool-1-1.noarch
+installed
+  web-2-1.noarch
+  tool-1-1.noarch
+request type=rollback
+target old-1-1.noarch web-1-1.noarch
+`
+	const plan = `downgrade web-2-1.noarch web-1-1.noarch
+install old-1-1.noarch for the target
+remove tool-1-1.noarch target
+note old-1-1.noarch: policy away wants it away: it leaves again with the next plan for updates, unless something needs it
+note tool-1-1.noarch: policy there installs it: it comes in again with the next plan for updates
+note web-1-1.noarch: policy pins pins it to 2*: the next plan for updates moves it again, if it can`
+	for _, w := range []worded{
+		{"removed", world, plan, "old", "old.noarch 1-1: new\n  the target\n  policy away wants it away: it leaves again with the next plan for updates, unless something needs it"},
+		{"pinned", world, plan, "web", "web.noarch 2-1 -> 1-1: what the target has\n  policy pins pins it to 2*: the next plan for updates moves it again, if it can"},
+		{"installed", world, plan, "tool", "tool.noarch 1-1 is removed (target):\n  the target does not have it\n  policy there installs it: it comes in again with the next plan for updates"},
+	} {
+		w.check(t)
+	}
+}
