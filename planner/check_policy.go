@@ -237,13 +237,6 @@ func (c *checker) stayRules() {
 	}
 }
 
-// oneTooMany tells whether the target has another build that is installed in the place of one.
-func (c *checker) oneTooMany(p *rpm.Package) bool {
-	return c.toTarget() && !c.isOnly(p) && slices.ContainsFunc(c.installed(p.Name), func(q *rpm.Package) bool {
-		return q != p && sameFiles(q.NEVRA, p.NEVRA) && slices.Contains(c.r.Target, q.NEVRA)
-	})
-}
-
 // lockedOut tells whether a lock of the host keeps a build out.
 func (c *checker) lockedOut(n rpm.NEVRA) bool {
 	return len(c.h.Locks) > 0 && !c.r.Filter.overrides(n.Name) && lockedOut(c.locks.of(n.Name), n) != nil
