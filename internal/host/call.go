@@ -27,7 +27,8 @@ type Conn interface {
 var scripts embed.FS
 
 const (
-	maxAnswer = 96 << 20         // bytes of stdout; a listing of 10,000 packages has 3 MB, headers of a batch may have 90
+	maxAnswer = 32 << 20         // bytes of stdout, unpacked; a listing of 10,000 packages has 3 MB. Reading one takes some times as much
+	maxBlobs  = 96 << 20         // bytes of headers of a batch
 	maxStderr = 256 << 10        // bytes
 	callLimit = 30 * time.Minute // no call may hang for ever; tests of huge sets take minutes on slow disks
 )
@@ -79,6 +80,7 @@ type call struct {
 	sudo     bool
 	random   io.Reader // nil: crypto/rand
 	timeout  time.Duration
+	limit    int    // bytes of the answer; 0: maxAnswer
 	answered func() // called between the answer and its reading; may wait; may be nil
 }
 
@@ -89,7 +91,15 @@ func (k call) command(mark string) transport.Command {
 	if t == 0 {
 		t = callLimit
 	}
-	return transport.Command{Argv: argv, Sudo: k.sudo, MaxStdout: maxAnswer, MaxStderr: maxStderr, Timeout: t}
+	return transport.Command{Argv: argv, Sudo: k.sudo, MaxStdout: int64(k.most()), MaxStderr: maxStderr, Timeout: t}
+}
+
+// most is how long the answer may be, in bytes.
+func (k call) most() int {
+	if k.limit > 0 {
+		return k.limit
+	}
+	return maxAnswer
 }
 
 // answer is what a program printed with its mark.
@@ -118,7 +128,7 @@ func do(ctx context.Context, c Conn, k call) (*answer, error) {
 	if k.answered != nil {
 		k.answered()
 	}
-	out, err := unpack(mark, r.Stdout)
+	out, err := unpack(mark, r.Stdout, k.most())
 	if err != nil && r.OK() { // else how it ended says more
 		return nil, fmt.Errorf("%s: %w", k.op, err)
 	}
@@ -130,7 +140,7 @@ func do(ctx context.Context, c Conn, k call) (*answer, error) {
 	}
 	switch {
 	case r.StdoutTruncated:
-		return a, fmt.Errorf("%s: %w: more than %d bytes", k.op, ErrProtocol, maxAnswer)
+		return a, fmt.Errorf("%s: %w: more than %d bytes", k.op, ErrProtocol, k.most())
 	case r.Signal != "" || r.ExitStatus != 0:
 		return a, &RemoteError{Op: k.op, Text: bounded(strings.TrimSpace(string(r.Stderr)), 2000), Status: r.ExitStatus}
 	}
@@ -140,9 +150,9 @@ func do(ctx context.Context, c Conn, k call) (*answer, error) {
 	return a, nil
 }
 
-// unpack returns the answer of a program that packs it: what follows the line "packed" is one gzip stream (RFC 1952). Other answers are
+// unpack returns the answer, of at most that many bytes, of a program that packs it: what follows the line "packed" is one gzip stream (RFC 1952). Other answers are
 // returned as they are.
-func unpack(mark string, out []byte) ([]byte, error) {
+func unpack(mark string, out []byte, most int) ([]byte, error) {
 	_, packed, found := bytes.Cut(out, []byte("@"+mark+" packed\n"))
 	if !found {
 		return out, nil
@@ -152,12 +162,12 @@ func unpack(mark string, out []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the packed answer does not begin: %w", ErrProtocol, err)
 	}
 	z.Multistream(false)
-	plain, err := io.ReadAll(io.LimitReader(z, maxAnswer+1))
+	plain, err := io.ReadAll(io.LimitReader(z, int64(most)+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: the packed answer does not end: %w", ErrProtocol, err)
-	case len(plain) > maxAnswer:
-		return nil, fmt.Errorf("%w: the answer has more than %d bytes", ErrProtocol, maxAnswer)
+	case len(plain) > most:
+		return nil, fmt.Errorf("%w: the answer has more than %d bytes", ErrProtocol, most)
 	}
 	return plain, nil
 }

@@ -41,7 +41,7 @@ func Headers(ctx context.Context, c Conn, pkgs []Package, opt HeaderOptions) (ma
 	var lies []error
 	for len(labels) > 0 {
 		n := batch(labels)
-		a, err := do(ctx, c, call{op: "read headers", program: program("headers"), args: labels[:n], sudo: opt.Sudo, random: opt.Random})
+		a, err := do(ctx, c, call{op: "read headers", program: program("headers"), args: labels[:n], sudo: opt.Sudo, random: opt.Random, limit: maxBlobs})
 		var re *RemoteError
 		if errors.As(err, &re) && re.Code == "headers" {
 			return out, fmt.Errorf("host %s: read headers: %w", opt.Host, ErrHeaderFormat)

@@ -42,7 +42,7 @@ func TestUnpack(t *testing.T) {
 		"more than can be read": {in: head + packed(t, io.LimitReader(nothing{}, maxAnswer+1)), err: "has more than"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := unpack("00", []byte(c.in))
+			got, err := unpack("00", []byte(c.in), maxAnswer)
 			switch {
 			case c.err == "" && (err != nil || string(got) != c.want):
 				t.Errorf("got %.100q, %v", got, err)
