@@ -2,8 +2,10 @@ package planner
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"cpacman/internal/rpm"
 )
@@ -264,5 +266,34 @@ func TestUniverseRefuses(t *testing.T) {
 	}
 	if _, err := NewUniverse(View{Sources: []Source{{ID: "a", Packages: []Candidate{{}}}}}); err == nil {
 		t.Error("an empty package")
+	}
+}
+
+// A host whose packages have boolean dependencies without end is not judged, and those that many packages fulfil take no time by the cube.
+func TestManyBooleans(t *testing.T) {
+	world := func(n, each int) string {
+		var b strings.Builder
+		b.WriteString("repo base\n")
+		for i := range n {
+			fmt.Fprintf(&b, "  foo%d-2-1.x86_64\n    provides x\n", i)
+		}
+		b.WriteString("installed\n")
+		for i := range n {
+			fmt.Fprintf(&b, "  foo%d-1-1.x86_64\n    provides x\n%s", i, strings.Repeat("    requires (x if y)\n", each))
+		}
+		return b.String()
+	}
+	u, c := oneCase(t, world(40, 100))
+	if _, err := u.Solve(c.host, c.request); !errors.Is(err, ErrTooHard) {
+		t.Errorf("got %v", err)
+	}
+	u, c = oneCase(t, world(700, 1))
+	start := time.Now()
+	res, err := u.Solve(c.host, c.request)
+	if err != nil || len(res.Set.Upgrade) != 700 {
+		t.Fatalf("%v %v", err, res)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
 	}
 }

@@ -22,6 +22,29 @@ func (u *Universe) Solve(h Host, r Request) (*Result, error) {
 	return s.result, nil
 }
 
+// Bounds of boolean dependencies, each of which may name all packages there are. Hosts have some hundreds at most.
+const (
+	maxBooleans = 3000 // of the installed packages
+	maxAlone    = 100  // packages that fulfil one, beyond which none of them is looked at for whether it alone does
+)
+
+// booleans counts the boolean requirements and conflicts of packages.
+func booleans(ps []*rpm.Package) (n int) {
+	for _, p := range ps {
+		for i := range p.Requires {
+			if p.Requires[i].IsRich() {
+				n++
+			}
+		}
+		for i := range p.Conflicts {
+			if p.Conflicts[i].IsRich() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // solution is a result with what explain needs.
 type solution struct {
 	*problem
@@ -43,6 +66,9 @@ func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
 	}
 	if err := checkRules(h.Policies); err != nil {
 		return nil, err
+	}
+	if n := booleans(h.Installed); n > maxBooleans {
+		return nil, fmt.Errorf("%w: the host's packages have %d boolean requirements and conflicts, more than the %d that are judged", ErrTooHard, n, maxBooleans)
 	}
 	check := beginCheck(u, h, r)
 	s, err := u.attempt(h, r, "", nil)
@@ -322,7 +348,12 @@ func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep, wanted bo
 	var all []int32
 	r.Leaves(func(leaf rpm.Dep) { all = append(all, s.there(leaf)...) })
 	slices.Sort(all)
-	for _, n := range slices.Compact(all) {
+	all = slices.Compact(all)
+	for _, n := range all {
+		if len(all) > maxAlone && n != m && int(n) >= s.installed {
+			out[n] = append(out[n], need{m, false})
+			continue
+		}
 		without := func(d rpm.Dep) []int32 { return slices.DeleteFunc(s.there(d), func(q int32) bool { return q == n }) }
 		if n != m && int(n) >= s.installed && evalRich(r, without) != wanted {
 			out[n] = append(out[n], need{m, true})

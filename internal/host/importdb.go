@@ -148,6 +148,9 @@ func readDatabase(ctx context.Context, db *sql.DB, host string, at time.Time) (*
 		return nil, nil, fmt.Errorf("%w: it has no packages", ErrUnreadable)
 	}
 	sortPackages(f.Packages)
+	if err := tooManyBuilds(f.Packages); err != nil {
+		return nil, nil, err
+	}
 	sortKeys(f.Keys)
 	f.InstalledDigest = InstalledDigest(f.Packages)
 	return f, headers, nil

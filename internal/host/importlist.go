@@ -56,6 +56,9 @@ func ImportListing(r io.Reader, host string, at time.Time) (*Facts, []string, er
 		return nil, warnings, fmt.Errorf("import listing of %s: %w: it has no packages", host, ErrUnreadable)
 	}
 	sortPackages(f.Packages)
+	if err := tooManyBuilds(f.Packages); err != nil {
+		return nil, warnings, fmt.Errorf("import listing of %s: %w", host, err)
+	}
 	sortKeys(f.Keys)
 	f.InstalledDigest = InstalledDigest(f.Packages)
 	return f, warnings, nil

@@ -16,7 +16,8 @@ import (
 
 const (
 	maxField    = 1024    // bytes of one field of a package; rpm's own names stay far below
-	maxPackages = 200_000 // per host
+	maxPackages = 50_000  // per host
+	maxPairs    = 100_000 // of builds of one name, all names together: each may be a fault that is told
 )
 
 // readListing reads the database part: where it is, its fingerprint, packages and keys. No packages at all, an incomplete
@@ -52,9 +53,29 @@ func readListing(f *Facts, a *answer) error {
 		return fmt.Errorf("%w: rpm lists no packages", ErrUnreadable)
 	}
 	sortPackages(f.Packages)
+	if err := tooManyBuilds(f.Packages); err != nil {
+		return err
+	}
 	readKeyPackets(f.Keys, a)
 	sortKeys(f.Keys)
 	f.Database.Fingerprint = trusted(a)
+	return nil
+}
+
+// tooManyBuilds refuses what no rpm database has: of one name very many builds. Packages are sorted.
+func tooManyBuilds(ps []Package) error {
+	pairs := 0
+	for from := 0; from < len(ps); {
+		to := from + 1
+		for to < len(ps) && ps[to].Name == ps[from].Name {
+			to++
+		}
+		n := to - from
+		if pairs += n * (n - 1) / 2; pairs > maxPairs {
+			return fmt.Errorf("%w: %d builds of %s beside the others that are there several times: no rpm database has that", ErrUnreadable, n, bounded(ps[from].Name, maxField))
+		}
+		from = to
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -411,5 +412,25 @@ func TestKernelBehindOnSUSE(t *testing.T) {
 	}
 	if got := kernelBehind(f); got == "" {
 		t.Error("nothing is owed")
+	}
+}
+
+// No rpm database has many builds of one name: each pair of them would be a fault that is told.
+func TestTooManyBuilds(t *testing.T) {
+	of := func(names, builds int) (out []Package) {
+		for i := range names {
+			for j := range builds {
+				out = append(out, Package{Name: fmt.Sprintf("p%06d", i), Version: strconv.Itoa(j), Release: "1", Arch: "x86_64"})
+			}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		names, builds int
+		bad           bool
+	}{{10_000, 2, false}, {12, 60, false}, {1, 400, false}, {1, 500, true}, {1000, 20, true}} {
+		if err := tooManyBuilds(of(c.names, c.builds)); (err != nil) != c.bad {
+			t.Errorf("%d names of %d builds: %v", c.names, c.builds, err)
+		}
 	}
 }
