@@ -333,16 +333,18 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	packages := map[string]planner.PlanPackage{}
 	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
 	usedRepos := map[string]bool{}
-	touched, err := f.touched(ctx, repos, groups)
-	if err != nil {
-		return nil, err
-	}
 	files := newAtHand(ctx, repos)
 	defer files.close()
 	answers := make([]answer, len(groups))
+	var back sync.WaitGroup
+	back.Go(func() { sideBySide(len(groups), func(i int) { answers[i].rollback, answers[i].back = f.wayBack(groups[i], files) }) })
+	touched, err := f.touched(ctx, repos, groups)
+	back.Wait()
+	if err != nil {
+		return nil, err
+	}
 	sideBySide(len(groups), func(i int) {
 		a, g := &answers[i], groups[i]
-		a.rollback, a.back = f.wayBack(g, files)
 		a.impact, a.bytes = touched.impact(g), g.bytes()
 		for _, c := range g.members {
 			describe(c, g, a)
