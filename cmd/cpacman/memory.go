@@ -4,7 +4,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 )
 
 // What hosts need while they are asked or worked on, in bytes, beside what the process has already: for each of them at once its connection and
@@ -22,9 +21,9 @@ func boundMemory(atOnce int, each int64) (end func()) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
-	use := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(use)
-	before := debug.SetMemoryLimit(int64(use[0].Value.Uint64()) + memoryForAll + int64(atOnce)*each)
+	var use runtime.MemStats
+	runtime.ReadMemStats(&use)
+	before := debug.SetMemoryLimit(int64(use.HeapAlloc) + memoryForAll + int64(atOnce)*each) //nolint:gosec // memory of this process
 	return func() { debug.SetMemoryLimit(before) }
 }
 
@@ -40,7 +39,7 @@ const (
 	mostHeap    = 192 << 20
 )
 
-// leastHeap is that of Go's collector at its own pace, in bytes: with less than that it does not begin.
+// leastHeap is what Go's collector counts from before its first collection, in bytes.
 const leastHeap = 4 << 20
 
 // shortLived prepares the heap of a process that ends soon: it grows faster, and comes in large pages where it will be large, unless GOMEMLIMIT or GOGC in the
@@ -60,18 +59,11 @@ func shortLived(large bool) (known func(hosts int)) {
 			<-ready
 			if os.Getenv("GOGC") == "" {
 				heap := int64(min(heapOfPlan+hosts*heapPerHost, mostHeap))
-				percent = max(planGarbage, int(heap*100/max(liveHeap(), leastHeap))-100)
+				percent = max(planGarbage, int(heap*100/leastHeap)-100)
 				// The cleanup of what nobody holds is run after the first collection.
 				runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
 			}
 			debug.SetGCPercent(percent)
 		}()
 	}
-}
-
-// liveHeap is what the last collection left, in bytes.
-func liveHeap() int64 {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	return int64(live[0].Value.Uint64()) //nolint:gosec // memory of this process
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -332,15 +333,16 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	sets := map[string]planner.Set{}
 	packages := map[string]planner.PlanPackage{}
 	backs, backPackages := map[string]planner.Set{}, map[string]planner.PlanPackage{}
-	usedRepos := map[string]bool{}
 	files := newAtHand(ctx, repos)
 	defer files.close()
 	answers := make([]answer, len(groups))
-	var back sync.WaitGroup
-	back.Go(func() { sideBySide(len(groups), func(i int) { answers[i].rollback, answers[i].back = f.wayBack(groups[i], files) }) })
+	var beside errgroup.Group
+	beside.Go(func() error {
+		sideBySide(len(groups), func(i int) { answers[i].rollback, answers[i].back = f.wayBack(groups[i], files) })
+		return f.planRepos(ctx, repos, groups, p)
+	})
 	touched, err := f.touched(ctx, repos, groups)
-	back.Wait()
-	if err != nil {
+	if err := cmp.Or(err, beside.Wait()); err != nil {
 		return nil, err
 	}
 	sideBySide(len(groups), func(i int) {
@@ -352,9 +354,6 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	})
 	for i, g := range groups {
 		back := answers[i].back
-		for _, r := range g.view {
-			usedRepos[r.ID] = true
-		}
 		if g.err != nil || g.held() {
 			continue
 		}
@@ -385,9 +384,6 @@ func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, can
 	}
 	for _, one := range backPackages {
 		p.RollbackPackages = append(p.RollbackPackages, one)
-	}
-	if err := f.planRepos(ctx, repos, usedRepos, p); err != nil {
-		return nil, err
 	}
 	for _, one := range p.Packages {
 		if touched.missing[[2]string{one.Repo, one.Path}] {
@@ -472,7 +468,13 @@ func planPackage(u planner.Used) planner.PlanPackage {
 }
 
 // planRepos binds the plan to the repositories of every view in it.
-func (f *Fleet) planRepos(ctx context.Context, repos *Repos, used map[string]bool, p *planner.Plan) error {
+func (f *Fleet) planRepos(ctx context.Context, repos *Repos, groups []*group, p *planner.Plan) error {
+	used := map[string]bool{}
+	for _, g := range groups {
+		for _, r := range g.view {
+			used[r.ID] = true
+		}
+	}
 	for _, id := range repos.IDs() {
 		if !used[id] {
 			continue
