@@ -321,7 +321,7 @@ func (c *checker) removal(r Remove, left []*rpm.Package, p *rpm.Package) bool {
 	case ruleRepair:
 		others := 0
 		for _, q := range left {
-			if q.NameArch() == p.NameArch() {
+			if q.Name == p.Name && sameFiles(q.NEVRA, p.NEVRA) {
 				others++
 			}
 		}

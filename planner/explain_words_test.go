@@ -282,7 +282,7 @@ policy p 1 allow_arch_change foo
 installed
   foo-2-1.x86_64
   foo-4-1.noarch
-`, "held foo-2-1.x86_64 foo-4-1.x86_64\n  foo-4-1.x86_64 would erase foo-4-1.noarch: rpm works by name, and no ELF files tell the two apart\n  foo-4-1.noarch stays: nothing can take its place", "", ""},
+`, "held foo-2-1.x86_64 foo-4-1.x86_64\n  foo-4-1.x86_64 would erase foo-4-1.noarch: rpm works by name, and no ELF files tell the two apart\n  foo-4-1.noarch stays: nothing can take its place\nfault foo-4-1.noarch and foo-2-1.x86_64 are both installed", "", ""},
 	} {
 		w.check(t)
 	}

@@ -87,7 +87,7 @@ func (p *problem) mayVanish(n int32) bool {
 	return p.freeToLeave(n) || len(p.duplicates(n)) > 0
 }
 
-// duplicates lists, in a repair, the other builds that are installed of the same name.arch: one of them is enough (PLAN-16).
+// duplicates lists, in a repair, the other builds that are installed in the place of one (sameFiles): one of them is enough (PLAN-16).
 func (p *problem) duplicates(n int32) []int32 {
 	spared := func(m int32) bool { return firstMatch(p.r.Filter.Exclude, p.nodes[m].pkg.NEVRA) != "" }
 	if p.r.Type != TypeRepair || p.nodes[n].only || int(n) >= p.installed || p.name(p.nodes[n].pkg.Name).heldBecause != "" || spared(n) {
@@ -95,7 +95,7 @@ func (p *problem) duplicates(n int32) []int32 {
 	}
 	var out []int32
 	for _, m := range p.name(p.nodes[n].pkg.Name).installed {
-		if m != n && p.nodes[m].pkg.Arch == p.nodes[n].pkg.Arch && !spared(m) {
+		if m != n && sameFiles(p.nodes[m].pkg.NEVRA, p.nodes[n].pkg.NEVRA) && !spared(m) {
 			out = append(out, m)
 		}
 	}
@@ -123,15 +123,18 @@ func (p *problem) mend(kind reasonKind, a, b int32, d rpm.Dep, lits []lit) {
 	p.mended = append(p.mended, x)
 }
 
-// mendDuplicates adds the goals that of each name.arch one build is left, the newest before others.
+// mendDuplicates adds the goals that of builds in one place one is left, the newest before others.
 func (p *problem) mendDuplicates() {
 	for n := range int32(p.installed) {
 		for _, m := range p.duplicates(n) {
-			if n < m { // installed nodes are in NEVRA order: the older one goes
+			if n < m {
 				p.mend(whyOneBuild, n, m, rpm.Dep{}, []lit{neg(n), neg(m)})
-				goes := n
-				if locks := p.name(p.nodes[n].pkg.Name).locks; lockedOut(locks, p.nodes[m].pkg.NEVRA) != nil && lockedOut(locks, p.nodes[n].pkg.NEVRA) == nil {
-					goes = m // unless the host locks the newer one out
+				goes, stays := n, m
+				if rpm.Compare(p.nodes[n].pkg.EVR, p.nodes[m].pkg.EVR) > 0 {
+					goes, stays = m, n
+				}
+				if locks := p.name(p.nodes[n].pkg.Name).locks; lockedOut(locks, p.nodes[stays].pkg.NEVRA) != nil && lockedOut(locks, p.nodes[goes].pkg.NEVRA) == nil {
+					goes = stays // the host locks the newer one out
 				}
 				p.leave = append(p.leave, goes)
 			}

@@ -93,8 +93,8 @@ func (w *world) met(p *rpm.Package, d *rpm.Dep) bool {
 // faults lists everything that is wrong, each once, sorted by text.
 func (w *world) faults() []Fault {
 	var out []Fault
-	first := make(map[rpm.NameArch]int32, len(w.pkgs))
-	builds := map[rpm.NameArch][]rpm.NEVRA{} // where there is more than one
+	first := make(map[string]int32, len(w.pkgs))
+	builds := map[string][]rpm.NEVRA{} // by name, where there is more than one
 	for n, p := range w.pkgs {
 		for i := range p.Requires {
 			if d := &p.Requires[i]; !w.met(p, d) {
@@ -107,27 +107,28 @@ func (w *world) faults() []Fault {
 		if w.only(p) {
 			continue
 		}
-		key := p.NameArch()
-		if at, another := first[key]; !another {
-			first[key] = int32(n)
-		} else if l := builds[key]; l == nil {
-			builds[key] = []rpm.NEVRA{w.pkgs[at].NEVRA, p.NEVRA}
+		if at, another := first[p.Name]; !another {
+			first[p.Name] = int32(n)
+		} else if l := builds[p.Name]; l == nil {
+			builds[p.Name] = []rpm.NEVRA{w.pkgs[at].NEVRA, p.NEVRA}
 		} else {
-			builds[key] = append(l, p.NEVRA)
+			builds[p.Name] = append(l, p.NEVRA)
 		}
 	}
 	for _, p := range w.pkgs { // not over the map: its order is not ours
 		if len(builds) == 0 {
 			break
 		}
-		if l := builds[p.NameArch()]; len(l) > 1 {
+		if l := builds[p.Name]; len(l) > 1 {
 			slices.SortFunc(l, rpm.CompareNEVRA)
 			for i := range l { // by pairs, so that losing one build is no new fault
 				for _, other := range l[i+1:] {
-					out = append(out, Fault{"duplicate", l[i].String() + " and " + other.String() + " are both installed"})
+					if sameFiles(l[i], other) {
+						out = append(out, Fault{"duplicate", l[i].String() + " and " + other.String() + " are both installed"})
+					}
 				}
 			}
-			builds[p.NameArch()] = nil
+			builds[p.Name] = nil
 		}
 	}
 	slices.SortFunc(out, func(a, b Fault) int { return strings.Compare(a.Text, b.Text) })
