@@ -57,6 +57,47 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
+// TestAdvisoryWords: what distributions write of one thing is one word here.
+func TestAdvisoryWords(t *testing.T) {
+	notice := func(body string) *Advisory {
+		t.Helper()
+		var got *Advisory
+		give := func(u *xmlUpdate) { got, _ = u.advisory(&epochBook{}) }
+		if err := readUpdateinfo(strings.NewReader(`<updates><update type="security"><id>A</id>`+body+`</update></updates>`), give); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for in, want := range map[string]string{"medium": "moderate", " High\n": "important", "Urgent": "critical", "Moderate": "moderate", "None": "none", "": ""} {
+		if a := notice("<severity>" + in + "</severity>"); a.Severity != want {
+			t.Errorf("severity %q is %q, want %q", in, a.Severity, want)
+		}
+	}
+	bug := func(title string) string { return `<reference type="bugzilla" id="1" title="` + title + `"/>` }
+	for in, want := range map[string]string{
+		bug("CVE-2024-34397 glib2: x [fedora-40]") + bug("CVE-2024-34397 cve-2023-1234567: y"): "CVE-2023-1234567 CVE-2024-34397",
+		bug("CVE-2024-1111 x") + `<reference type="cve" id="CVE-2024-2222"/>`:                  "CVE-2024-2222",
+		bug("CVE-2024 CVE-2024-12 CVE-20244-1234 CVE-2024-x CVE-"):                             "",
+		bug("CVE-2024-1111,CVE-2024-2222"):                                                     "CVE-2024-1111 CVE-2024-2222",
+	} {
+		if a := notice("<references>" + in + "</references>"); strings.Join(a.CVEs, " ") != want {
+			t.Errorf("%s: %v, want %s", in, a.CVEs, want)
+		}
+	}
+	if a := notice("<title>foo: fixes CVE-2024-1111</title>"); strings.Join(a.CVEs, " ") != "CVE-2024-1111" {
+		t.Error(a.CVEs)
+	}
+	for _, in := range []string{
+		"2023-01-02 03:04:05", "2023-01-02 03:04:05 UTC", "2023-01-02 03:04:05.000100", "2023-01-02T03:04:05Z", "2023-01-02T05:04:05+02:00",
+		"2023-01-02 03:04:05+00:00", "2023-01-02 03:04:05 +0000", "2023-01-02T03:04:05+0000", "1672628645",
+	} {
+		a := notice(`<issued date="` + in + `"/>`)
+		if got := a.Issued.Truncate(time.Second); !got.Equal(time.Date(2023, 1, 2, 3, 4, 5, 0, time.UTC)) {
+			t.Errorf("date %q is %v", in, got)
+		}
+	}
+}
+
 // TestAdvisoryEpochs: where a notice says no epoch and the repository has several builds that differ in nothing else, the last one in the package
 // list tells.
 func TestAdvisoryEpochs(t *testing.T) {
@@ -230,6 +271,28 @@ func TestElsewhere(t *testing.T) {
 	write(t, filepath.Join(dir, p.Location), make([]byte, 100))
 	if path, err := r.FilePath(p); err != nil || path != filepath.Join(r.Path(), p.Location) {
 		t.Error(path, err)
+	}
+}
+
+// TestAmazonStore: metadata of Amazon Linux say that packages are in a store outside of the repository; its reposync puts them inside.
+func TestAmazonStore(t *testing.T) {
+	store := "../../../../blobstore/" + strings.Repeat("0aB1", 16) + "/"
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", `href="Packages/`, `href="`+store))})
+	r := open(t, dir, Options{})
+	p := r.Packages()[0]
+	if p.Location != "foo-1.2-3.el9.x86_64.rpm" {
+		t.Error(p.Location)
+	}
+	_, err := r.FilePath(p)
+	wantDamage(t, err, p.Location, "the metadata has it at \""+store)
+	write(t, filepath.Join(dir, p.Location), make([]byte, 100))
+	if path, err := r.FilePath(p); err != nil || path != filepath.Join(r.Path(), p.Location) {
+		t.Error(path, err)
+	}
+	for _, href := range []string{store + "../x/", "../blobstore/1234/", "../pool/", strings.TrimPrefix(store, "../../../../") + "../../../"} {
+		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", `href="Packages/`, `href="`+href))})
+		_, err := Open(t.Context(), Config{ID: "t", Path: dir}, Options{})
+		wantDamage(t, err, "repodata/primary", "leaves the repository")
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -43,6 +45,19 @@ func cleanLocation(s string) (string, error) {
 		return "", errors.New("location leaves the repository")
 	}
 	return c, nil
+}
+
+// storePath is how Amazon Linux 2 and 2023 write where a package is: in a store that all of its repositories have in common, under its checksum.
+var storePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\.\./)+blobstore/[0-9A-Fa-f]{64}/`) })
+
+// cutStore divides a location in such a store into the way there and the rest, under which Amazon's reposync puts the package into the repository
+// (dnf-plugins-core, pull request 481; its metadata stay as they are). Other locations come back whole.
+func cutStore(s string) (store, rest string) {
+	if !strings.HasPrefix(s, "../") {
+		return "", s
+	}
+	store = storePath().FindString(s)
+	return store, s[len(store):]
 }
 
 // isUnsafe tells characters that have no place in a path: controls, and the invisible ones that make text read as something else.

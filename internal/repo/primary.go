@@ -199,9 +199,13 @@ func (s *primarySink) location(attrs []xmlAttr) {
 	for _, a := range attrs {
 		switch string(a.name) {
 		case "href":
-			clean, err := cleanLocation(string(a.value))
+			store, href := cutStore(string(a.value))
+			clean, err := cleanLocation(href)
 			if err != nil {
 				s.fail("%w: %s", err, quoted(a.value))
+			}
+			if store != "" {
+				s.pkg.Base = store
 			}
 			if clean == string(a.value) {
 				s.pkg.Location = s.arena.copy(a.value)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,14 +17,14 @@ import (
 type Advisory struct {
 	ID       string
 	Type     string // lower case: security, bugfix, enhancement, newpackage, or what the repository says
-	Severity string // lower case; "" if not said
+	Severity string // lower case, in the words of Red Hat; "" if not said
 	Status   string // lower case: final, stable, testing, retracted …
 	Title    string
 	Release  string
 	Issued   time.Time // zero if not known; UTC
 	Updated  time.Time // zero if not known; UTC
 
-	CVEs       []string // from references of type cve, sorted
+	CVEs       []string // from references of type cve, else from what titles name; sorted
 	References []Reference
 	Packages   []AdvisoryPackage
 
@@ -381,7 +380,7 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
 		Type:             strings.ToLower(u.Type),
-		Severity:         strings.ToLower(strings.TrimSpace(u.Severity)),
+		Severity:         severityWord(u.Severity),
 		Status:           strings.ToLower(u.Status),
 		Title:            strings.TrimSpace(u.Title),
 		Release:          strings.TrimSpace(u.Release),
@@ -408,6 +407,9 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 		if ref.Type == "cve" && ref.ID != "" {
 			a.CVEs = append(a.CVEs, ref.ID)
 		}
+	}
+	if len(a.CVEs) == 0 {
+		a.CVEs = titleCVEs(a)
 	}
 	slices.Sort(a.CVEs)
 	a.CVEs = slices.Compact(a.CVEs)
@@ -459,24 +461,4 @@ func said(s *string) bool {
 		return false
 	}
 	return true
-}
-
-// time reads the forms of dates that are in use; all are UTC.
-func (x xmlDate) time() (time.Time, error) {
-	s := strings.TrimSpace(x.Date)
-	if s == "" {
-		s = strings.TrimSpace(x.Text)
-	}
-	if s == "" {
-		return time.Time{}, nil
-	}
-	for _, form := range []string{"2006-01-02 15:04:05", "2006-01-02", time.RFC3339, "2006-01-02 15:04:05 MST", "2006-01-02 15:04", "2006-01-02T15:04:05"} {
-		if t, err := time.Parse(form, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	if n, err := strconv.ParseFloat(s, 64); err == nil && n >= 0 && n < 1<<40 {
-		return time.Unix(int64(n), 0).UTC(), nil
-	}
-	return time.Time{}, fmt.Errorf("date %s is not understood", quoted(s))
 }
