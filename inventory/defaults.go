@@ -47,7 +47,8 @@ func (r *Rollout) setDefaults() {
 	r.Confirm, r.WithoutSwitch = 2*time.Minute, SwitchAsk
 	r.ConfirmFor = []string{"openssh*", "NetworkManager*", "network-scripts", "wicked*", "systemd-networkd", "firewalld", "nftables", "iptables*",
 		"SuSEfirewall2", "crypto-policies*", "pam", "sssd*", "sudo",
-		"kernel", "kernel-core", "kernel-PAE", "kernel-default", "kernel-rt", "kernel-rt-core", "kernel-uek", "kernel-uek-core"}
+		"kernel", "kernel-core", "kernel-PAE", "kernel-default", "kernel-rt", "kernel-rt-core", "kernel-uek", "kernel-uek-core",
+		"kernel-lt", "kernel-ml", "kernel-64k-core", "kernel-azure", "kernel[0-9].[0-9][0-9]"}
 	r.Reboot, r.RebootTimeout = RebootNever, 15*time.Minute
 	r.Restart = RestartNever
 	r.EmergencySoak = 10 * time.Minute

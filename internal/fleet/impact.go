@@ -8,13 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"cpacman/internal/host"
 	"cpacman/internal/rpm"
 	"cpacman/planner"
 )
-
-// rebootNames are the packages whose update takes effect only with a reboot.
-var rebootNames = host.RebootNames()
 
 // sideBySide runs fn for 0…n-1 on all processors.
 func sideBySide(n int, fn func(i int)) {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"cpacman/internal/host"
 	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
 	"cpacman/planner"
@@ -238,7 +239,7 @@ func (t *touch) newHeader() (h *rpm.Header, missing bool) {
 func (t *touched) impact(g *group) *planner.Impact {
 	out := &planner.Impact{}
 	for i, id := range g.touches {
-		if u := &g.result.Packages[i]; slices.Contains(rebootNames, u.Name) {
+		if u := &g.result.Packages[i]; host.NeedsReboot(u.Name) {
 			out.RebootReasons = append(out.RebootReasons, u.NEVRA.String())
 		}
 		one := &t.touches[id].impact

@@ -415,6 +415,34 @@ func TestKernelBehindOnSUSE(t *testing.T) {
 	}
 }
 
+// Kernels have many names, and most packages whose names begin like theirs are none.
+func TestKernelNames(t *testing.T) {
+	for _, name := range []string{
+		"kernel", "kernel-core", "kernel-PAE", "kernel-64k-core", "kernel-rt", "kernel-rt-core", "kernel-debug-core", "kernel-uek", "kernel-uek-core", "kernel-lt", "kernel-ml-core", "kernel-plus",
+		"kernel-default", "kernel-default-base", "kernel-azure", "kernel-rt_debug", "kernel6.12", "kernel-desktop-6.1.5-1.mga8", "kernel-server-5.15.88-1.mga8", "linux", "linux-esx",
+	} {
+		if !NeedsReboot(name) {
+			t.Errorf("%s is no kernel", name)
+		}
+	}
+	for _, name := range []string{
+		"kernel-devel", "kernel-headers", "kernel-tools", "kernel-modules", "kernel-modules-core", "kernel-debug-devel", "kernel-doc", "kernel6.12-tools", "kernel6.12-modules-extra", "kernel-64k-modules",
+		"kernel-default-devel", "kernel-macros", "kernel-source", "kernel-abi-whitelists", "kernel-livepatch-6.1.10-15.42", "kernel-desktop-devel-6.1.5-1.mga8", "kernel-srpm-macros", "kernelshark",
+		"linux-api-headers", "linux-docs", "linuxconsoletools", "bash",
+	} {
+		if NeedsReboot(name) {
+			t.Errorf("%s is a kernel", name)
+		}
+	}
+	f := &Facts{Kernel: "6.12.20-23.97.amzn2023.x86_64"}
+	for _, r := range []string{"23.97.amzn2023", "24.97.amzn2023"} {
+		f.Packages = append(f.Packages, Package{Name: "kernel6.12", Version: "6.12.20", Release: r, Arch: "x86_64"})
+	}
+	if kernelBehind(f) == "" {
+		t.Error("nothing is owed")
+	}
+}
+
 // No rpm database has many builds of one name: each pair of them would be a fault that is told.
 func TestTooManyBuilds(t *testing.T) {
 	of := func(names, builds int) (out []Package) {

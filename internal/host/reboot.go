@@ -2,23 +2,35 @@ package host
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cpacman/internal/rpm"
 )
 
-// RebootNames are the packages that only a reboot makes effective: the list of dnf-plugins-core's needs_restarting.py with
-// the names SUSE uses.
-func RebootNames() []string {
-	return []string{"kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-PAE", "kernel-default", "kernel-default-base", "kernel-azure", "kernel-64kb",
-		"kernel-uek", "kernel-uek-core", "glibc", "linux-firmware", "kernel-firmware", "systemd", "dbus", "dbus-1", "dbus-broker", "dbus-daemon", "microcode_ctl",
-		"ucode-intel", "ucode-amd"}
+// rebootNames are the packages that only a reboot makes effective, beside kernels: the list of dnf-plugins-core's needs_restarting.py with the
+// names SUSE uses.
+var rebootNames = []string{"glibc", "linux-firmware", "kernel-firmware", "systemd", "dbus", "dbus-1", "dbus-broker", "dbus-daemon", "microcode_ctl", "ucode-intel", "ucode-amd"}
+
+// kernelName matches the names of packages with a kernel in them: of RHEL and its rebuilds, Oracle, ELRepo, CentOS Plus, SUSE, Amazon (kernel6.12), Azure Linux,
+// Mageia (its version is in the name) and Photon. kernel-devel, -headers, -tools and -modules are none.
+var kernelName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:kernel[0-9.]*(?:-(?:16k|64k|64kb|PAE|automotive|azure|bigsmp|debug|default|default-base|desktop|desktop586|ec2|hugemem|hwe|largesmp|linus|longterm|lpae|lt|ml|` +
+		`mshv|pae|plus|rt|rt-64k|rt_debug|server|smp|trace|uek|uek64k|vanilla|xen))?(?:-core)?(?:-[0-9]+\.[0-9].*)?|linux(?:-(?:aws|esx|generic|rt|secure))?)$`)
+})
+
+func isKernelName(name string) bool {
+	return (strings.HasPrefix(name, "kernel") || strings.HasPrefix(name, "linux")) && kernelName().MatchString(name)
 }
 
-// restartNames are RebootNames and what the host's own drop-in files name.
+// NeedsReboot tells whether only a reboot makes a package effective, by its name.
+func NeedsReboot(name string) bool { return slices.Contains(rebootNames, name) || isKernelName(name) }
+
+// restartNames are what the host's own drop-in files name beside.
 func restartNames(a *answer) []string {
-	names := RebootNames()
+	var names []string
 	kind := ""
 	for _, l := range a.lines {
 		switch {
@@ -47,10 +59,8 @@ func marks(reasons []string, a *answer) []string {
 
 func isMark(reason string) bool { return strings.HasPrefix(reason, markText) }
 
-// kernelNames are packages that uname -r tells the build of.
-var kernelNames = []string{"kernel-core", "kernel", "kernel-rt-core", "kernel-rt", "kernel-PAE", "kernel-default", "kernel-uek-core", "kernel-uek"}
-
-// rebootNeeded compares the running kernel with the newest installed one, and install times with the boot time.
+// rebootNeeded compares the running kernel with the newest installed one, and install times with the boot time. names are what the host wants to be
+// booted for beside what always counts.
 func rebootNeeded(f *Facts, names []string) Reboot {
 	r := Reboot{Reasons: []string{}}
 	if reason := kernelBehind(f); reason != "" {
@@ -58,7 +68,7 @@ func rebootNeeded(f *Facts, names []string) Reboot {
 	}
 	if f.BootTime > 0 {
 		for _, p := range f.Packages {
-			if p.InstallTime > f.BootTime && slices.Contains(names, p.Name) {
+			if p.InstallTime > f.BootTime && (NeedsReboot(p.Name) || slices.Contains(names, p.Name)) {
 				r.Reasons = append(r.Reasons, fmt.Sprintf("%s was installed after the boot", p.NEVRA()))
 			}
 		}
@@ -72,7 +82,7 @@ func rebootNeeded(f *Facts, names []string) Reboot {
 func kernelBehind(f *Facts) string {
 	var running *Package
 	for i, p := range f.Packages {
-		if slices.Contains(kernelNames, p.Name) && rpm.RunsAs(p.NEVRA(), f.Kernel) {
+		if isKernelName(p.Name) && rpm.RunsAs(p.NEVRA(), f.Kernel) {
 			running = &f.Packages[i]
 			break
 		}
