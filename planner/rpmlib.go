@@ -6,7 +6,8 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// rpmlibFeatures says which rpm first had a feature, and with which version it provides it (lib/rpmds.cc, rpmlibProvides).
+// rpmlibFeatures says which rpm first had a feature, and with which version it provides it (lib/rpmds.cc, rpmlibProvides). RHEL 8 took carets over into
+// its 4.14.2 in 8.1 (Red Hat's bug 1724418); packages of its AppStream have wanted them since.
 var rpmlibFeatures = [...]struct{ name, provides, since string }{
 	{"VersionedDependencies", "3.0.3-1", "3.0.3"},
 	{"CompressedFileNames", "3.0.4-1", "3.0.4"},
@@ -28,7 +29,7 @@ var rpmlibFeatures = [...]struct{ name, provides, since string }{
 	{"RichDependencies", "4.12.0-1", "4.12.0"},
 	{"PayloadIsZstd", "5.4.18-1", "4.14.0"},
 	{"DynamicBuildRequires", "4.15.0-1", "4.15.0"},
-	{"CaretInVersions", "4.15.0-1", "4.15.0"},
+	{"CaretInVersions", "4.15.0-1", "4.14.2"},
 }
 
 // isRpmlib tells whether a requirement is on a feature of rpm itself.

@@ -96,5 +96,5 @@ func (g *given) host() planner.Host {
 // forbidsVendorChange tells the families whose own package manager keeps the vendor of a package (zypper(8), "vendor change"; PLAN-15).
 func forbidsVendorChange(os host.OS) bool {
 	id := strings.ToLower(os.ID)
-	return strings.HasPrefix(id, "sles") || strings.HasPrefix(id, "sled") || strings.HasPrefix(id, "opensuse") || strings.HasPrefix(id, "suse") || id == "sle-micro" || id == "sl-micro"
+	return slices.ContainsFunc([]string{"sle", "sl-micro", "opensuse", "suse"}, func(p string) bool { return strings.HasPrefix(id, p) }) // sles, sles_sap, sled, sle_hpc, sle-micro …
 }

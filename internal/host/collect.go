@@ -143,7 +143,7 @@ func bootTime(a *answer) int64 {
 	return boot
 }
 
-// readOS reads the lines of os-release, or the one line of redhat-release that older hosts have.
+// readOS reads the lines of os-release, or the one line that older hosts have.
 func readOS(a *answer) OS {
 	var o OS
 	for _, l := range a.all("os") {
@@ -159,17 +159,34 @@ func readOS(a *answer) OS {
 	if o.ID != "" {
 		return o
 	}
-	l := a.get("osrel")
-	name, version, found := strings.Cut(l, " release ")
+	return oldOS(a.get("osrel"))
+}
+
+// oldOS reads the first line of redhat-release, of oracle-release, beside which Oracle's redhat-release says Red Hat, or of SuSE-release: "CentOS release
+// 6.10 (Final)", "SUSE Linux Enterprise Server 11 (x86_64)". Where the system has an os-release today, its ID is the one that stands there.
+func oldOS(line string) OS {
+	name, version, found := strings.Cut(line, " release ")
+	if rest, suse := strings.CutPrefix(line, "SUSE Linux Enterprise "); suse {
+		name, version, found = strings.Cut(rest, " ")
+	}
 	if !found {
-		return o
+		return OS{}
 	}
+	var o OS
 	o.VersionID, _, _ = strings.Cut(bounded(version, 64), " ")
-	if strings.HasPrefix(name, "Red Hat") {
+	word, _, _ := strings.Cut(strings.ToLower(bounded(name, 64)), " ")
+	switch word {
+	case "red":
 		o.ID = "rhel"
-		return o
+	case "oracle":
+		o.ID = "ol"
+	case "server":
+		o.ID = "sles"
+	case "desktop":
+		o.ID = "sled"
+	default:
+		o.ID = word
 	}
-	o.ID, _, _ = strings.Cut(strings.ToLower(bounded(name, 64)), " ")
 	return o
 }
 

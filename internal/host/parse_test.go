@@ -415,6 +415,27 @@ func TestKernelBehindOnSUSE(t *testing.T) {
 	}
 }
 
+// TestOldOS: what older hosts have in place of os-release.
+func TestOldOS(t *testing.T) {
+	for line, want := range map[string]OS{
+		"CentOS release 6.10 (Final)":                             {"centos", "6.10"},
+		"CentOS Linux release 7.2.1511 (Core)":                    {"centos", "7.2.1511"},
+		"Red Hat Enterprise Linux Server release 5.11 (Tikanga)":  {"rhel", "5.11"},
+		"Red Hat Enterprise Linux AS release 4 (Nahant Update 9)": {"rhel", "4"},
+		"Oracle Linux Server release 6.10":                        {"ol", "6.10"},
+		"Scientific Linux release 6.10 (Carbon)":                  {"scientific", "6.10"},
+		"Fedora release 13 (Goddard)":                             {"fedora", "13"},
+		"SUSE Linux Enterprise Server 11 (x86_64)":                {"sles", "11"},
+		"SUSE Linux Enterprise Desktop 11 (i586)":                 {"sled", "11"},
+		"something else":                                          {},
+		"":                                                        {},
+	} {
+		if got := oldOS(line); got != want {
+			t.Errorf("%q is %+v, want %+v", line, got, want)
+		}
+	}
+}
+
 // Kernels have many names, and most packages whose names begin like theirs are none.
 func TestKernelNames(t *testing.T) {
 	for _, name := range []string{

@@ -12,7 +12,11 @@ osfacts() {
 		done <"$f"
 		return
 	done
-	first /etc/redhat-release && say osrel "$l"
+	for f in /etc/oracle-release /etc/redhat-release /etc/SuSE-release; do
+		first $f || continue
+		say osrel "$l"
+		return
+	done
 }
 # enabled KIND NAME…: units that systemd or init starts by themselves; link tests only, no process.
 enabled() {

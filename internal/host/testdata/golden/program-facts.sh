@@ -200,7 +200,11 @@ case $l in ID=* | VERSION_ID=*) say os "$l" ;; esac
 done <"$f"
 return
 done
-first /etc/redhat-release && say osrel "$l"
+for f in /etc/oracle-release /etc/redhat-release /etc/SuSE-release; do
+first $f || continue
+say osrel "$l"
+return
+done
 }
 enabled() {
 kind=$1
