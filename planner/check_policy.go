@@ -278,7 +278,9 @@ func (c *checker) modules(after []*rpm.Package) {
 		p.nodes = []node{{pkg: k}}
 		family := p.kernelFamily(0)
 		others := func(d rpm.Dep) bool {
-			return slices.ContainsFunc(after, func(o *rpm.Package) bool { return !c.isOnly(o) && given([]*rpm.Package{o}, d) })
+			return slices.ContainsFunc(after, func(o *rpm.Package) bool {
+				return (!c.isOnly(o) || o.Arch == k.Arch && rpm.Compare(o.EVR, k.EVR) == 0) && given([]*rpm.Package{o}, d)
+			})
 		}
 		for _, m := range foreign {
 			if m.Arch != noarch && m.Arch != k.Arch {

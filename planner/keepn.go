@@ -104,7 +104,7 @@ func (s *solution) servesRunning(module *rpm.Package) bool {
 		}
 	}
 	return slices.ContainsFunc(family, func(k *rpm.Package) bool {
-		fits, _ := buildFor(module, k, family, func(d rpm.Dep) bool { return len(s.modulesFor(d)) > 0 })
+		fits, _ := buildFor(module, k, family, func(d rpm.Dep) bool { return len(s.modulesFor(d, k)) > 0 })
 		return isKernel(k) && fits
 	})
 }

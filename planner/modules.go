@@ -106,7 +106,7 @@ func (p *problem) moduleClauses() {
 				if p.nodes[n].pkg.Name != pkg.Name {
 					continue
 				}
-				fits, d := buildFor(p.nodes[n].pkg, p.nodes[k].pkg, family, func(d rpm.Dep) bool { return len(p.modulesFor(d)) > 0 })
+				fits, d := buildFor(p.nodes[n].pkg, p.nodes[k].pkg, family, func(d rpm.Dep) bool { return len(p.modulesFor(d, p.nodes[k].pkg)) > 0 })
 				if fits {
 					lits = append(lits, pos(n))
 					p.symbolClauses(k, n, family)
@@ -119,11 +119,12 @@ func (p *problem) moduleClauses() {
 	}
 }
 
-// modulesFor returns the nodes with what a module needs, kernels left out: several of those stand beside each other, and an old one serves no new one.
-func (p *problem) modulesFor(d rpm.Dep) []int32 {
+// modulesFor returns the nodes with what a module needs beside a kernel. What several builds of stand beside each other, as of kernels, counts in the
+// build of that kernel only: an old one serves no new one. SUSE has part of a kernel's modules in kernel-default-extra and -optional.
+func (p *problem) modulesFor(d rpm.Dep, kernel *rpm.Package) []int32 {
 	var out []int32
 	for _, n := range p.providersOf(d) {
-		if !p.nodes[n].only {
+		if pkg := p.nodes[n].pkg; !p.nodes[n].only || pkg.Arch == kernel.Arch && rpm.Compare(pkg.EVR, kernel.EVR) == 0 {
 			out = append(out, n)
 		}
 	}
@@ -137,7 +138,7 @@ func (p *problem) symbolClauses(k, n int32, family []*rpm.Package) {
 			continue
 		}
 		lits := []lit{neg(k), neg(n)}
-		for _, o := range p.modulesFor(d) {
+		for _, o := range p.modulesFor(d, p.nodes[k].pkg) {
 			lits = append(lits, pos(o))
 		}
 		p.sat.add(p.because(whyModule, k, n, d), lits...)

@@ -68,7 +68,7 @@ func TestAdvisoryWords(t *testing.T) {
 		}
 		return got
 	}
-	for in, want := range map[string]string{"medium": "moderate", " High\n": "important", "Urgent": "critical", "Moderate": "moderate", "None": "none", "": ""} {
+	for in, want := range map[string]string{"medium": "moderate", " High\n": "important", "Urgent": "critical", "SEVERITY_MODERATE": "moderate", "Moderate": "moderate", "None": "none", "": ""} {
 		if a := notice("<severity>" + in + "</severity>"); a.Severity != want {
 			t.Errorf("severity %q is %q, want %q", in, a.Severity, want)
 		}
@@ -99,7 +99,7 @@ func TestAdvisoryWords(t *testing.T) {
 }
 
 // TestAdvisoryEpochs: where a notice says no epoch and the repository has several builds that differ in nothing else, the last one in the package
-// list tells.
+// list tells. A build that it has no more has the epoch of the others, if they have one.
 func TestAdvisoryEpochs(t *testing.T) {
 	with := func(epoch string) string { return packageXML("foo", `epoch="1"`, `epoch="`+epoch+`"`) }
 	notice := `<updates><update type="bugfix"><id>A</id><pkglist><collection><package name="foo" version="1.2" release="3.el9" arch="x86_64"/>` +
@@ -107,13 +107,18 @@ func TestAdvisoryEpochs(t *testing.T) {
 	for _, c := range []struct {
 		order []string
 		want  uint32
-	}{{[]string{with("0"), with("7")}, 7}, {[]string{with("7"), with("0")}, 0}} {
+		rest  bool // the build that is not there has that epoch too
+	}{{[]string{with("0"), with("7")}, 7, false}, {[]string{with("7"), with("0")}, 0, false}, {[]string{with("7")}, 7, true}} {
 		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(c.order...)}, metaFile{kind: "updateinfo", content: notice})
 		list, err := open(t, dir, Options{}).Advisories()
 		if err != nil || len(list) != 1 || len(list[0].Packages) != 2 {
 			t.Fatal(list, err)
 		}
-		if p := list[0].Packages; !p[0].EpochKnown || p[0].Epoch != c.want || p[1].EpochKnown || p[1].Epoch != 0 {
+		rest := uint32(0)
+		if c.rest {
+			rest = c.want
+		}
+		if p := list[0].Packages; !p[0].EpochKnown || p[0].Epoch != c.want || p[1].EpochKnown != c.rest || p[1].Epoch != rest {
 			t.Errorf("want epoch %d: %+v", c.want, p)
 		}
 	}

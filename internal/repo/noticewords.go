@@ -8,9 +8,10 @@ import (
 )
 
 // severityWord gives a severity in the words of Red Hat, with which SUSE, Oracle and the rebuilds write it: Amazon says medium, openEuler high
-// and medium, and urgent is the word of Bodhi for what Fedora's updateinfo calls critical (bodhi/server/util.py, severity_updateinfo_str).
+// and medium, and urgent is the word of Bodhi for what Fedora's updateinfo calls critical (bodhi/server/util.py, severity_updateinfo_str). Rocky 8 wrote
+// SEVERITY_MODERATE for a time (peridot, issue 79).
 func severityWord(s string) string {
-	s = strings.ToLower(strings.TrimSpace(s))
+	s = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(s)), "severity_")
 	switch s {
 	case "urgent":
 		return "critical"

@@ -42,7 +42,7 @@ type Reference struct{ Type, ID, Href, Title string }
 type AdvisoryPackage struct {
 	rpm.NEVRA
 	Filename string // as written; "" if not said
-	// EpochKnown is false when the notice gives no epoch and the repository has no package to tell it; it is 0 then.
+	// EpochKnown is false when the notice gives no epoch and no package of the repository tells it; it is 0 then.
 	EpochKnown bool
 	// Modules are the module streams of the package's collection: the notice counts only where one of them is enabled.
 	Modules []AdvisoryModule
@@ -256,16 +256,24 @@ type epochBook struct {
 	in     Lookup
 	read   map[string]bool
 	builds map[buildKey]knownEpoch
+	shared map[rpm.NameArch]sharedEpoch
+}
+
+// sharedEpoch is the epoch of all builds of a name and arch, unless they have several.
+type sharedEpoch struct {
+	epoch   uint32
+	several bool
 }
 
 // knownEpoch is the epoch of a build, and the number of the package that has it.
 type knownEpoch struct{ epoch, number uint32 }
 
 func (r *Repo) epochs() *epochBook {
-	return &epochBook{in: r.Lookup(), read: make(map[string]bool), builds: make(map[buildKey]knownEpoch)}
+	return &epochBook{in: r.Lookup(), read: make(map[string]bool), builds: make(map[buildKey]knownEpoch), shared: make(map[rpm.NameArch]sharedEpoch)}
 }
 
-// of gives the epoch of a build; of several it is that of the last one in the package list.
+// of gives the epoch of a build; of several it is that of the last one in the package list. Repositories drop old builds and keep the notices: such a build had
+// the epoch that all have which are left of its name. openEuler's notices have no epochs at all, and with 0 what they fix looks as if it were long installed.
 func (b *epochBook) of(key buildKey) (epoch uint32, known bool) {
 	if b.read != nil && !b.read[key.name] {
 		b.read[key.name] = true
@@ -275,10 +283,18 @@ func (b *epochBook) of(key buildKey) (epoch uint32, known bool) {
 			if before, again := b.builds[k]; !again || before.number < number {
 				b.builds[k] = knownEpoch{p.Epoch, number}
 			}
+			one, again := b.shared[p.NameArch()]
+			b.shared[p.NameArch()] = sharedEpoch{p.Epoch, again && (one.several || one.epoch != p.Epoch)}
 		}
 	}
-	x, known := b.builds[key]
-	return x.epoch, known
+	if x, known := b.builds[key]; known {
+		return x.epoch, true
+	}
+	one, known := b.shared[rpm.NameArch{Name: key.name, Arch: key.arch}]
+	if !known || one.several {
+		return 0, false
+	}
+	return one.epoch, true
 }
 
 // xmlUpdate is one <update> as written.
