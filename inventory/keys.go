@@ -232,7 +232,7 @@ func inventorySections() []section {
 			{Key: "groups", Type: "list of names", Default: "[]", Doc: "its groups; \"!NAME\" keeps it out of a group that would have it by the group's own list"},
 			{Key: "clusters", Type: "list of names", Default: "[]", Doc: "the clusters it is a member of"},
 			{Key: "location", Type: "name", Doc: "where it stands; [location.NAME] is optional"},
-			{Key: "os", Type: "name", Default: "from the facts", Doc: "ID and major VERSION_ID, as in rocky9; when given, checked against the facts"},
+			{Key: "os", Type: "name", Default: "from the facts", Doc: "ID and major VERSION_ID, as in rocky9, the ID alone where that is a day, as in opensuse-tumbleweed; when given, checked against the facts"},
 			{Key: "arch", Type: "name", Default: "from the facts", Doc: "machine architecture; when given, checked against the facts"},
 			{Key: "health", Type: "list of names", Default: "[]", Doc: "health checks, in addition to those of level and groups"},
 			{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names it never takes, in addition to those of class and groups"},

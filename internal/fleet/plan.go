@@ -232,9 +232,13 @@ func contactStatus(kind string) planner.HostStatus {
 	return planner.StatusUnreachable
 }
 
-// OSName is how the inventory writes a release: ID and the major part of VERSION_ID of os-release(5), as in rocky9.
+// OSName is how the inventory writes a release: ID and the major part of VERSION_ID of os-release(5), as in rocky9. VERSION_ID of a rolling release is the day of
+// its snapshot (Tumbleweed, Slowroll, MicroOS: 20250131): every update would make it another one.
 func OSName(os host.OS) string {
 	major, _, _ := strings.Cut(os.VersionID, ".")
+	if len(major) == len("20250131") && strings.Trim(major, "0123456789") == "" {
+		return os.ID
+	}
 	return os.ID + major
 }
 
