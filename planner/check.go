@@ -131,7 +131,7 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 			continue
 		case c.barred(cand), c.lockedOut(cand.NEVRA):
 			continue
-		case !src.Auto && !askedByName(&c.r.Filter, cand.NEVRA):
+		case !src.Auto && !askedByName(&c.r.Filter, cand.NEVRA), ptfRule(c.u, c.h, &c.r.Filter, id) != "":
 			continue
 		}
 		if len(open) == 0 || src.Priority < best {

@@ -113,7 +113,7 @@ func (p *problem) name(name string) *nameRule {
 		if archRank(p.h.Arch, c.Arch) < 0 {
 			continue
 		}
-		if rule, because := p.dropRule(r, c); rule != "" {
+		if rule, because := p.dropRule(r, id); rule != "" {
 			r.dropped = append(r.dropped, drop{id, rule, because})
 			continue
 		}
@@ -161,7 +161,8 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 }
 
 // dropRule applies the rules that need only the candidate itself.
-func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
+func (p *problem) dropRule(r *nameRule, id int32) (rule, because string) {
+	c := &p.u.cands[id]
 	src := &p.u.sources[c.source]
 	if p.target != nil {
 		return p.target.drops(p, r, c)
@@ -171,6 +172,9 @@ func (p *problem) dropRule(r *nameRule, c *candidate) (rule, because string) {
 	}
 	if !src.Auto && !askedByName(&p.r.Filter, c.NEVRA) {
 		return ruleAuto, "repository " + src.ID + " serves only what is asked for by name"
+	}
+	if because := ptfRule(p.u, p.h, &p.r.Filter, id); because != "" {
+		return ruleAuto, because
 	}
 	if because := p.excluded(src, c.NEVRA); because != "" {
 		return ruleExclude, because

@@ -28,6 +28,7 @@ type Universe struct {
 	clash    func(leaves *rpm.Package, comes *Candidate, source string) bool // View.Clash
 	retracts bool                                                            // one of them is retracted
 	required func() *pathFilter                                              // the paths that packages of the view require, or conflict with; made once
+	ptfs     func() map[int32]bool                                           // findPTFs, made once
 	modules
 }
 
@@ -100,6 +101,7 @@ func NewUniverse(v View) (*Universe, error) {
 	}
 	u.retracts = slices.ContainsFunc(u.notices, Notices.Retracts)
 	u.required = sync.OnceValue(u.filterPaths)
+	u.ptfs = sync.OnceValue(u.findPTFs)
 	ids := map[string]bool{}
 	for si := range v.Sources {
 		src := &v.Sources[si]
