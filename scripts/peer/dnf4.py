@@ -107,13 +107,32 @@ class Dnf:
         base = self.base
         self.reset(exclude)
         base.conf.install_weak_deps = False
-        for n in wanted:
-            hits = [p for p in base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
-            if not hits:
-                return None
-            base.goal.install(hits[0])
+        if not self.bring(wanted):
+            return None
         try:
             base.resolve(allow_erasing=False)
+        except dnf.exceptions.Error:
+            return None
+        return self.answer()
+
+    def bring(self, wanted):
+        """Tells dnf to bring builds, if it knows them all."""
+        for n in wanted:
+            hits = [p for p in self.base.sack.query().available().filter(name=n.rsplit("-", 2)[0]) if named(p) == n]
+            if not hits:
+                return False
+            self.base.goal.install(hits[0])
+        return True
+
+    def insist(self, request, wanted, exclude=()):
+        """What dnf does for a request when it has to bring the given builds, too; None where it cannot."""
+        self.reset(exclude)
+        self.base.conf.install_weak_deps = request.kind == "weak"
+        try:
+            self.mark(request)
+            if not self.bring(wanted):
+                return None
+            self.base.resolve()
         except dnf.exceptions.Error:
             return None
         return self.answer()

@@ -113,17 +113,33 @@ class Dnf:
         self.reset(exclude)
         self.base.get_config().install_weak_deps = False
         goal = Goal(self.base)
+        if not self.bring(goal, wanted):
+            return None
+        goal.set_allow_erasing(False)
+        transaction = goal.resolve()
+        return None if transaction.get_problems() else self.answer(transaction)
+
+    def bring(self, goal, wanted):
+        """Tells dnf to bring builds, if it knows them all."""
         for n in wanted:
             found = PackageQuery(self.base)
             found.filter_available()
             found.filter_name([n.rsplit("-", 2)[0]])
             hits = [p for p in found if named(p) == n]
             if not hits:
-                return None
+                return False
             goal.add_rpm_install(hits[0])
-        goal.set_allow_erasing(False)
+        return True
+
+    def insist(self, request, wanted, exclude=()):
+        """What dnf does for a request when it has to bring the given builds, too; None where it cannot."""
+        self.reset(exclude)
+        self.base.get_config().install_weak_deps = request.kind == "weak"
+        goal = self.goal(request)
+        if not self.bring(goal, wanted):
+            return None
         transaction = goal.resolve()
-        return None if transaction.get_problems() else self.answer(transaction)
+        return None if transaction.get_problems() & GoalProblem_SOLVER_ERROR else self.answer(transaction)
 
     def close(self):
         """Nothing is given up before the process ends."""

@@ -13,27 +13,43 @@ import tempfile
 import time
 
 AGREE = 0.99  # of the cases that are not explained by a rule
+POPULATIONS = ("rhel72-a", "centos60", "el7-random", "el6-aged", "el6-i686", "el6-middle", "el7-down", "el7-back", "f25-open", "synthetic", "synthetic-back")
 
 
 def arguments():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--data", required=True, help="the directory of reference data")
-    p.add_argument("--program", required=True, help="the planner's side of the harness, built")
+    p = argparse.ArgumentParser(prog="scripts/peer/run", description=__doc__, epilog="The reference data are in $CPACMAN_DATA, else in ../shared/data.")
+    p.add_argument("--data", required=True, help=argparse.SUPPRESS)  # these two are given by run
+    p.add_argument("--program", required=True, help=argparse.SUPPRESS)
     p.add_argument("--out", default="peer.json", help="JSON with every difference; written line by line into FILE.lines as they come")
-    p.add_argument("--sets", type=int, default=200, help="random sets of el7; the other populations are in proportion")
-    p.add_argument("--seed", default="1")
-    p.add_argument("--only", default="", help="populations, by comma")
+    p.add_argument("--sets", type=positive, default=200, help="random sets of el7 and of each synthetic population, four for a world; a fifth of it of others, one at least")
+    p.add_argument("--seed", default="1", help="the same seed draws the same sets")
+    p.add_argument("--only", default="", type=known, help="populations, by comma, of " + ", ".join(POPULATIONS))
     p.add_argument("--set", default="", help="only the set of this name, with --only its population")
     p.add_argument("--request", default="", help="only requests whose words begin so")
-    p.add_argument("--no-solv", action="store_true")
+    p.add_argument("--no-solv", action="store_true", help="do not ask libsolv without dnf")
     p.add_argument("--dnf", choices=("4", "5"), default="4", help="which dnf; 5 wants python3-libdnf5")
     p.add_argument("--zypper", action="store_true", help="ask zypper instead of dnf")
     return p.parse_args()
 
 
+def positive(text):
+    """A number of sets."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of sets")
+    return int(text)
+
+
+def known(text):
+    """Names of populations; one that nobody knows would be compared without a word."""
+    strange = [n for n in text.split(",") if n and n not in POPULATIONS]
+    if strange:
+        raise argparse.ArgumentTypeError(f"no population {', '.join(strange)}")
+    return text
+
+
 def populations(maker, count, only):
     """The populations in the order in which they are run; each is made when its turn comes."""
-    part = max(1, count // 5)
+    part, worlds = max(1, count // 5), max(1, count // 4)
     return [(name, make) for name, make in (
         ("rhel72-a", lambda: maker.host("rhel72-a", "el7-72-to-73/installed/rhel72-a.primary.xml.gz", "x86_64", maker.el7, None, 0)),
         ("centos60", lambda: maker.host("centos60", "el6-63z/installed/centos60.primary.xml.gz", "x86_64", maker.el6, 40, 40)),
@@ -45,8 +61,8 @@ def populations(maker, count, only):
         ("el7-down", lambda: maker.down_el7(part)),
         ("el7-back", lambda: maker.back_el7(part)),
         ("f25-open", lambda: maker.open_sets("f25-open", maker.f25(), max(1, part // 2))),
-        *(("synthetic", lambda i=i: maker.drawn(i, 4)) for i in range(count // 4)),
-        *(("synthetic-back", lambda i=i: maker.drawn(i, 4, back=True)) for i in range(count // 4)),
+        *(("synthetic", lambda i=i: maker.drawn(i, 4)) for i in range(worlds)),
+        *(("synthetic-back", lambda i=i: maker.drawn(i, 4, back=True)) for i in range(worlds)),
     ) if not only or name in only.split(",")]
 
 
@@ -120,7 +136,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import NOTICES, SPARED, explain, spares
+        from weigh import NOTICES, SPARED, explain, needless, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -146,11 +162,14 @@ class Runner:
                 again = plain[0].ask(request)
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
-            if mine != other and other and theirs.keep and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request, closed))):
-                verdict, rules, detail = "explained", [SPARED], {}
+            limited = mine != other and other and theirs.keep
+            if limited and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request, closed))):
+                useless = needless(host, mine, other, judge.objects)
+                verdict, rules, detail = ("unexplained", [], {"needless": useless}) if useless else ("explained", [SPARED], {})
             else:
                 verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x | closed),
-                                                 lambda c: self.ours.check(request, c), theirs.possible, judge.objects)
+                                                 lambda c: self.ours.check(request, c), theirs.possible, judge.objects,
+                                                 lambda builds, x: theirs.insist(request, builds, x | closed))
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
             start = time.time()
@@ -172,7 +191,7 @@ class Runner:
             self.seconds["judged by rpm"] += bool(mine[0] or mine[1])
         except Failed as e:
             objections = [str(e)]
-        verdict = "unexplained" if objections else "same"
+        verdict = "unexplained" if objections else "accepted"
         self.note({**case, "verdict": verdict, "rules": [], "detail": {"rpm": objections[:5]} if objections else {}})
 
     def second(self, host, solver, common, theirs):
@@ -225,7 +244,7 @@ def table(cases):
     pops = collections.OrderedDict()
     for c in cases:
         pops.setdefault(c["population"], []).append(c)
-    lines = [f"{'population':12} {'request':16} {'cases':>6} {'same':>6} {'by rule':>8} {'unexplained':>12}"]
+    lines = [f"{'population':12} {'request':16} {'cases':>6} {'same':>6} {'by rule':>8} {'unexplained':>12}   (rpm: it alone judged, and had nothing against it)"]
     for pop, mine in pops.items():
         sets = {c["set"]: c for c in mine if "packages" in c}
         if sets:
@@ -238,7 +257,8 @@ def table(cases):
                 kinds.setdefault(c["request"].split(" ")[0], []).append(c)
         for kind, l in kinds.items():
             n = collections.Counter(c["verdict"] for c in l)
-            lines.append(f"{'':12} {kind:16} {len(l):6} {n['same']:6} {n['explained']:8} {n['unexplained']:12}")
+            same = "rpm" if l[0]["peer"] == "rpm" else n["same"]
+            lines.append(f"{'':12} {kind:16} {len(l):6} {same:>6} {n['explained']:8} {n['unexplained']:12}")
             rules = collections.Counter(" + ".join(c["rules"]) for c in l if c["verdict"] == "explained")
             lines += [f"{'':15} {count:5}  {rule}" for rule, count in rules.most_common()]
         second = collections.Counter(c["verdict"] for c in mine if c["peer"] == "solv")
@@ -274,17 +294,30 @@ def main():
 
 def report(args, runner):
     print("\n".join(table(runner.cases)))
-    asked = [c for c in runner.cases if c["peer"] in ("dnf", "rpm")]
-    counts = collections.Counter(c["verdict"] for c in asked)
+    asked = [c for c in runner.cases if c["peer"] == "dnf"]
+    counts, alone = (collections.Counter(c["verdict"] for c in l) for l in (asked, [c for c in runner.cases if c["peer"] == "rpm"]))
     agree = counts["same"] / max(1, counts["same"] + counts["unexplained"])
-    print(f"{len(asked)} cases: {counts['same']} same, {counts['explained']} explained by a rule, {counts['unexplained']} unexplained; "
-          f"agreement {agree:.2%}; seconds in all: " + ", ".join(f"{k} {v:.1f}" for k, v in runner.seconds.items()))
+    print("\n".join(account(asked, counts, agree, alone)))
+    print("seconds in all: " + ", ".join(f"{k} {v:.1f}" for k, v in runner.seconds.items()))
     with open(args.out, "w") as f:
-        json.dump({"seed": args.seed, "sets": args.sets, "counts": counts, "agreement": agree, "seconds": runner.seconds, "cases": runner.cases},
-                  f, indent=1)
-    if not asked:
+        json.dump({"seed": args.seed, "sets": args.sets, "counts": counts, "agreement": agree, "rpm_alone": alone, "seconds": runner.seconds,
+                   "cases": runner.cases}, f, indent=1)
+    if not asked and not alone:
         print("peer: nothing was compared", file=sys.stderr)
-    return 1 if not asked or counts["unexplained"] or agree < AGREE else 0
+    return 1 if not asked and not alone or counts["unexplained"] or alone["unexplained"] or asked and agree < AGREE else 0
+
+
+def account(asked, counts, agree, alone):
+    """Lines: in how many cases each rule has a part, and the totals. What rpm alone judged is compared with nobody, and counts for no agreement."""
+    rules = collections.Counter(r for c in asked if c["verdict"] == "explained" for r in set(c["rules"]))
+    lines = ["rules, and the cases in which each has a part:"] if rules else []
+    lines += [f"{n:8}  {rule}" for rule, n in rules.most_common()]
+    still = sum(c["verdict"] == "same" and not c.get("in") and not c.get("out") for c in asked)
+    plain, whole = counts["same"] / max(1, len(asked)), max(1, len(asked) - still)
+    return lines + [
+        f"{len(asked)} cases: {counts['same']} same, {counts['explained']} explained by a rule, {counts['unexplained']} unexplained; agreement {agree:.2%}",
+        f"without any rule {plain:.2%} are the same, {(counts['same'] - still) / whole:.2%} of the {len(asked) - still} in which something moves",
+        f"judged by rpm alone: {sum(alone.values())}, {alone['unexplained']} of them refused"]
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@
 Two things explain a difference. A hard rule: the peer's transaction does something that cpacman forbids; the peer is asked again
 with just that excluded, until it does nothing forbidden. A preference: both transactions obey every rule, and ours comes first in
 the written order of preferences. What neither explains is unexplained."""
+import itertools
 import re
 from functools import cmp_to_key
 
 import metadata
+from preferences import Preferences
 
 LINES = {"x86_64": ("x86_64", "i686", "i586", "i486", "i386"), "i686": ("i686", "i586", "i486", "i386")}
-MISSED = 25  # packages that we did not bring and dnf is to try, at most
-WHOLE = ("all", "weak", "sync", "hold", "pin", "install")  # requests for everything
+MISSED = 200  # builds that we did not bring and dnf is to try, at most
 ROUNDS = 40  # re-askings of one case, at most
+GROUPS = 500  # of kernels that rpm is asked about, at most
 
 SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
 NOTICES = "notices without an epoch take the repository's (internal/repo)"
@@ -35,7 +37,6 @@ BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "ob
 PREFERENCES = ("preference 1: more of what was asked for moves", "preference 2: replaced by all that replace it",
                "preference 3: the best target", "preference 4: new packages at their newest, native first",
                "preference 5: fewer new packages", "preference 6: fewer packages moved that nobody asked for")
-DEPTH = 30  # builds that a build may be behind
 TIE = "tie: equal in every preference"
 
 
@@ -209,180 +210,88 @@ def within_exact(evr, flags, bound):
     return metadata.within(evr, flags, bound) if evr[1] else True
 
 
-class Preferences:
-    """The written order (planner/search.go, design 7), derived here from the metadata alone."""
-
-    def __init__(self, host, request):
-        self.host, self.request = host, request
-        self.items = {}
-        for p in host.installed:
-            self.items.setdefault(p.na, []).append(p)
-        self.targets = {na: self.of(na) for na in sorted(self.items)}
-        self.replaceable = {p.na for c in self.replacing() for p in host.installed
-                            if p.name != c.name and c.obsoletes(p) and not self.overtaken(c, p) and not self.outranked(c, p)}
-
-    def replacing(self):
-        """The candidates that may replace an installed package by Obsoletes, as far as the request asks for them."""
-        names = set(self.host.inst)
-        for l in self.host.cands.values():
-            for c in l:
-                if any(d[0] in names for d in c.deps("obsoletes")) and (self.request.kind in (*WHOLE, "package") or self.fixes(c)):
-                    yield c
-
-    def overtaken(self, c, p):
-        """Whether what would replace a package is of an installed name that is asked for, and a newer build of it does not replace it any more."""
-        named = self.request.kind != "package" or self.request.value in (c.name, ".".join(c.na))
-        return named and c.name in self.host.inst and not c.only() and any(
-            d.arch == c.arch and metadata.compare(d.evr, c.evr) > 0 and not d.obsoletes(p) for d in self.host.cands[c.name])
-
-    def outranked(self, c, p):
-        """Whether a better repository has what a build would replace, or a newer build of it (PLAN-8): it is no choice then."""
-        at = self.host.priorities
-        return any(d.arch == p.arch and metadata.compare(d.evr, p.evr) >= 0 and at.get(d.nevra, 0) < at.get(c.nevra, 0)
-                   for d in self.host.cands.get(p.name, []))
-
-    def replaces(self, c, na):
-        """Whether a build replaces an item as the request has it and for good: not only old builds of it (libsolv), and not only in passing."""
-        builds = [d for d in self.host.cands.get(na[0], []) if d.arch == na[1]]
-        top = max(builds, key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
-        if not any(c.obsoletes(i) and not self.overtaken(c, i) and not self.outranked(c, i) for i in self.items[na]) or top is not None and not c.obsoletes(top):
-            return False
-        return self.asked(c, na)
-
-    def asked(self, c, na):
-        """Whether the request has a build replace an item."""
-        kind, value = self.request.kind, self.request.value
-        if kind == "package":
-            return value in (na[0], ".".join(na), c.name, ".".join(c.na))
-        return kind in WHOLE or self.fixes(c)
-
-    def replaced(self, na, coming):
-        """Whether an item is replaced: what has the same entry is a split and comes whole, of different entries one is enough."""
-        parts = {}
-        for l in self.host.cands.values():
-            for c in l:
-                if c.name != na[0] and self.replaces(c, na):
-                    for e in c.deps("obsoletes"):
-                        if e[0] == na[0] and any(metadata.within(i.evr, e[1], e[2]) for i in self.items[na]):
-                            parts.setdefault(e, set()).add(c.name)
-        names = {p.name for p in coming if p.name != na[0] and self.replaces(p, na)}
-        return any(whole <= names for whole in parts.values())
-
-    def fixes(self, c):
-        """Whether a candidate is in a notice that the request selects."""
-        return any(self.selects(a) and (name, arch) == c.na and metadata.compare(c.evr, evr) >= 0
-                   for a in self.host.advisories for name, evr, arch in a["packages"])
-
-    def wanted(self, na):
-        named = self.request.kind != "package" or self.request.value in (na[0], ".".join(na))
-        return bool(self.targets[na]) or named and na in self.replaceable
-
-    def of(self, na):
-        """The builds that the request accepts for an item, best first."""
-        have = self.have(na)
-        mine = [c for c in self.host.cands.get(na[0], []) if c.arch == na[1]]
-        down = self.request.kind == "sync" and not self.host.only(na[0]) and not any(metadata.compare(c.evr, have) == 0 for c in mine)
-        best = {c.evr: c for c in mine if down or metadata.compare(c.evr, have) > 0}
-        newest = sorted(best, key=cmp_to_key(metadata.compare), reverse=True)
-        kind = self.request.kind
-        if kind in WHOLE:
-            return newest
-        if kind == "downgrade":
-            return [c.evr for c in self.host.cands.get(na[0], []) if c.na == na and c.nevra == self.request.value][:1]
-        if kind == "package":
-            return newest if self.request.value in (na[0], ".".join(na)) else []
-        fixes = [evr for a in self.host.advisories if self.selects(a) for name, evr, arch in a["packages"]
-                 if (name, arch) == na and metadata.compare(evr, have) > 0]
-        count = {e: sum(metadata.compare(e, f) >= 0 for f in fixes) for e in newest}
-        fixing = [e for e in newest if count[e]]
-        if kind.endswith("-newest"):
-            return fixing
-        return sorted(reversed(fixing), key=lambda e: -count[e])
-
-    def have(self, na):
-        return max((p.evr for p in self.items[na]), key=cmp_to_key(metadata.compare))
-
-    def sinks(self, na):
-        """Whether the request lets an item go down."""
-        return any(metadata.compare(e, self.have(na)) < 0 for e in self.targets[na])
-
-    def below(self, na):
-        """The builds, lowest first, of an item that the repositories have, and that may go down for the sake of others alone."""
-        have, mine = self.have(na), [c.evr for c in self.host.cands.get(na[0], []) if c.arch == na[1]]
-        if self.request.kind not in ("sync", "downgrade") or self.host.only(na[0]) or self.sinks(na) or have not in mine:
-            return []
-        return sorted({e for e in mine if metadata.compare(e, have) < 0}, key=cmp_to_key(metadata.compare))
-
-    def selects(self, a):
-        kind = self.request.kind
-        if a["status"] == "retracted" or kind == "downgrade":
-            return False
-        kind = kind.split("-")[0]
-        if kind in ("advisory", "cve"):
-            return not {a["id"], *a["cves"]}.isdisjoint(self.request.value.split())
-        return self.request.value == a["severity"] if kind == "severity" else a["type"] == kind
-
-    def vector(self, change):
-        """One comparable value for each preference; smaller is better."""
-        coming = self.host.incoming(change)
-        new = [p for p in coming if p.name not in self.host.inst]
-        sunk, lowered, moved, replaced, place, unasked = [], [], [], [], [], 0
-        for na, targets in self.targets.items():
-            own = [targets.index(p.evr) for p in coming if p.na == na and p.evr in targets]
-            gone = all(p.nevra in change[1] for p in self.items[na])
-            by = [p for p in coming if p.name != na[0] and any(p.obsoletes(i) and not self.outranked(p, i) for i in self.items[na]) and self.asked(p, na)]
-            lowered += [e in {p.evr for p in coming if p.na == na} for e in self.below(na)]
-            if self.wanted(na):
-                (sunk if self.sinks(na) else moved).append(0 if own or gone and by else 1)
-                place.append(own[0] if own else len(targets))
-                replaced.append(0 if self.replaced(na, coming) else 1)
-            elif gone:
-                unasked += 1
-        if self.request.kind == "install":  # any of the builds, then the better ones
-            builds = sorted((c.evr for c in self.host.cands.get(self.request.value, [])), key=cmp_to_key(metadata.compare), reverse=True)
-            moved.append(min((builds.index(p.evr) for p in coming if p.name == self.request.value), default=len(builds)))
-            coming = [p for p in coming if p.name != self.request.value]
-        loose = [p for p in coming if p.na not in self.items or p.evr not in self.targets[p.na] and p.evr not in self.below(p.na)]
-        disliked = [sum(self.behind(p) == k for p in loose) for k in range(DEPTH, 0, -1)]
-        foreign = sum(p in new and self.host.rank(p.arch) > 0 for p in loose)
-        return ((sunk, lowered, moved), replaced, place, (disliked, foreign), len(new), unasked)
-
-    def behind(self, p):
-        """How many builds are newer; what is installed counts too, where the package takes its place."""
-        there = [] if self.host.only(p.name) else self.host.inst.get(p.name, [])
-        return sum(c.arch == p.arch and metadata.compare(c.evr, p.evr) > 0 for c in [*there, *self.host.cands.get(p.name, [])])
-
-
-def explain(host, request, ours, theirs, ask, check, possible, objects=lambda change: ()):
+def explain(host, request, ours, theirs, ask, check, possible, objects=lambda change: (), insist=lambda builds, exclude: None):
     """How two transactions compare: ("same" | "explained" | "unexplained", rules, detail). ask(exclude) asks the peer again,
-    check(change) lists the faults that our checker finds, possible(builds, exclude) lets the peer try builds together, and
-    objects(change) says what rpm has against them."""
+    check(change) lists the faults that our checker finds, possible(builds, exclude) lets the peer try builds together,
+    objects(change) says what rpm has against them, and insist(builds, exclude) asks the peer again where it has to bring builds."""
     if ours == theirs:
         return "same", [], {}
-    rules, exclude, now, tried = [], set(), theirs, []
+    verdict, rules, detail = weighed(host, request, ours, theirs, ask, check, possible, objects, insist)
+    if verdict == "explained":
+        better = missed(host, request, ours, check, objects, insist)
+        if better:
+            return "unexplained", rules, {**detail, "missed": difference(ours, better)}
+    return verdict, rules, detail
+
+
+def weighed(host, request, ours, theirs, ask, check, possible, objects, insist):
+    """explain of two that differ, before the question what we missed."""
+    now, found, stuck = obey(host, request, theirs, ask, check, objects)
+    rules, exclude = sorted({rule for rule, _ in found}), {what for _, what in found}
+    if stuck:
+        return "unexplained", rules, difference(ours, now, exclude=exclude, **stuck)
+    if now is None:
+        return alone(host, request, ours, rules, exclude, check, possible)
+    together_too = lockstep_missed(ours, [(what, together(host, what)) for rule, what in found if rule == LOCKSTEP], exclude, check, possible)
+    if together_too:
+        return "unexplained", rules, difference(ours, now, exclude=exclude, together=together_too)
+    if now == ours:
+        return "explained", rules, {"excluded": sorted(map(str, exclude))}
+    verdict = by_preference(host, request, ours, now, rules, exclude, possible)
+    if request.kind == "weak" and "worse" in verdict[2] and host.strong <= ours[0] and not host.strong <= now[0]:
+        return weakly(host, request, ours, rules, exclude, possible, lambda x: insist(sorted(host.strong), x), check, objects)
+    return verdict
+
+
+def obey(host, request, now, ask, check, objects):
+    """Asks the peer again until it does nothing forbidden: its transaction, [(rule, what it excluded)], and what it did not come to an end for."""
+    found = []
     for _ in range(ROUNDS):
         if now is None:
-            return alone(host, request, ours, rules, exclude, check, possible)
-        found = forbidden(host, now, request.kind in ("downgrade", "sync"))
-        if not found:
+            return None, found, None
+        more = forbidden(host, now, request.kind in ("downgrade", "sync"))
+        if not more:
             faults = check(now)
-            found = from_faults(faults, host, now, objects(now)) if faults else []
-            if found is None:
-                return "unexplained", rules, difference(ours, now, exclude=exclude, refused=[f["Text"] for f in faults][:5])
+            more = from_faults(faults, host, now, objects(now)) if faults else []
+            if more is None:
+                return now, found, {"refused": [f["Text"] for f in faults][:5]}
+        if not more:
+            return now, found, None
+        found += more
+        now = ask({what for _, what in found})
+    return now or (frozenset(), frozenset()), found, {"rounds": ROUNDS}
+
+
+def missed(host, request, ours, check, objects, insist):
+    """What the peer does beside ours, or better, where it has to bring our builds and is otherwise free: no rule forbids it, and it comes before ours in
+    the preferences. Whatever was excluded to explain the difference is open to it again. Of what is recommended nothing may be left."""
+    exclude = set()
+    for _ in range(ROUNDS):
+        got = insist(sorted(ours[0]), exclude)
+        if got is None or got == ours:
+            return None
+        found = forbidden(host, got, request.kind in ("downgrade", "sync"))
+        if not found:
+            faults = check(got)
+            found = from_faults(faults, host, got, objects(got)) if faults else []
         if not found:
             break
-        for rule, what in found:
-            if rule == LOCKSTEP:
-                tried.append((what, together(host, what)))
-            rules.append(rule)
-            exclude.add(what)
-        now = ask(exclude)
-    else:
-        return "unexplained", rules, difference(ours, now, rounds=ROUNDS)
-    missed = lockstep_missed(ours, tried, exclude, check, possible)
-    if missed:
-        return "unexplained", rules, difference(ours, now, exclude=exclude, together=missed)
-    rules = sorted(set(rules))
+        more = {what for _, what in found} - ours[0] - exclude
+        if not more:
+            return None
+        exclude |= more
+    if found is None or mends(host, ours, got):  # it does what is refused, or mends what it was not asked to
+        return None
+    order = Preferences(host, request)
+    return got if order.vector(got) < order.vector(ours) or request.kind == "weak" and ours[0] < got[0] else None
+
+
+def weakly(host, request, ours, rules, exclude, possible, ask, check, objects):
+    """Ours has all that comes when nothing is recommended, and the peer gave some of that up for what is: it is asked again where it may not."""
+    now, found, stuck = obey(host, request, ask(exclude), lambda x: ask(exclude | x), check, objects)
+    rules = sorted({*rules, WEAKLY, *(rule for rule, _ in found)})
+    if stuck or now is None:
+        return "unexplained", rules, difference(ours, now or (frozenset(), frozenset()), exclude=exclude, **(stuck or {"strong": "impossible"}))
     if now == ours:
         return "explained", rules, {"excluded": sorted(map(str, exclude))}
     return by_preference(host, request, ours, now, rules, exclude, possible)
@@ -397,14 +306,24 @@ def alone(host, request, ours, rules, exclude, check, possible):
     if told != ours:
         return "unexplained", rules, {"told": difference(ours, told) if told else "impossible"}
     order = Preferences(host, request)
-    coming, best = {p.na: p.evr for p in host.incoming(ours)}, order.vector(ours)
-    missed = [na for na, targets in order.targets.items() if targets and coming.get(na) != targets[0] and order.items[na][0].nevra not in ours[1]]
-    for name, arch in missed[:MISSED]:
-        build = next(c.nevra for c in host.cands[name] if c.arch == arch and c.evr == order.targets[name, arch][0])
-        got = possible([*sorted(ours[0]), build], exclude)
+    best, untried = order.vector(ours), list(better_builds(order, ours))
+    for build in untried[:MISSED]:
+        rest = [n for n in sorted(ours[0]) if host.by_nevra[n].na != host.by_nevra[build].na]
+        got = possible([*rest, build], exclude)
         if got and not forbidden(host, got, True) and not check(got) and order.vector(got) < best:
             return "unexplained", rules, difference(ours, got, exclude=exclude, missed=build)
-    return "explained", sorted({*rules, ALL_OR_NOTHING}), {"tried": len(missed[:MISSED])}
+    return "explained", sorted({*rules, ALL_OR_NOTHING}), {"tried": min(MISSED, len(untried)), "of": len(untried)}
+
+
+def better_builds(order, ours):
+    """The builds that a request would rather have of what is installed than those of a transaction: better targets, and what replaces it."""
+    host = order.host
+    coming = {p.na: p.evr for p in host.incoming(ours)}
+    for na, targets in order.targets.items():
+        if order.wanted(na) and order.items[na][0].nevra not in ours[1] or coming.get(na) in targets:
+            better = targets[:targets.index(coming[na])] if coming.get(na) in targets else targets
+            yield from (c.nevra for e in better for c in host.cands[na[0]] if c.arch == na[1] and c.evr == e)
+            yield from (c.nevra for l in host.cands.values() for c in l if c.name != na[0] and c.nevra not in ours[0] and order.replaces(c, na))
 
 
 def spares(host, ours, theirs, unlimited):
@@ -412,6 +331,13 @@ def spares(host, ours, theirs, unlimited):
     needs one of them, we let that one stay. unlimited: the peer's transaction where none leaves."""
     mine, other = ({n for n in change[1] if host.installed_by[n].only()} for change in (ours, theirs))
     return mine < other and unlimited == (ours[0], ours[1] - mine)
+
+
+def needless(host, ours, theirs, objects):
+    """The kernels that the peer removes and we let stay although nothing needs them: rpm has nothing against their leaving too."""
+    spared = sorted(n for n in theirs[1] - ours[1] if host.installed_by[n].only())
+    groups = (g for k in range(1, len(spared) + 1) for g in itertools.combinations(spared, k))
+    return next((g for g in itertools.islice(groups, GROUPS) if not objects((ours[0], ours[1] | set(g)))), None)
 
 
 def together(host, what):
@@ -439,8 +365,6 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
     order = Preferences(host, request)
     name = TIE
     for kind, mine, other in zip(PREFERENCES, order.vector(ours), order.vector(now)):
-        if mine > other and request.kind == "weak" and host.strong <= ours[0] and not host.strong <= now[0]:
-            return "explained", sorted({*rules, WEAKLY}), difference(ours, now, exclude=exclude)
         if mine > other:
             return "unexplained", rules, difference(ours, now, exclude=exclude, worse=kind)
         if mine < other:

@@ -6,7 +6,7 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain
+from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain, needless
 
 
 def package(text, requires=(), obsoletes=()):
@@ -25,15 +25,18 @@ def change(text):
 
 
 class Explain(unittest.TestCase):
-    def verdict(self, installed, available, ours, theirs, again=None, faults=(), together=None, request=None):
-        """again: what the peer answers to each further question, a function of what is excluded."""
+    def verdict(self, installed, available, ours, theirs, again=None, faults=(), together=None, request=None, insisted=None, strong=""):
+        """again: what the peer answers to each further question, a function of what is excluded. insisted: what it does where it has to bring builds, a
+        function of these and of what is excluded."""
         def packages(l):
             return [package(*p) if isinstance(p, tuple) else package(p) for p in l]
         host = Host(packages(installed), packages(available), "x86_64")
+        host.strong = change(strong)[0]
         def ask(exclude):
             return change(again(exclude))
         found, rules, _ = explain(host, request or Request("all"), change(ours), change(theirs), ask, lambda c: list(faults),
-                                  lambda builds, exclude: change(together) if together is not None else None)
+                                  lambda builds, exclude: change(together) if together is not None else None,
+                                  insist=lambda builds, exclude: change(insisted(builds, exclude)) if insisted else None)
         return found, rules
 
     def test_same(self):
@@ -118,6 +121,45 @@ class Explain(unittest.TestCase):
         answers = {1: alone, 2: with_one_more}
         return explain(host, Request("sync"), change("-a-2-1.noarch +a-1-1.noarch"), None, lambda x: None, lambda c: [],
                        lambda builds, exclude: change(answers[len(builds)]) if answers[len(builds)] else None)[:2]
+
+    def ahead(self, insisted):
+        """The peer leaves a where we move it, and moves b where we do not: a comes first."""
+        ours = "-a-1-1.noarch +a-2-1.noarch"
+        return self.verdict(["a-1-1.noarch", "b-1-1.noarch"], ["a-2-1.noarch", "b-2-1.noarch"], ours, "-b-1-1.noarch +b-2-1.noarch", together=ours,
+                            insisted=lambda builds, exclude: insisted)
+
+    def test_a_preference_hides_no_update_that_we_miss(self):
+        self.assertEqual(self.ahead("-a-1-1.noarch +a-2-1.noarch"), ("explained", ["preference 1: more of what was asked for moves"]))
+        self.assertEqual(self.ahead("-a-1-1.noarch +a-2-1.noarch -b-1-1.noarch +b-2-1.noarch")[0], "unexplained")
+
+    def test_a_rule_hides_no_update_that_it_does_not_forbid(self):
+        """Without a-3 the peer leaves a; a-2 was open to us all the time."""
+        def case(insisted):
+            return self.verdict(["a-1-1.noarch", "b-1-1.noarch"], ["a-2-1.noarch", "a-2-1.x86_64"], "", "-a-1-1.noarch +a-2-1.x86_64", lambda x: "",
+                                insisted=insisted)
+        self.assertEqual(case(lambda builds, exclude: "")[0], "explained")
+        self.assertEqual(case(lambda builds, exclude: "-a-1-1.noarch +a-2-1.noarch")[0], "unexplained")
+        self.assertEqual(case(lambda builds, exclude: "" if ("a", "x86_64") in exclude else "-a-1-1.noarch +a-2-1.x86_64")[0], "explained")
+
+    def weak(self, ours, theirs, insisted):
+        return self.verdict(["a-1-1.noarch"], ["a-2-1.noarch", "r-1-1.noarch", "s-1-1.noarch"], ours, theirs, together=ours, request=Request("weak"),
+                            insisted=lambda builds, exclude: insisted, strong="+a-2-1.noarch")[0]
+
+    def test_what_is_recommended_and_we_leave(self):
+        without, whole = "-a-1-1.noarch +a-2-1.noarch", "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch"
+        self.assertEqual(self.weak(without, whole, whole), "unexplained")  # fewer new packages explain nothing
+
+    def test_what_is_recommended_instead_of_what_is_asked_for(self):
+        ours = "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch +s-1-1.noarch"
+        self.assertEqual(self.weak(ours, "+r-1-1.noarch", ours), "explained")
+        self.assertEqual(self.weak("-a-1-1.noarch +a-2-1.noarch", "+r-1-1.noarch", ours), "unexplained")
+
+    def test_a_kernel_that_stays(self):
+        """Of what the peer removes and we do not: only what rpm has something against may stay."""
+        host = Host([package(f"kernel-{n}-1.x86_64") for n in (1, 2, 3)], [package("kernel-4-1.x86_64")], "x86_64")
+        ours, theirs = change("+kernel-4-1.x86_64 -kernel-1-1.x86_64"), change("+kernel-4-1.x86_64 -kernel-1-1.x86_64 -kernel-2-1.x86_64")
+        self.assertIsNone(needless(host, ours, theirs, lambda c: ["x requires kernel = 2"]))
+        self.assertEqual(needless(host, ours, theirs, lambda c: []), ("kernel-2-1.x86_64",))
 
     def test_refused_for_no_rule(self):
         got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "", "-a-1-1.noarch +a-2-1.noarch",

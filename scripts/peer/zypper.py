@@ -135,6 +135,9 @@ class Dnf:
             return frozenset(), frozenset()
         return self.run(["install", "--oldpackage", *map(spec, wanted)])
 
+    def insist(self, request, wanted, exclude=()):
+        """zypper has no word for a request and builds in one."""
+
     def close(self):
         """Nothing is kept open."""
 
