@@ -223,6 +223,8 @@ func (s *solution) replacesNot(it *item, have *rpm.Package, c *candidate, id int
 	switch {
 	case r.hold != nil || r.heldBecause != "":
 		return r.holdRule(), r.heldBecause
+	case rule == "" && s.partOf(c.Package, have): // it comes beside, and lostParts says where it does not
+		return "", ""
 	case r.pin != nil:
 		return r.keeps()
 	case r.locked != nil:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -239,9 +238,8 @@ func score(p *problem, in []int32) []int {
 			}
 		}
 		for _, l := range it.parts {
-			ranked[l[0]] = ranked[l[0]] || len(l) > 0
 			for k := range l {
-				replaced = append(replaced, bit(slices.ContainsFunc(l[:k+1], has)))
+				replaced = append(replaced, bit(slices.ContainsFunc(l[:k+1], has) || !slices.ContainsFunc(it.split, has)))
 			}
 		}
 		for _, n := range it.inst { // every build that something can replace
@@ -340,7 +338,7 @@ func bruteForce(u *Universe, h Host, r Request, res *Result) []rpm.NEVRA {
 				in = append(in, int32(p.installed+k))
 			}
 		}
-		if len(Check(u, h, r, setOf(p, in))) > 0 || twoBuilds(p, in) {
+		if len(Check(u, h, r, setOf(p, in))) > 0 || twoBuilds(p, in) || onlyParts(p, in) {
 			continue
 		}
 		if sc := score(p, in); bestScore == nil || slices.Compare(sc, bestScore) > 0 {
@@ -367,45 +365,31 @@ func twoBuilds(p *problem, in []int32) bool {
 	return false
 }
 
-// describe writes a world in the language of the cases.
-func describe(v View, h Host, r Request) string {
-	var b strings.Builder
-	pkg := func(p *rpm.Package) {
-		fmt.Fprintf(&b, "  %s\n", p.NEVRA)
-		for _, l := range []struct {
-			word string
-			deps []rpm.Dep
-		}{{"requires", p.Requires}, {"provides", p.Provides}, {"conflicts", p.Conflicts}, {"obsoletes", p.Obsoletes}} {
-			for _, d := range l.deps {
-				fmt.Fprintf(&b, "    %s %s\n", l.word, d)
+// onlyParts tells whether an installed package leaves for nothing but a part that its own newest build was split into.
+func onlyParts(p *problem, in []int32) bool {
+	if p.target != nil {
+		return false
+	}
+	for n := range int32(p.installed) {
+		parts, others := 0, 0
+		for _, m := range in {
+			q, it := p.nodes[m].pkg, p.itemOf[n]
+			switch {
+			case p.nodes[m].only:
+			case q.Name == it.key.Name && p.succeeds(q, p.nodes[n].pkg):
+				others++
+			case q.Name == it.key.Name, !obsoletes(q, p.nodes[n].pkg):
+			case p.isPart(it, m):
+				parts++
+			default:
+				others++
 			}
 		}
-		for _, f := range p.Files {
-			fmt.Fprintf(&b, "    file %s\n", f)
-		}
-		if p.ColorKnown {
-			fmt.Fprintf(&b, "    color %d\n", p.Color)
+		if parts > 0 && others == 0 {
+			return true
 		}
 	}
-	for _, s := range v.Sources {
-		fmt.Fprintf(&b, "repo %s prio=%d auto=%v\n", s.ID, s.Priority, s.Auto)
-		for _, c := range s.Packages {
-			pkg(c.Package)
-		}
-	}
-	b.WriteString("installed\n")
-	for _, p := range h.Installed {
-		pkg(p)
-	}
-	for _, a := range v.Advisories {
-		fmt.Fprintf(&b, "advisory %s %v\n", a.ID, a.Packages)
-	}
-	for _, p := range h.Policies {
-		fmt.Fprintf(&b, "policy %s %d %s %s %s%v\n", p.Policy, p.Priority, p.Action, p.Pattern, p.Value, p.Arches)
-	}
-	fmt.Fprintf(&b, "type %s\n", r.Type)
-	fmt.Fprintf(&b, "host keep=%d hold=%v exclude=%v locks=%+v\nrequest %+v\n", h.KeepInstallOnly, h.Hold, h.Exclude, h.Locks, r.Filter)
-	return b.String()
+	return false
 }
 
 func TestAgainstBruteForce(t *testing.T) {

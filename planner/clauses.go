@@ -190,7 +190,7 @@ func (p *problem) stayClause(n int32) {
 	if p.freeToLeave(n) {
 		return
 	}
-	lits := append([]lit{pos(n)}, kept(p.erasers(n))...)
+	lits := append([]lit{pos(n)}, kept(p.replacers(n))...)
 	for _, m := range p.duplicates(n) {
 		lits = append(lits, pos(m))
 	}
@@ -224,6 +224,16 @@ func (p *problem) erasers(n int32) []int32 {
 		out = append(out, p.node(id))
 	}
 	return out
+}
+
+// replacers lists the erasers that an installed package may leave for. A part that it was split into is none by itself: rpm takes the package out for the
+// part, and the rest of it would be gone.
+func (p *problem) replacers(n int32) []int32 {
+	out, it := p.erasers(n), p.itemOf[n]
+	if it == nil || p.target != nil {
+		return out
+	}
+	return slices.DeleteFunc(out, func(m int32) bool { return p.nodes[m].pkg.Name != it.key.Name && p.isPart(it, m) })
 }
 
 // succeeds tells whether a build of the same name takes the place of an installed one: of the same arch, or of another where a policy

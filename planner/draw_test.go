@@ -1,9 +1,11 @@
 package planner
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,4 +88,45 @@ func TestDrawnHosts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// describe writes a world in the language of the cases.
+func describe(v View, h Host, r Request) string {
+	var b strings.Builder
+	pkg := func(p *rpm.Package) {
+		fmt.Fprintf(&b, "  %s\n", p.NEVRA)
+		for _, l := range []struct {
+			word string
+			deps []rpm.Dep
+		}{{"requires", p.Requires}, {"provides", p.Provides}, {"conflicts", p.Conflicts}, {"obsoletes", p.Obsoletes}} {
+			for _, d := range l.deps {
+				fmt.Fprintf(&b, "    %s %s\n", l.word, d)
+			}
+		}
+		for _, f := range p.Files {
+			fmt.Fprintf(&b, "    file %s\n", f)
+		}
+		if p.ColorKnown {
+			fmt.Fprintf(&b, "    color %d\n", p.Color)
+		}
+	}
+	for _, s := range v.Sources {
+		fmt.Fprintf(&b, "repo %s prio=%d auto=%v\n", s.ID, s.Priority, s.Auto)
+		for _, c := range s.Packages {
+			pkg(c.Package)
+		}
+	}
+	b.WriteString("installed\n")
+	for _, p := range h.Installed {
+		pkg(p)
+	}
+	for _, a := range v.Advisories {
+		fmt.Fprintf(&b, "advisory %s %v\n", a.ID, a.Packages)
+	}
+	for _, p := range h.Policies {
+		fmt.Fprintf(&b, "policy %s %d %s %s %s%v\n", p.Policy, p.Priority, p.Action, p.Pattern, p.Value, p.Arches)
+	}
+	fmt.Fprintf(&b, "type %s\n", r.Type)
+	fmt.Fprintf(&b, "host keep=%d hold=%v exclude=%v locks=%+v\nrequest %+v\n", h.KeepInstallOnly, h.Hold, h.Exclude, h.Locks, r.Filter)
+	return b.String()
 }

@@ -19,6 +19,7 @@ type item struct {
 	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
 	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
+	split     []int32     // its own builds that were split so
 	instead   []int32     // replacements that only serve when no build of its own can come
 	whole     []lit       // one for each of the groups: all of it comes in
 	goal      lit         // true when one of the targets, or a replacement, comes in
@@ -62,6 +63,9 @@ func (p *problem) makeItems() {
 	for i := range items {
 		it := &items[i]
 		p.items = append(p.items, it)
+		for _, n := range it.inst {
+			p.itemOf[n] = it
+		}
 		inst := p.nodes[it.inst[0]].pkg
 		for _, id := range p.name(it.key.Name).eligible {
 			if p.succeeds(p.u.cands[id].Package, inst) {
@@ -112,6 +116,7 @@ func (p *problem) choose(it *item) {
 		return
 	}
 	names := p.obsoleterNames(it)
+	p.findParts(it, names)
 	base := p.preferred(it)
 	if len(f.Packages) > 0 {
 		it.targets, it.obsoleted = p.byPackage(it, base, names)
@@ -146,24 +151,49 @@ func (p *problem) removed(it *item) bool {
 	return !slices.ContainsFunc(it.inst, func(n int32) bool { return p.removals[n] == nil })
 }
 
+// findParts finds what an item was split into: its newest build says so itself, by obsoleting its own old versions, and what has the same entry is a part.
+// Parts come with that build whatever the request asks for: what they took out of the package would be gone from the host.
+func (p *problem) findParts(it *item, names [][]int32) {
+	for _, l := range names {
+		part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool {
+			return !p.isPart(it, n) || slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
+		})
+		if len(part) > 0 {
+			it.parts = append(it.parts, part)
+		}
+	}
+	for _, n := range it.cands {
+		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
+			it.split = append(it.split, n)
+		}
+	}
+}
+
+// isPart tells whether a candidate of another name is a part of an item that its newest build was split into.
+func (p *problem) isPart(it *item, n int32) bool {
+	return len(it.cands) > 0 && !obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg) && p.sharesEntry(it, n, it.cands[0])
+}
+
+// sharesEntry tells whether two nodes have an Obsoletes entry in common that matches what is installed of an item.
+func (p *problem) sharesEntry(it *item, a, b int32) bool {
+	have := p.entries(it, b)
+	return slices.ContainsFunc(p.entries(it, a), func(e depKey) bool { return slices.Contains(have, e) })
+}
+
 // sortOut keeps as replacements those that also obsolete the newest build of the item, as libsolv does; the others serve only where no newer
-// build can come. When that build says itself that the package was split, by obsoleting its own old versions, what has the same
-// entry is a part and comes with it.
+// build can come. Whoever asks for a part asks for the build that was split.
 func (p *problem) sortOut(it *item) {
 	all := it.obsoleted
 	it.obsoleted = nil
-	var own []depKey
-	if len(it.cands) > 0 {
-		own = p.entries(it, it.cands[0])
-	}
+	part := false
 	for _, l := range all {
-		var keep, part []int32
+		var keep []int32
 		for _, n := range l {
 			switch {
 			case len(it.cands) == 0 || obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg):
 				keep = append(keep, n)
-			case slices.ContainsFunc(p.entries(it, n), func(e depKey) bool { return slices.Contains(own, e) }):
-				part = append(part, n)
+			case p.isPart(it, n):
+				part = true
 			default:
 				it.instead = append(it.instead, n)
 			}
@@ -171,9 +201,9 @@ func (p *problem) sortOut(it *item) {
 		if len(keep) > 0 {
 			it.obsoleted = append(it.obsoleted, keep)
 		}
-		if len(part) > 0 {
-			it.parts = append(it.parts, part)
-		}
+	}
+	if part && len(it.targets) == 0 {
+		it.targets = slices.DeleteFunc(slices.Clone(p.preferred(it)), func(n int32) bool { return !slices.Contains(it.split, n) })
 	}
 }
 

@@ -45,6 +45,7 @@ type problem struct {
 	demandIDs  map[depKey]demandID
 	demands    []demand
 	items      []*item
+	itemOf     []*item // of each installed node
 
 	target   *target         // TypeRollback and TypeLock
 	refused  string          // why nothing may be upgraded: the release that the set would lead to
@@ -77,6 +78,7 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 		p.nodes = append(p.nodes, node{pkg: pkg, cand: -1})
 	}
 	p.installed = len(p.nodes)
+	p.itemOf = make([]*item, p.installed)
 	if r.Type == TypeRollback || r.Type == TypeLock {
 		p.target = newTarget(r)
 	}
@@ -300,7 +302,8 @@ func (u *Universe) filesFor(path string) ([]int32, error) {
 
 // obsoleters returns the candidates that may take the place of an installed package by Obsoletes.
 func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
-	if r := p.name(pkg.Name); r.heldBecause != "" || r.stays != "" || r.only && p.h.mayRun(pkg) || p.target != nil && p.target.set[pkg.NEVRA] {
+	own := p.name(pkg.Name)
+	if own.heldBecause != "" || own.only && p.h.mayRun(pkg) || p.target != nil && p.target.set[pkg.NEVRA] {
 		return nil
 	}
 	var out []int32
@@ -311,13 +314,27 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 			continue
 		}
 		r := p.name(c.Name)
-		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" {
+		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" || own.stays != "" && !p.partOf(c.Package, pkg) {
 			continue
 		}
 		out = append(out, ref.id)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// partOf tells whether a candidate is a part that the newest build of an installed package was split into: it comes beside that, and takes the place of
+// nothing by itself (replacers).
+func (p *problem) partOf(c, pkg *rpm.Package) bool {
+	for _, id := range p.name(pkg.Name).eligible {
+		if own := p.u.cands[id].Package; own.Arch == pkg.Arch {
+			return !obsoletes(c, own) && slices.ContainsFunc(c.Obsoletes, func(d rpm.Dep) bool {
+				return d.Name == pkg.Name && rpm.Overlap(d.Sense, d.EVR, rpm.Equal, pkg.EVR) &&
+					slices.ContainsFunc(own.Obsoletes, func(e rpm.Dep) bool { return keyOf(d) == keyOf(e) })
+			})
+		}
+	}
+	return false
 }
 
 // bestObsoleters returns those of the obsoleters of an installed package that are to be asked for, best first within a name: one that

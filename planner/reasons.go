@@ -302,7 +302,7 @@ func (s *solution) line(why int32) string {
 // stays says what an installed package may leave for.
 func (s *solution) stays(n int32) string {
 	var who []string
-	for _, m := range append(s.erasers(n), s.duplicates(n)...) {
+	for _, m := range append(s.replacers(n), s.duplicates(n)...) {
 		who = append(who, s.nodes[m].pkg.NEVRA.String())
 	}
 	if why := s.keepsAnyway(n); len(who) == 0 && why != "" {

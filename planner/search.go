@@ -12,7 +12,7 @@ import (
 //
 //  1. in a repair, each fault is gone; each requested item that may go down moves at all; no other goes down that the view has; each other
 //     requested item moves at all: a fix is in; what policies install and a target has new is in, what the target does not have is out
-//  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts
+//  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts, whoever asked for it
 //  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
 //  4. the fewest new or dragged-along packages at less than their newest build, those furthest behind first; then the fewest new ones of
 //     a foreign arch
@@ -69,7 +69,7 @@ func (p *problem) order() []lit {
 	for _, it := range p.items {
 		for _, l := range it.parts {
 			for k := range l { // one of a name is enough, in several arches too
-				out = append(out, p.oneOf(l[:k+1]))
+				out = append(out, p.withPart(it, l[:k+1]))
 			}
 		}
 		for _, n := range it.inst { // each build of it: an entry may be about one of several
@@ -148,6 +148,15 @@ func (p *problem) oneOf(nodes []int32) lit {
 	}
 	x := p.sat.newVar()
 	p.sat.add(p.because(whyGoal, nodes[0], -1, rpm.Dep{}), append(kept(nodes), neg(x))...)
+	return pos(x)
+}
+
+// withPart returns a literal that implies that a build which was split comes with one of the nodes.
+func (p *problem) withPart(it *item, nodes []int32) lit {
+	x := p.sat.newVar()
+	for _, n := range it.split {
+		p.sat.add(p.because(whyGoal, n, -1, rpm.Dep{}), append(kept(nodes), neg(n), neg(x))...)
+	}
 	return pos(x)
 }
 

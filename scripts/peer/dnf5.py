@@ -17,6 +17,7 @@ class Dnf:
 
     limits = False  # of install-only packages: it takes away what is too many also where none comes
     keep = 0
+    lets = None  # whether excludes leave what is installed alone; it cannot be told
 
     def __init__(self, root, repos, arch, cache, loyal=False, keep=0, exclude=()):
         self.base = libdnf5.base.Base()

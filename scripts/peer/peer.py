@@ -123,6 +123,7 @@ class Runner:
             plain = [lambda make=make: make().leaving_out(theirs.unknown) for make in plain]
             requests = [r for r in requests if dnf.answers(r)]
             host.one_arch = True
+        host.excluded = any(excluded(g, p) for g in more["exclude"] for p in installed)
         seen = {p.nevra for p in open_to_it}
         host.hidden = [p for n, p in pop.whole.items() if n not in seen]
         common = {"population": pop.group, "set": name, "packages": len(installed), "pre_broken": len(told.get("faults") or [])}
@@ -136,7 +137,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import NOTICES, SPARED, explain, needless, spares
+        from weigh import EXCLUDES, NOTICES, SPARED, explain, needless, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -162,6 +163,12 @@ class Runner:
                 again = plain[0].ask(request)
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
+            if mine != other and host.excluded and theirs.lets is not None:
+                theirs.lets = True
+                again = theirs.ask(request, closed)
+                theirs.lets = again != other
+                if theirs.lets:
+                    first, other = [*first, EXCLUDES], again
             limited = mine != other and other and theirs.keep
             if limited and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request, closed))):
                 useless = needless(host, mine, other, judge.objects)
@@ -180,6 +187,8 @@ class Runner:
                 verdict, detail = "unexplained", {"rpm": objections[:5], **detail}
         except Failed as e:
             verdict, rules, detail = "unexplained", [], {"failed": str(e)}
+        finally:
+            theirs.lets = theirs.lets and False
         self.note({**case, "verdict": verdict, "rules": rules, "detail": detail})
 
     def judged(self, request, judge, case):

@@ -309,7 +309,7 @@ class Maker:
                     pkgs = (whole if back or i % 3 == 2 else older).draw(rnd, 1, 400, foreign=0.15)
                 except ValueError:  # a small world in which nothing can be installed
                     continue
-                pkgs += more_kernels(rnd, packages, pkgs)
+                pkgs += more_kernels(rnd, packages, pkgs) + more_arches(rnd, packages, pkgs)
                 drawn[i] = rnd, draw.damage(rnd, pkgs, rnd.randint(1, 5)) if i % 4 == 2 else pkgs
             for i, (rnd, pkgs) in drawn.items():
                 if i not in self.numbers(name, count):
@@ -344,6 +344,12 @@ def more_kernels(rnd, packages, pkgs):
     names, have = {p.name for p in pkgs if p.only()}, {p.nevra for p in pkgs}
     evrs = {p.evr for p in packages if p.name in names and rnd.random() < 0.5}
     return [p for p in packages if p.name in names and p.evr in evrs and p.nevra not in have]
+
+
+def more_arches(rnd, packages, pkgs):
+    """The i686 builds of half of the libraries that a set has: seeds alone hardly ever meet in both arches."""
+    have, evrs = {p.nevra for p in pkgs}, {(p.name, p.evr) for p in pkgs if rnd.random() < 0.5}
+    return [p for p in packages if p.arch == "i686" and (p.name, p.evr) in evrs and p.nevra not in have]
 
 
 def globs(rnd, *lists):

@@ -29,6 +29,7 @@ class Source:
         if rnd.random() < 0.2:
             self.parts.append("-doc")
         self.both = rnd.random() < 0.35  # its libraries exist for i686 too
+        self.lone = rnd.randint(1, 3) if rnd.random() < 0.15 else None  # but not of this build
         self.builds = self.draw_builds(rnd.choice((1, 2, 2, 3, 3, 4)))
         self.vendors = [rnd.choice("aaaaaaaab") for _ in self.builds]
         self.sonames, so = [], 1
@@ -68,7 +69,7 @@ class Source:
         arch = self.arch
         if self.changes is not None and number >= self.changes:
             arch = NATIVE if arch == "noarch" else "noarch"
-        return [arch, FOREIGN] if arch == NATIVE and part == "-libs" and self.both else [arch]
+        return [arch, FOREIGN] if arch == NATIVE and part == "-libs" and self.both and number != self.lone else [arch]
 
     def add(self, part, number, kind, name, flags="", evr=None):
         self.extra.setdefault((part, number), {}).setdefault(kind, []).append((name, flags, evr))
@@ -88,12 +89,32 @@ class World:
         for s in self.sources:
             for b in s.builds:
                 self.relate(s, b)
+        if rnd.random() < 0.4:
+            self.splits()
         self.modular = {}  # (source, build) -> stream
         if rnd.random() < 0.4:
             self.modules()
         if rnd.random() < 0.5:
             self.kernels()
         self.packages = [(s, b, p) for s in self.sources for b in s.builds for p in self.built(s, b)]
+
+    def splits(self):
+        """Splits one package or two: what was one is two with the newest build, and both obsolete it by the same entry. It is their own name, as where a part
+        is taken out of a package that stays, or that of another source."""
+        rnd = self.rnd
+        able = [s for s in self.sources if len(s.builds) > 1 and len(s.parts) > 1]
+        for s in rnd.sample(able, min(len(able), rnd.randint(1, 2))):
+            number, part, o = s.builds[-1].number, rnd.choice(s.parts[1:]), self.other(s)
+            entry = (s.name, "LT", s.builds[-1].evr)
+            s.dropped.pop(part, None)
+            if o is None or rnd.random() < 0.5:
+                s.added[part] = number
+            else:
+                entry = (o.name, rnd.choice(("LE", "LT")), o.builds[-1].evr)
+            for p in ("", part):
+                s.add(p, number, "obsoletes", *entry)
+                if rnd.random() < 0.7 and entry[0] != s.name:
+                    s.add(p, number, "provides", entry[0], "EQ", entry[2])
 
     def modules(self):
         """Makes one or two sources modules of two streams. Each build is a version of one stream; some builds belong to none."""

@@ -17,6 +17,7 @@ GROUPS = 500  # of kernels that rpm is asked about, at most
 
 SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
 NOTICES = "notices without an epoch take the repository's (internal/repo)"
+EXCLUDES = "an exclude keeps a build out, and does not hold what is installed (PLAN-8)"
 NEWER = "only a newer build replaces one: no reinstall, nothing lowered (PLAN-3)"
 MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
@@ -52,6 +53,7 @@ class Host:
         self.modular, self.opened, self.loyal = modular, opened, loyal  # builds of streams; of those, the ones of enabled streams
         self.streamed = {n.rsplit("-", 2)[0] for n in opened}
         self.strong = frozenset()  # what comes when nothing is recommended
+        self.excluded = False  # whether an exclude names something installed
         self.hidden = []  # what is excluded
         self.one_arch = False  # whether the peer wants one arch of a name
         self.priorities, self.best = priorities or {}, {}
@@ -71,7 +73,7 @@ class Host:
         installed, candidates, *rest = self.made_of
         host = Host(installed, [p for p in candidates if not closed(p)], *rest)
         host.hidden = self.hidden + [p for p in candidates if closed(p)]
-        host.one_arch = self.one_arch
+        host.one_arch, host.excluded = self.one_arch, self.excluded
         return host
 
     def stays(self, p):

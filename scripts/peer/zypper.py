@@ -27,6 +27,7 @@ class Dnf:
 
     limits = False  # kernels that are too many leave at the next boot, by purge-kernels
     keep = 0
+    lets = None  # whether excludes leave what is installed alone; it cannot be told
     installed = None
 
     def __init__(self, root, repos, arch, cache, loyal=False, keep=0, exclude=()):
