@@ -89,7 +89,7 @@ class World:
         for s in self.sources:
             for b in s.builds:
                 self.relate(s, b)
-        if rnd.random() < 0.4:
+        if rnd.random() < 0.6:
             self.splits()
         self.modular = {}  # (source, build) -> stream
         if rnd.random() < 0.4:

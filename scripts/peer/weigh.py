@@ -401,16 +401,27 @@ def mends(host, ours, theirs):
 
 def splits(host, ours):
     """Whether a package leaves while a build comes that obsoletes it by an entry that a package of another name has too, of which no such build
-    comes: libsolv demands both."""
+    comes: libsolv demands both. A part of what the package's own newest build was split into explains nothing: it takes the place of nothing alone."""
     coming = host.incoming(ours)
     candidates = [*(c for l in host.cands.values() for c in l), *host.hidden]  # excluded or not
+    found = False
     for q in host.outgoing(ours):
         entries = {e for p in coming for e in p.deps("obsoletes") if e[0] == q.name != p.name and metadata.within(q.evr, e[1], e[2])}
+        if alone_for_a_part(host, q, coming, entries):
+            return False
         for e in entries:
             here, there = ({p.name for p in l if e in p.deps("obsoletes")} for l in (coming, candidates))
-            if there - here:
-                return True
-    return False
+            found = found or bool(there - here)
+    return found
+
+
+def alone_for_a_part(host, q, coming, entries):
+    """Whether a package leaves for nothing but parts: no build of it comes, its newest one has their entry, and they do not obsolete that."""
+    own = max((c for c in host.cands.get(q.name, []) if c.arch == q.arch), key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
+    if own is None or not entries or any(p.na == q.na for p in coming):
+        return False
+    by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
+    return all(not p.obsoletes(own) and not entries.isdisjoint(own.deps("obsoletes")) for p in by)
 
 
 def difference(ours, theirs, exclude=(), **more):
