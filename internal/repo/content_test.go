@@ -265,7 +265,10 @@ func TestRepeated(t *testing.T) {
 
 // TestElsewhere: xml:base says that packages are on a server. They can be here all the same; if not, the error says it.
 func TestElsewhere(t *testing.T) {
-	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", "<location ", `<location xml:base="http://mirror/x" `))})
+	elsewhere := func(s string) string {
+		return strings.Replace(s, "<location ", `<location xml:base="http://mirror/x" `, 1)
+	}
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(elsewhere(packageXML("foo"))), change: elsewhere})
 	r := open(t, dir, Options{})
 	p := r.Packages()[0]
 	_, err := r.FilePath(p)

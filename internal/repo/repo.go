@@ -285,8 +285,7 @@ func (r *Repo) noteMetadata(k *disk) {
 func (k *disk) identify(e dataEntry) (FileID, error) {
 	st, err := k.root.Stat(e.Location)
 	if err != nil {
-		what, cause := missing(err)
-		return FileID{}, &Damage{k.id, e.Location, what, cause}
+		return FileID{}, k.noFile(e, err)
 	}
 	if err := sizeDamage(k.id, e, st.Size()); err != nil {
 		return FileID{}, err

@@ -29,6 +29,7 @@ const (
 type dataEntry struct {
 	Type         string
 	Location     string // checked by cleanLocation
+	Base         string // xml:base, as "createrepo --baseurl" of EL 7 and older writes it for metadata too; the file can be here all the same
 	Checksum     Checksum
 	OpenChecksum Checksum // zero for plain files, and where absent
 	Size         int64    // -1 if absent
@@ -133,10 +134,7 @@ func parseTimestamp(text string) time.Time {
 
 // entry checks one <data> element.
 func (xd xmlData) entry() (dataEntry, error) {
-	e := dataEntry{Type: xd.Type, Size: -1, OpenSize: -1}
-	if xd.Location.Base != "" {
-		return e, fmt.Errorf("its location is at %s, not in the repository", quoted(xd.Location.Base))
-	}
+	e := dataEntry{Type: xd.Type, Size: -1, OpenSize: -1, Base: xd.Location.Base}
 	var err error
 	if e.Location, err = cleanLocation(xd.Location.Href); err != nil {
 		return e, fmt.Errorf("%w: %s", err, quoted(xd.Location.Href))

@@ -74,8 +74,7 @@ type disk struct {
 func (k *disk) open(ctx context.Context, e dataEntry) (*metaStream, error) {
 	f, err := k.root.Open(e.Location)
 	if err != nil {
-		what, cause := missing(err)
-		return nil, &Damage{k.id, e.Location, what, cause}
+		return nil, k.noFile(e, err)
 	}
 	m := &metaStream{ctx: ctx, id: k.id, log: k.log, now: k.now, entry: e, file: f, release: func() {}, started: k.now()}
 	if err := m.start(k.maxOpen); err != nil {
@@ -83,6 +82,15 @@ func (k *disk) open(ctx context.Context, e dataEntry) (*metaStream, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// noFile says why a metadata file cannot be opened.
+func (k *disk) noFile(e dataEntry, err error) error {
+	what, cause := missing(err)
+	if e.Base != "" {
+		what += ", repomd.xml has it at " + quoted(e.Base)
+	}
+	return &Damage{k.id, e.Location, what, cause}
 }
 
 func (m *metaStream) start(maxOpen int64) error {
