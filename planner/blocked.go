@@ -59,7 +59,7 @@ func (s *solution) unfixed(it *item) []string {
 	have := s.highest(it)
 	var out []string
 	for _, l := range s.u.listed(it.key.Name) {
-		if l.nevra.Arch != it.key.Arch || !s.selects(l.advisory) || rpm.Compare(l.nevra.EVR, have.EVR) <= 0 ||
+		if l.nevra.Arch != it.key.Arch || !s.selects(l) || rpm.Compare(l.nevra.EVR, have.EVR) <= 0 ||
 			slices.ContainsFunc(s.u.named(it.key.Name), func(id int32) bool {
 				c := &s.u.cands[id]
 				return c.Arch == it.key.Arch && rpm.Compare(c.EVR, l.nevra.EVR) >= 0

@@ -391,9 +391,19 @@ func (f *Filter) selects(a *Advisory) bool {
 		a.Severity != "" && holds(f.Severities, a.Severity) || f.names(a)
 }
 
-// selects tells whether the request takes an advisory, and the host has a stream enabled that it is about.
-func (p *problem) selects(a *Advisory) bool {
-	return p.r.Filter.selects(a) && (len(a.Streams) == 0 || slices.ContainsFunc(a.Streams, func(s string) bool { return slices.Contains(p.h.Modules, s) }))
+// selects tells whether the request takes an advisory for a build that it lists, and the host has a stream enabled that it is about. Notices of Rocky and
+// Oracle do not say so; then it is about the streams that the build is of.
+func (p *problem) selects(l listed) bool {
+	if !p.r.Filter.selects(l.advisory) {
+		return false
+	}
+	streams := slices.Clip(l.advisory.Streams)
+	if len(streams) == 0 {
+		for _, at := range p.u.ofBuild[l.nevra] {
+			streams = append(streams, p.u.contexts[at].stream)
+		}
+	}
+	return len(streams) == 0 || slices.ContainsFunc(streams, func(s string) bool { return slices.Contains(p.h.Modules, s) })
 }
 
 // names tells whether the filter asks for an advisory by its ID or a CVE.
@@ -434,7 +444,7 @@ func (p *problem) fixedBy(it *item, n rpm.NEVRA) []*Advisory {
 	have := p.highest(it).EVR
 	var out []*Advisory
 	for _, l := range p.u.listed(n.Name) {
-		if l.nevra.Arch == n.Arch && p.selects(l.advisory) && (n.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(n.EVR, l.nevra.EVR) >= 0 {
+		if l.nevra.Arch == n.Arch && p.selects(l) && (n.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(n.EVR, l.nevra.EVR) >= 0 {
 			out = append(out, l.advisory)
 		}
 	}
