@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,44 +9,6 @@ import (
 
 	"cpacman/internal/rpm"
 )
-
-// Check judges a set without the search: it executes it as rpm will, by name (PLAN-3), looks at the host after each step, and
-// derives every requirement, conflict, duplicate, arch, lockstep and removal rule afresh. It returns what the set adds to the faults
-// that the host already has; none means that the set may be offered. It runs on every result.
-func Check(u *Universe, h Host, r Request, set Set) []Fault {
-	h.Arch = h.machine()
-	_, added := check(u, &h, &r, &set)
-	return added
-}
-
-// check returns the faults that the host has before, and what Check returns.
-func check(u *Universe, h *Host, r *Request, set *Set) (before, added []Fault) {
-	before, added, _ = beginCheck(u, h, r)(set)
-	return before, added
-}
-
-// beginCheck begins with what does not depend on the set: what is wrong with the host as it is. What it returns is called once, and tells beside what Check
-// does the faults of before that are left in the end.
-func beginCheck(u *Universe, h *Host, r *Request) func(set *Set) (before, added, left []Fault) {
-	c := &checker{u: u, h: h, r: r, locks: newLocks(h.Locks), byNEVRA: map[rpm.NEVRA]*rpm.Package{}}
-	state := make(chan []Fault, 1)
-	go func() {
-		installed := sortedInstalled(h) // c.start is not ours any more once the state is told
-		c.start = installed
-		// From the end, since the search begins at the beginning: each finds what the other has read already.
-		for _, p := range slices.Backward(c.start) {
-			c.isOnly(p)
-		}
-		state <- c.state(c.start)
-		u.readAhead(installed)
-	}()
-	return func(set *Set) (before, added, left []Fault) {
-		before = <-state
-		c.set, c.left = set, before
-		before, added = c.check(before)
-		return before, added, c.left
-	}
-}
 
 func (c *checker) check(before []Fault) (_, added []Fault) {
 	if !c.resolve() {
@@ -75,6 +38,7 @@ type checker struct {
 	names     map[string][]*rpm.Package // c.start by name
 	leaving   map[rpm.NEVRA]leaving     // what the lines of the set say
 	faults    []Fault
+	effort    effort
 	left      []Fault // of those of before: what is there in the end
 }
 
@@ -253,6 +217,7 @@ func (c *checker) steps(faults []Fault) {
 func (c *checker) beside(with []*rpm.Package) {
 	for _, p := range c.installs {
 		for _, q := range with {
+			c.effort.spend(1 + len(q.Obsoletes) + len(p.Obsoletes))
 			if len(q.Obsoletes) > 0 && q.Name != p.Name && obsoletes(q, p) {
 				c.fault("obsoletes", "rpm refuses %s: %s obsoletes it", p.NEVRA, q.NEVRA)
 			}
@@ -304,12 +269,15 @@ func (c *checker) added(before map[Fault]bool, stages []stage) {
 	for _, p := range slices.Concat(c.upgrades, c.installs) {
 		c.isOnly(p) // so that nothing is left to be remembered of it
 	}
-	found := make([][]Fault, len(stages))
+	found, hard := make([][]Fault, len(stages)), make([]error, len(stages))
 	var work sync.WaitGroup
 	for i := range stages {
-		work.Go(func() { found[i] = c.state(stages[i].pkgs) })
+		work.Go(func() { found[i], hard[i] = c.judged(stages[i].pkgs) })
 	}
 	work.Wait()
+	if err := errors.Join(hard...); err != nil {
+		panic(tooMuch{err})
+	}
 	if n := len(found); n > 0 {
 		c.left = found[n-1]
 	}
@@ -339,6 +307,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 	}
 	for _, p := range slices.Concat(c.upgrades, c.kept) {
 		for _, i := range c.concerned(p, replacing) {
+			c.effort.spend(1 + len(p.Obsoletes) + len(i.Obsoletes))
 			switch {
 			case slices.Contains(c.kept, i): // itself, or what comes in again beside it
 			case i.Name == p.Name && disjoint(i, p):
@@ -375,6 +344,7 @@ func (c *checker) concerned(p *rpm.Package, replacing []*rpm.Package) []*rpm.Pac
 
 // together checks what comes in beside a package of step (a).
 func (c *checker) together(p *rpm.Package) {
+	c.effort.spend(len(c.upgrades) * (1 + len(p.Obsoletes)))
 	for _, q := range c.upgrades {
 		if p.Name != q.Name && obsoletes(p, q) {
 			c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)

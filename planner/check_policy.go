@@ -273,7 +273,7 @@ func (c *checker) modules(after []*rpm.Package) {
 	if len(foreign) == 0 {
 		return
 	}
-	p := &problem{u: c.u}
+	p := &problem{u: c.u, effort: &c.effort}
 	for _, k := range kernels {
 		p.nodes = []node{{pkg: k}}
 		family := p.kernelFamily(0)

@@ -58,6 +58,7 @@ func (p *problem) clauses() {
 		p.obsoleteClauses(n, byName)
 	}
 	for n := range int32(len(p.nodes)) {
+		p.effort.spend(len(byName[p.nodes[n].pkg.Name]))
 		for _, m := range byName[p.nodes[n].pkg.Name] {
 			if n != m {
 				p.nameClauses(n, m)
@@ -96,6 +97,7 @@ func (p *problem) plainRequire(n int32, d rpm.Dep, providers []int32) {
 	lits := []lit{p.unless(n)}
 	met := false
 	bar := p.alternatives(d)
+	p.effort.spend(len(providers))
 	for _, q := range providers {
 		if q == n {
 			return
@@ -121,7 +123,9 @@ func (p *problem) conflictClauses(n int32) {
 			p.richClauses(n, d, false)
 			continue
 		}
-		for _, q := range p.providersOf(d) {
+		providers := p.providersOf(d)
+		p.effort.spend(len(providers))
+		for _, q := range providers {
 			switch {
 			case q == n:
 			case int(n) < p.installed && int(q) < p.installed:
@@ -147,6 +151,7 @@ func (p *problem) obsoleteClauses(n int32, byName map[string][]int32) {
 		if d.Name == pkg.Name && !later {
 			continue
 		}
+		p.effort.spend(1 + len(byName[d.Name]))
 		for _, q := range byName[d.Name] {
 			if q == n || int(n) < p.installed && int(q) < p.installed {
 				continue
@@ -324,10 +329,32 @@ type encoder struct {
 	why     int32
 	first   bool // the state after the first step: what comes by rpm -i is not there
 	matters bool // the two states differ
+
+	made map[signed]lit
 }
 
-// encode returns a literal that implies the expression, or its opposite.
+// signed is a part of an expression, or its opposite.
+type signed struct {
+	part *rpm.Rich
+	want bool
+}
+
+// encode returns a literal that implies the expression, or its opposite. A condition is asked for both, so that one inside another, sixty deep, would be made
+// 2^60 times if it were not remembered.
 func (e *encoder) encode(r *rpm.Rich, want bool) lit {
+	key := signed{r, want}
+	x, ok := e.made[key]
+	if !ok {
+		if e.made == nil {
+			e.made = map[signed]lit{}
+		}
+		x = e.literal(r, want)
+		e.made[key] = x
+	}
+	return x
+}
+
+func (e *encoder) literal(r *rpm.Rich, want bool) lit {
 	switch r.Op {
 	case rpm.RichLeaf, rpm.RichWith, rpm.RichWithout:
 		return e.set(e.members(r), want)
@@ -389,6 +416,7 @@ func (e *encoder) set(nodes []int32, present bool) lit {
 func (e *encoder) members(r *rpm.Rich) []int32 {
 	return richMembers(r, func(d rpm.Dep) []int32 {
 		l := e.p.providersOf(d)
+		e.p.effort.spend(10 * len(l))
 		if e.first {
 			l = slices.DeleteFunc(slices.Clone(l), e.p.laterStep)
 		}
@@ -404,7 +432,11 @@ func richMembers(r *rpm.Rich, providers func(rpm.Dep) []int32) []int32 {
 	out := richMembers(r.Args[0], providers)
 	for _, a := range r.Args[1:] {
 		other := richMembers(a, providers)
-		in := func(n int32) bool { return slices.Contains(other, n) }
+		has := make(map[int32]bool, len(other)) // thousands may provide one name
+		for _, n := range other {
+			has[n] = true
+		}
+		in := func(n int32) bool { return has[n] }
 		switch r.Op {
 		case rpm.RichWith, rpm.RichAnd:
 			out = slices.DeleteFunc(out, func(n int32) bool { return !in(n) })

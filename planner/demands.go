@@ -73,7 +73,9 @@ func (p *problem) reachDemand(id demandID) error {
 	}
 	p.u.ready(cands)
 	for _, c := range cands {
-		if slices.Contains(p.name(p.u.cands[c].Name).eligible, c) {
+		r := p.name(p.u.cands[c].Name)
+		p.effort.spend(len(r.eligible))
+		if slices.Contains(r.eligible, c) {
 			p.node(c)
 		}
 	}
@@ -94,6 +96,7 @@ func (p *problem) reachRich(d rpm.Dep) (first error) {
 		}
 		if p.demands[id].always && hasWith(r) { // one package is to fulfil several leaves, or not to fulfil one
 			for _, c := range p.candidatesFor(leaf) {
+				p.effort.spend(len(p.name(p.u.cands[c].Name).eligible))
 				if slices.Contains(p.name(p.u.cands[c].Name).eligible, c) {
 					p.node(c)
 				}

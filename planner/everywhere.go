@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -206,7 +207,10 @@ func pinAll(rule Rule, name string, to rpm.EVR, plans []HostPlan, before []failu
 			return nil, cannot(&out[i], because), nil
 		}
 		text := keptBy(rule) + " at " + to.String() + obstacleOf(&plans[i], name, before) + ahead
-		if err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String(), Because: text}, rule); err != nil {
+		switch err := again(&out[i], Rule{Action: ActionPin, Pattern: name, Value: to.String(), Because: text}, rule); {
+		case errors.Is(err, ErrTooHard): // no reason to plan nobody
+			return nil, cannot(&out[i], err.Error()), nil
+		case err != nil:
 			return nil, "", err
 		}
 		if _, after = ends(&out[i], name); len(after) != 1 || rpm.Compare(after[0], to) != 0 {

@@ -55,7 +55,8 @@ const (
 )
 
 // Explain says for each name.arch that pkg names (a name, name.arch, NEVRA or glob of them) what happens to it and why.
-func (u *Universe) Explain(h Host, r Request, pkg string) (Explanation, error) {
+func (u *Universe) Explain(h Host, r Request, pkg string) (_ Explanation, err error) {
+	defer giveUp(&err)
 	s, err := u.solve(&h, &r)
 	if err != nil {
 		return Explanation{}, err

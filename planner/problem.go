@@ -57,6 +57,8 @@ type problem struct {
 
 	sat     *sat
 	reasons []reason
+	effort  *effort
+	at      int32 // the node whose dependencies are looked at
 }
 
 // newProblem sets up a host: installed packages in canonical order, so that the order of the facts changes nothing.
@@ -68,8 +70,9 @@ func newRefused(u *Universe, h *Host, r *Request, refused string) *problem {
 		refused: refused,
 		u:       u, h: h, r: r, locks: newLocks(h.Locks), nodeOf: map[int32]int32{},
 		instFiles: map[string][]int32{}, asked: map[string][]int32{}, demandIDs: map[depKey]demandID{},
-		sat: newSAT(),
+		effort: new(effort),
 	}
+	p.sat = newSAT(p.effort)
 	list := sortedInstalled(h)
 	p.names, p.nodes = make(map[string]*nameRule, len(list)), make([]node, 0, 2*len(list))
 	p.instByName = make(map[string][]int32, len(list))
@@ -153,6 +156,7 @@ func (p *problem) reach() error {
 	}
 	for n := 0; n < len(p.nodes); n++ { // grows while it runs
 		pkg := p.nodes[n].pkg
+		p.at = int32(n)
 		for _, id := range p.requires(int32(n)) {
 			if err := p.reachDemand(id); err != nil {
 				return err
@@ -181,6 +185,7 @@ func (p *problem) reach() error {
 func (p *problem) candidatesFor(d rpm.Dep) []int32 {
 	var out []int32
 	offers := p.u.providing(d.Name)
+	p.effort.spend(1 + compareSteps*len(offers))
 	for i := range offers {
 		if offers[i].fulfils(&d) {
 			out = append(out, offers[i].id)
@@ -210,6 +215,7 @@ func providesDep(pkg *rpm.Package, i int32, d *rpm.Dep) bool {
 func (p *problem) installedFor(d rpm.Dep) []int32 {
 	var out []int32
 	for ref := range p.instProv.named(d.Name) {
+		p.effort.spend(compareSteps)
 		if p.instProv.provides(ref, &d) {
 			out = append(out, ref.id)
 		}
@@ -239,6 +245,7 @@ func (p *problem) alwaysMet(have, cands []int32) bool {
 // groupProvides tells whether every installed and eligible build of a name.arch is among the providers.
 func (p *problem) groupProvides(pkg *rpm.Package, have, cands []int32) bool {
 	r := p.name(pkg.Name)
+	p.effort.spend(len(r.installed)*len(have) + len(r.eligible))
 	for _, n := range r.installed {
 		if p.nodes[n].pkg.Arch == pkg.Arch && (!slices.Contains(have, n) || p.obsoletable(p.nodes[n].pkg)) {
 			return false
@@ -308,12 +315,14 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 	}
 	var out []int32
 	for _, ref := range p.u.obsoleting(pkg.Name) {
+		p.effort.spend(2 * compareSteps)
 		c := &p.u.cands[ref.id]
 		d := &c.Obsoletes[ref.dep]
 		if c.Name == pkg.Name || !mayObsolete(p.h.Arch, c.Arch, pkg.Arch) || !rpm.Overlap(d.Sense, d.EVR, rpm.Equal, pkg.EVR) {
 			continue
 		}
 		r := p.name(c.Name)
+		p.effort.spend(len(r.eligible))
 		if r.only || !slices.Contains(r.eligible, ref.id) || p.foreignObsoletes(c, pkg) != "" || own.stays != "" && !p.partOf(c.Package, pkg) {
 			continue
 		}
@@ -343,6 +352,7 @@ func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {
 	all := slices.DeleteFunc(p.obsoleters(pkg), func(id int32) bool { return p.outranks(&p.u.cands[id], pkg) != "" })
 	out := slices.DeleteFunc(slices.Clone(all), func(id int32) bool {
 		return slices.ContainsFunc(all, func(by int32) bool {
+			p.effort.spend(1 + len(p.u.cands[by].Obsoletes) + len(p.u.cands[id].Obsoletes))
 			return by != id && p.u.obsoletesPackage(by, id) && !p.u.obsoletesPackage(id, by) && !p.overtaken(by, pkg)
 		})
 	})

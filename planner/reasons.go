@@ -129,6 +129,15 @@ func (s *solution) notReplaced(it *item) (*rpm.Package, int32) {
 // chain explains why a node, with others that have to come with it, cannot come in: the clauses that exclude it, in the order in which they follow
 // from it. When only the packages that were preferred to it exclude it, they are part of the chain.
 func (s *solution) chain(n int32, with ...int32) []string {
+	lines, err := s.follows(n, with)
+	if err != nil {
+		return []string{"why is too hard to tell"}
+	}
+	return lines
+}
+
+func (s *solution) follows(n int32, with []int32) (lines []string, err error) {
+	defer giveUp(&err)
 	t := s.rulesOnly()
 	all := append([]int32{n}, with...)
 	assume := kept(all)
@@ -138,9 +147,9 @@ func (s *solution) chain(n int32, with ...int32) []string {
 		o, core, used = t.search(assume, s.remaining())
 	}
 	if o != failed {
-		return []string{"another update was preferred"}
+		return []string{"another update was preferred"}, nil
 	}
-	lines := s.tell(t, all, core)
+	lines = s.tell(t, all, core)
 	if slices.ContainsFunc(with, func(m int32) bool { return slices.Contains(used, pos(m)) }) {
 		lines = append([]string{s.splitWords(all)}, lines...)
 	}
@@ -155,7 +164,7 @@ func (s *solution) chain(n int32, with ...int32) []string {
 			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" does not go down: the repositories have it")
 		}
 	}
-	return lines
+	return lines, nil
 }
 
 // splitWords says that nodes come together, which have one Obsoletes entry for what is installed.
@@ -181,7 +190,7 @@ func (s *solution) floats(n int32) bool {
 // rulesOnly makes a search over the rules without the preferences that were fixed, once.
 func (s *solution) rulesOnly() *sat {
 	if s.bare == nil {
-		s.bare = s.rules()
+		s.bare = s.rules(new(effort)) // a reason that is too hard to find costs no update
 	}
 	return s.bare
 }
@@ -231,8 +240,11 @@ func (s *solution) tell(t *sat, all []int32, core []int32) []string {
 	}
 	var lines []string
 	left := slices.Clone(core)
-	for len(left) > 0 {
-		at := slices.IndexFunc(left, func(id int32) bool { return unit(t.clauses[id].lits, known) })
+	for len(left) > 0 && len(lines) <= maxChain {
+		at := slices.IndexFunc(left, func(id int32) bool {
+			t.effort.spend(len(t.clauses[id].lits))
+			return unit(t.clauses[id].lits, known)
+		})
 		if at < 0 {
 			at = 0
 		}

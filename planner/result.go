@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,7 +58,8 @@ type solution struct {
 }
 
 // solve is for a host of the caller's own: it notes there what the machine runs.
-func (u *Universe) solve(h *Host, r *Request) (*solution, error) {
+func (u *Universe) solve(h *Host, r *Request) (_ *solution, err error) {
+	defer giveUp(&err)
 	h.Arch = h.machine()
 	switch r.Type {
 	case "", TypeUpdate, TypeDowngrade, TypeRollback, TypeLock, TypeRepair:
@@ -121,8 +123,15 @@ func (s *solution) notMended(left []Fault) {
 }
 
 // attempt solves a host; refused says why nothing may come in, where that is known, and freed what policies remove beside what nothing needs today.
-func (u *Universe) attempt(h *Host, r *Request, refused string, freed []int32) (*solution, error) {
-	p := newRefused(u, h, r, refused)
+func (u *Universe) attempt(h *Host, r *Request, refused string, freed []int32) (_ *solution, err error) {
+	var p *problem
+	defer func() {
+		if errors.Is(err, ErrTooHard) && p != nil {
+			err = p.tooHard()
+		}
+	}()
+	defer giveUp(&err)
+	p = newRefused(u, h, r, refused)
 	p.findRemovals()
 	for _, n := range freed {
 		p.removals[n] = p.removalRule(n)
@@ -283,6 +292,7 @@ func (s *solution) replacements(n int32) []int32 {
 	var out []int32
 	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
 		q := &s.nodes[m]
+		s.effort.spend(1 + len(q.pkg.Obsoletes))
 		if s.model[m] && !q.only && q.pkg.Name != s.nodes[n].pkg.Name && obsoletes(q.pkg, s.nodes[n].pkg) {
 			out = append(out, m)
 		}
@@ -335,6 +345,7 @@ func (s *solution) there(d rpm.Dep) []int32 {
 // among gives what looks up the providers of a dependency in a state of the host.
 func (s *solution) among(here func(int32) bool) func(rpm.Dep) []int32 {
 	return func(d rpm.Dep) []int32 {
+		s.effort.spend(len(s.providersOf(d)))
 		return slices.DeleteFunc(slices.Clone(s.providersOf(d)), func(q int32) bool { return !here(q) })
 	}
 }
@@ -369,6 +380,7 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 			out = append(out, s.nodes[x.by].pkg.NEVRA.String())
 		}
 	}
+	s.effort.spend(s.installed)
 	for m := range int32(s.installed) {
 		if q := s.nodes[m].pkg; !s.model[m] && !s.nodes[n].only && q.Name != s.nodes[n].pkg.Name && obsoletes(s.nodes[n].pkg, q) {
 			out = append(out, "obsoletes "+q.NEVRA.String())

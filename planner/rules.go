@@ -365,16 +365,17 @@ func (p *problem) dropLockstep(r *nameRule) {
 	}
 	for changed := true; changed; {
 		changed = false
-		for k, id := range r.eligible {
+		for k := 0; k < len(r.eligible); k++ {
+			id := r.eligible[k]
 			if other := p.leftBehind(r, p.u.cands[id].Package); other != nil {
 				because := "rpm would erase " + other.NEVRA.String() + ", for which there is no candidate at " + p.u.cands[id].EVR.String()
 				if rpm.Compare(other.EVR, p.u.cands[id].EVR) == 0 {
 					because = "rpm would erase " + other.NEVRA.String() + ", which is at that version already and has no ELF files that tell the two apart"
 				}
 				r.dropped = append(r.dropped, drop{id, ruleLockstep, because})
-				r.eligible = slices.Delete(slices.Clone(r.eligible), k, k+1)
+				r.eligible = slices.Delete(r.eligible, k, k+1)
 				changed = true
-				break
+				k--
 			}
 		}
 	}
@@ -387,6 +388,7 @@ func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 && apart(c, i) || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 {
 			continue
 		}
+		p.effort.spend(compareSteps * len(r.eligible))
 		follows := slices.ContainsFunc(r.eligible, func(id int32) bool {
 			q := p.u.cands[id].Package
 			return q.Arch == i.Arch && (rpm.Compare(q.EVR, c.EVR) == 0 || disjoint(q, c))

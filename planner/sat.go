@@ -46,11 +46,12 @@ type sat struct {
 	dead      int32 // the clause that makes everything false, -1 if none
 	gaveUp    bool
 
+	effort   *effort
 	lits     []lit     // room for clauses, made for many at once
 	watchers []watcher // room for the first watchers of literals
 }
 
-func newSAT() *sat { return &sat{dead: -1} }
+func newSAT(e *effort) *sat { return &sat{dead: -1, effort: e} }
 
 // reserve makes room for so many variables and clauses.
 func (s *sat) reserve(n int) {
@@ -60,6 +61,7 @@ func (s *sat) reserve(n int) {
 
 // newVar makes a variable.
 func (s *sat) newVar() int32 {
+	s.effort.store(variableCells)
 	v := int32(len(s.value))
 	s.value = append(s.value, 0)
 	s.level = append(s.level, 0)
@@ -102,6 +104,7 @@ func (s *sat) copied(lits []lit) []lit {
 
 // attach stores a clause and watches two literals that are not false, if there are such.
 func (s *sat) attach(c clause) int32 {
+	s.effort.store(clauseCells + len(c.lits) + len(c.from))
 	id := int32(len(s.clauses))
 	open := 0
 	for i := range c.lits {
@@ -155,6 +158,7 @@ func (s *sat) propagate() int32 {
 		falsified := s.trail[s.head].not()
 		s.head++
 		ws := s.watches[falsified]
+		s.effort.spend(1 + len(ws))
 		keep := ws[:0]
 		for i := 0; i < len(ws); i++ {
 			w := ws[i]
@@ -191,11 +195,13 @@ func (s *sat) propagate() int32 {
 func (s *sat) rewatch(c []lit, id int32) bool {
 	for k := 2; k < len(c); k++ {
 		if s.val(c[k]) >= 0 {
+			s.effort.spend(k)
 			c[1], c[k] = c[k], c[1]
 			s.watch(c[1], id, c[0])
 			return true
 		}
 	}
+	s.effort.spend(len(c))
 	return false
 }
 
@@ -229,6 +235,7 @@ func (s *sat) analyze(conflict int32) (learned clause, back int) {
 	id := conflict
 	var uip lit = -1
 	for {
+		s.effort.spend(len(s.clauses[id].lits))
 		for _, q := range s.clauses[id].lits {
 			v := q.variable()
 			if q == uip || s.seen[v] {
@@ -303,6 +310,7 @@ func (s *sat) zeroReasons(v int32, from []int32) []int32 {
 			continue
 		}
 		from = append(from, id)
+		s.effort.spend(10 * len(s.clauses[id].lits)) // a map is slow
 		for _, q := range s.clauses[id].lits {
 			if w := q.variable(); !done[w] {
 				done[w] = true
@@ -326,6 +334,7 @@ const (
 // with the assumptions used exclude a model, and the assumptions used. After found the assignment stands until reset.
 func (s *sat) search(assume, order []lit) (outcome, []int32, []lit) {
 	s.undo(0)
+	s.effort.spend(len(order))
 	limit := s.conflicts + maxConflicts
 	at := 0
 	if s.dead >= 0 {
@@ -410,6 +419,7 @@ func (s *sat) assumptionCore(a lit) (core []int32, used []lit) {
 			continue
 		}
 		from = append(from, id)
+		s.effort.spend(10 * len(s.clauses[id].lits))
 		for _, q := range s.clauses[id].lits {
 			stack = append(stack, q.variable())
 		}
@@ -435,6 +445,7 @@ func (s *sat) origins(from []int32, lits []lit) []int32 {
 			out = append(out, id)
 			continue
 		}
+		s.effort.spend(10 * len(s.clauses[id].from))
 		from = append(from, s.clauses[id].from...)
 	}
 	slices.Sort(out)

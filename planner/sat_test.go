@@ -29,7 +29,7 @@ func TestSATFirstModel(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "assumptions") {
 			assume = append(assume, draw("assumed"))
 		}
-		s := newSAT()
+		s := newSAT(new(effort))
 		for range vars {
 			s.newVar()
 		}
@@ -83,7 +83,7 @@ func enumerate(cnf [][]lit, assume, order []lit, vars int) []bool {
 // TestSATPigeons proves that n+1 pigeons do not fit, which needs learning.
 func TestSATPigeons(t *testing.T) {
 	const n = 5
-	s := newSAT()
+	s := newSAT(new(effort))
 	at := func(p, h int) lit { return pos(int32(p*n + h)) }
 	for range (n + 1) * n {
 		s.newVar()

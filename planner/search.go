@@ -201,6 +201,7 @@ func (p *problem) behind(n int32) int {
 			count++
 		}
 	}
+	p.effort.spend(len(r.eligible))
 	for _, id := range r.eligible {
 		if id == nd.cand {
 			break
@@ -425,6 +426,7 @@ func (p *problem) lowerBound(lits []lit, stop int) int {
 			break
 		}
 		bound++
+		p.effort.spend(len(left) * len(used) / 8)
 		left = slices.DeleteFunc(left, func(l lit) bool { return slices.Contains(used, l) })
 	}
 	return bound

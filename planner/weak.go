@@ -170,7 +170,7 @@ func (p *problem) follow(m model) (model, error) {
 // followOnce adds to a model what its packages recommend, or what supplements them, as far as nothing of that model has to change for it. What
 // cannot come is left. Of what could be followed, preferences 4 and 5 choose.
 func (p *problem) followOnce(m model, goals func(*sat) []lit) (model, error) {
-	t := p.rules()
+	t := p.rules(p.effort)
 	order := make([]lit, 0, len(m))
 	for n := range int32(len(m)) { // what comes and what stays, then what leaves
 		if m[n] {
@@ -290,8 +290,8 @@ func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep, lacking map[int32]bool) l
 }
 
 // rules makes a search over the rules alone, without preferences that were fixed.
-func (p *problem) rules() *sat {
-	t := newSAT()
+func (p *problem) rules(e *effort) *sat {
+	t := newSAT(e)
 	t.reserve(max(len(p.sat.value), len(p.sat.clauses)))
 	for range p.sat.value {
 		t.newVar()

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ type world struct {
 	only     func(*rpm.Package) bool
 	rpmlib   func(rpm.Dep) bool // asked for packages in fresh only
 	fresh    map[*rpm.Package]bool
+	effort   effort
 }
 
 // newWorld indexes packages. carries answers for files that a package does not list; it may be nil.
@@ -63,6 +65,7 @@ func sortedKeys(m map[string]bool) []string {
 func (w *world) providers(d rpm.Dep) []int32 {
 	var out []int32
 	for ref := range w.provides.named(d.Name) {
+		w.effort.spend(compareSteps)
 		if w.provides.provides(ref, &d) {
 			out = append(out, ref.id)
 		}
@@ -83,6 +86,7 @@ func (w *world) met(p *rpm.Package, d *rpm.Dep) bool {
 		return err == nil && evalRich(r, w.providers)
 	}
 	for ref := range w.provides.named(d.Name) {
+		w.effort.spend(compareSteps)
 		if w.provides.provides(ref, d) {
 			return true
 		}
@@ -103,6 +107,9 @@ func (w *world) faults() []Fault {
 		}
 		for _, d := range p.Conflicts {
 			out = w.conflicts(out, int32(n), d)
+		}
+		if len(out) > maxFaults {
+			panic(tooMuch{fmt.Errorf("%w: more than %d faults, most likely because of packages such as %s", ErrTooHard, maxFaults, p.NEVRA)})
 		}
 		if w.only(p) {
 			continue
@@ -166,7 +173,14 @@ func unmet(p *rpm.Package, d *rpm.Dep) Fault {
 
 // PreBroken lists what is wrong with a host as it is: unmet requirements, conflicts, duplicates (FACT-4). Install-only packages
 // and gpg-pubkey are never duplicates.
-func PreBroken(h Host) []Fault {
+func PreBroken(h Host) (faults []Fault) {
+	var err error
+	defer func() {
+		if err != nil {
+			faults = []Fault{{"effort", err.Error()}}
+		}
+	}()
+	defer giveUp(&err)
 	w, err := newWorld(sortedInstalled(&h), onlyByName(sortedInstalled(&h), &h), nil)
 	if err != nil {
 		return nil // cannot be: there is no file source to fail

@@ -92,22 +92,29 @@ func (r *Rich) write(b *strings.Builder) {
 // Names calls f for every plain dependency in the expression, and says whether it stands in a condition: there it is what comes in that
 // may end that the whole holds, elsewhere what leaves. A condition with an else branch is both. It is how rpm indexes the boolean
 // dependencies of what is installed, and by that index it looks at them again (updateRichDepCB in lib/rpmdb.c).
-func (r *Rich) Names(f func(d Dep, condition bool)) { r.names(false, f) }
+func (r *Rich) Names(f func(d Dep, condition bool)) { r.names(true, false, f) }
 
-func (r *Rich) names(condition bool, f func(Dep, bool)) {
+// names is Names of a part that stands outside of a condition, inside, or as both: a part is walked once, since what is both sixty times over would
+// be walked 2^60 times.
+func (r *Rich) names(outside, inside bool, f func(Dep, bool)) {
 	switch r.Op {
 	case RichLeaf:
-		f(r.Dep, condition)
+		if outside {
+			f(r.Dep, false)
+		}
+		if inside {
+			f(r.Dep, true)
+		}
 	case RichIf, RichUnless:
-		r.Args[0].names(condition, f)
-		r.Args[1].names(!condition, f)
-		if len(r.Args) > 2 {
-			r.Args[1].names(condition, f)
-			r.Args[2].names(condition, f)
+		otherwise := len(r.Args) > 2
+		r.Args[0].names(outside, inside, f)
+		r.Args[1].names(inside || otherwise && outside, outside || otherwise && inside, f)
+		if otherwise {
+			r.Args[2].names(outside, inside, f)
 		}
 	default:
 		for _, a := range r.Args {
-			a.names(condition, f)
+			a.names(outside, inside, f)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rpm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,4 +126,26 @@ func FuzzParseRich(f *testing.F) {
 			t.Fatalf("%q prints as %q:\n%s", s, r, d)
 		}
 	})
+}
+
+// TestRichNamesOfNestedConditions: what stands in a condition with an else branch is named both ways, and 2^depth times it was walked.
+func TestRichNamesOfNestedConditions(t *testing.T) {
+	text := "x"
+	for i := range maxRichDepth {
+		text = fmt.Sprintf("(a%d if %s else b%d)", i, text, i)
+	}
+	r, err := ParseRich(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	r.Names(func(d Dep, condition bool) { count[fmt.Sprint(d.Name, condition)]++ })
+	if len(count) != 2*(2*maxRichDepth+1)-2 { // the outermost a and b stand in no condition
+		t.Errorf("%d names: %v", len(count), count)
+	}
+	for name, n := range count {
+		if n != 1 {
+			t.Errorf("%s %d times", name, n)
+		}
+	}
 }
