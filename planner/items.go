@@ -394,6 +394,7 @@ func (f *Filter) selects(a *Advisory) bool {
 // selects tells whether the request takes an advisory for a build that it lists, and the host has a stream enabled that it is about. Notices of Rocky and
 // Oracle do not say so; then it is about the streams that the build is of.
 func (p *problem) selects(l listed) bool {
+	p.effort.spend(1 + len(l.advisory.CVEs)*len(p.r.Filter.CVEs))
 	if !p.r.Filter.selects(l.advisory) {
 		return false
 	}
@@ -443,6 +444,7 @@ func (p *problem) fixing(it *item, in []int32) []int32 {
 func (p *problem) fixedBy(it *item, n rpm.NEVRA) []*Advisory {
 	have := p.highest(it).EVR
 	var out []*Advisory
+	p.effort.spend(len(p.u.listed(n.Name)))
 	for _, l := range p.u.listed(n.Name) {
 		if l.nevra.Arch == n.Arch && p.selects(l) && (n.Name != it.key.Name || rpm.Compare(l.nevra.EVR, have) > 0) && rpm.Compare(n.EVR, l.nevra.EVR) >= 0 {
 			out = append(out, l.advisory)

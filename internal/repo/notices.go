@@ -1,8 +1,10 @@
 package repo
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"cpacman/internal/rpm"
@@ -73,6 +75,7 @@ type noticeIndex struct {
 	builds   u32s  // of all advisories, one after the other: buildSize numbers each
 	names    table // name → numbers of builds
 	damaged  atomic.Bool
+	asked    sync.Map // number of an advisory → its Notice
 }
 
 // buildSize is how many numbers a listed build has: the advisory, then name, epoch, version, release, arch and streams.
@@ -83,6 +86,25 @@ type listedBuild struct {
 	advisory uint32
 	nevra    rpm.NEVRA
 	streams  string // as streamsOf has them
+}
+
+// Bounds of the module streams of one collection: real ones are of one stream. All of them are written down with each of its packages.
+const (
+	maxStreams    = 20
+	maxStreamText = 4096 // bytes, of all
+)
+
+// streams gives the module streams of a collection.
+func (x *xmlCollection) streams() (out []AdvisoryModule, err error) {
+	size := 0
+	for _, m := range x.Modules {
+		size += len(m.Name) + len(m.Stream) + len(m.Version) + len(m.Context) + len(m.Arch)
+		out = append(out, AdvisoryModule(m))
+	}
+	if len(out) > maxStreams || size > maxStreamText {
+		return nil, fmt.Errorf("it is of %d module streams, in %d bytes", len(out), size)
+	}
+	return out, nil
 }
 
 // streamsOf gives the streams of the collection that a build is listed in, "name:stream" in lines.
@@ -117,11 +139,17 @@ func (x *noticeIndex) record(i uint32) decoder {
 	return decoder{strings: x.strings, b: x.records[from:to]}
 }
 
-// notice reads the beginning of an advisory; false when it makes no sense.
+// notice reads the beginning of an advisory, once: an advisory may list ten thousand builds and as many CVEs. It is false when that makes no sense.
 func (x *noticeIndex) notice(i uint32) (n Notice, ok bool) {
+	if have, known := x.asked.Load(i); known {
+		return have.(Notice), true //nolint:forcetypeassert // nothing else is put in
+	}
 	d := x.record(i)
-	n = d.notice()
-	return n, d.err == nil
+	if n = d.notice(); d.err != nil {
+		return n, false
+	}
+	x.asked.Store(i, n)
+	return n, true
 }
 
 // list reads all advisories; false when they make no sense.

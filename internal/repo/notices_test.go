@@ -3,6 +3,7 @@ package repo
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -155,5 +156,35 @@ func TestNoticesUnread(t *testing.T) {
 	r := open(t, madeRepo(t, metaFile{kind: "primary", content: primaryXML()}, metaFile{kind: "updateinfo", content: dated}), opt)
 	if _, err := r.Notices(); err != nil || len(r.Problems()) > 0 {
 		t.Error(err, r.Problems())
+	}
+}
+
+// TestNoticesMultiply: what an advisory says once is kept once, however many builds it lists. A file of 30 KB took gigabytes.
+func TestNoticesMultiply(t *testing.T) {
+	const n = 3000
+	var builds, cves, streams strings.Builder
+	for i := range n {
+		fmt.Fprintf(&builds, `<package name="foo" epoch="0" version="%d" release="1" arch="noarch"/>`, i)
+		fmt.Fprintf(&cves, `<reference type="cve" id="CVE-1-%d"/>`, i)
+		fmt.Fprintf(&streams, `<module name="m%d" stream="s" version="1" context="c" arch="noarch"/>`, i)
+	}
+	notice := func(id, inside string) string {
+		return `<update type="security"><id>` + id + `</id><references>` + cves.String() + `</references><pkglist><collection>` + inside + builds.String() +
+			`</collection></pkglist></update>`
+	}
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML()},
+		metaFile{kind: "updateinfo", content: `<updates>` + notice("A", "") + notice("B", streams.String()) + `</updates>`})
+	r := open(t, dir, Options{})
+	notices, err := r.Notices()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []Notice
+	notices.Naming("foo", func(_ rpm.NEVRA, a Notice) { seen = append(seen, a) })
+	if len(seen) != n || len(seen[0].CVEs) != n || &seen[0].CVEs[0] != &seen[n-1].CVEs[0] {
+		t.Errorf("%d builds, each with CVEs of its own", len(seen))
+	}
+	if p := r.Problems(); len(p) != 1 || !strings.Contains(p[0].What, `advisory "B": a collection of 3000 packages is ignored: it is of 3000 module streams`) {
+		t.Errorf("%v", p)
 	}
 }

@@ -430,9 +430,10 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 	slices.Sort(a.CVEs)
 	a.CVEs = slices.Compact(a.CVEs)
 	for _, list := range u.Lists {
-		var modules []AdvisoryModule
-		for _, m := range list.Modules {
-			modules = append(modules, AdvisoryModule(m))
+		modules, err := list.streams()
+		if err != nil {
+			note(true, "advisory %s: a collection of %d packages is ignored: %v", quoted(a.ID), len(list.Packages), err)
+			continue
 		}
 		for _, x := range list.Packages {
 			p, err := x.pkg(epochs)
