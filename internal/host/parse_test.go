@@ -462,6 +462,20 @@ func TestKernelNames(t *testing.T) {
 	if kernelBehind(f) == "" {
 		t.Error("nothing is owed")
 	}
+	rt := &Facts{Kernel: "5.14.0-427.el9.x86_64+rt-debug"}
+	for name, r := range map[string]string{"kernel-core": "427.el9", "kernel-rt-core": "427.el9", "kernel-rt-debug-core": "427.el9"} {
+		rt.Packages = append(rt.Packages, Package{Name: name, Version: "5.14.0", Release: r, Arch: "x86_64"})
+	}
+	for _, name := range []string{"kernel-core", "kernel-rt-core", ""} {
+		if got := kernelBehind(rt); got != "" {
+			t.Error("another kernel is newer:", got)
+		}
+		rt.Packages = append(rt.Packages, Package{Name: name, Version: "5.14.0", Release: "503.el9", Arch: "x86_64"})
+	}
+	rt.Packages = append(rt.Packages, Package{Name: "kernel-rt-debug-core", Version: "5.14.0", Release: "503.el9", Arch: "x86_64"})
+	if kernelBehind(rt) == "" {
+		t.Error("nothing is owed")
+	}
 }
 
 // No rpm database has many builds of one name: each pair of them would be a fault that is told.

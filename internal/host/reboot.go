@@ -18,7 +18,7 @@ var rebootNames = []string{"glibc", "linux-firmware", "kernel-firmware", "system
 // Mageia (its version is in the name) and Photon. kernel-devel, -headers, -tools and -modules are none.
 var kernelName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:kernel[0-9.]*(?:-(?:16k|64k|64kb|PAE|automotive|azure|bigsmp|debug|default|default-base|desktop|desktop586|ec2|hugemem|hwe|largesmp|linus|longterm|lpae|lt|ml|` +
-		`mshv|pae|plus|rt|rt-64k|rt_debug|server|smp|trace|uek|uek64k|vanilla|xen))?(?:-core)?(?:-[0-9]+\.[0-9].*)?|linux(?:-(?:aws|esx|generic|rt|secure))?)$`)
+		`mshv|pae|plus|rt|rt-64k|rt_debug|server|smp|trace|uek|uek64k|vanilla|xen)(?:-debug)?)?(?:-core)?(?:-[0-9]+\.[0-9].*)?|linux(?:-(?:aws|esx|generic|rt|secure))?)$`)
 })
 
 func isKernelName(name string) bool {
@@ -80,9 +80,14 @@ func rebootNeeded(f *Facts, names []string) Reboot {
 // kernelBehind returns the reason when an installed kernel of the running one's name is newer. A running kernel that no
 // package owns (a container, a lab host) says nothing.
 func kernelBehind(f *Facts) string {
+	// Variants of RHEL's kernel are of the same build and have their names behind a plus: 5.14.0-503.el9.x86_64+rt is kernel-rt-core, not kernel-core.
+	_, variant, plus := strings.Cut(f.Kernel, "+")
+	if plus {
+		variant = "-" + variant
+	}
 	var running *Package
 	for i, p := range f.Packages {
-		if isKernelName(p.Name) && rpm.RunsAs(p.NEVRA(), f.Kernel) {
+		if isKernelName(p.Name) && strings.Contains(p.Name, variant) && rpm.RunsAs(p.NEVRA(), f.Kernel) {
 			running = &f.Packages[i]
 			break
 		}
