@@ -113,6 +113,11 @@ func (p *problem) plainRequire(n int32, d rpm.Dep, providers []int32) {
 		p.mend(whyRequires, n, -1, d, lits)
 		return // broken before
 	}
+	for _, q := range providers {
+		if int(n) < p.installed && int(q) < p.installed && len(p.duplicates(n)) > 0 && len(p.duplicates(q)) > 0 {
+			lits = append(lits, p.leaveTogether(n, q))
+		}
+	}
 	p.sat.add(p.because(whyRequires, n, -1, d), lits...)
 }
 

@@ -113,6 +113,17 @@ func (p *problem) unless(n int32) lit {
 	return pos(x)
 }
 
+// leaveTogether is the literal that an installed build and what it needs both leave as builds too many, in one step: a transaction that was cut leaves
+// two builds of both, and each of the older ones keeps the other.
+func (p *problem) leaveTogether(n, q int32) lit {
+	x := p.sat.newVar()
+	p.sat.add(p.because(whyRich, n, -1, rpm.Dep{}), neg(x), neg(n))
+	for _, e := range p.erasers(q) {
+		p.sat.add(p.because(whyRich, n, -1, rpm.Dep{}), neg(x), neg(e)) // what the transaction takes out is gone before the build that needs it
+	}
+	return pos(x)
+}
+
 // mend makes a fault that the host has a goal of a repair: the literals are what would end it.
 func (p *problem) mend(kind reasonKind, a, b int32, d rpm.Dep, lits []lit) {
 	if p.r.Type != TypeRepair {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -97,7 +98,7 @@ func (e *env) rolloutAmend(c *cli.Context) error {
 			return err
 		}
 		s.sayAmend(value)
-		return s.nothingToAmend(value)
+		return s.nothingToAmend(snap, value)
 	}
 	a, err := s.amendment(snap, found)
 	if err != nil {
@@ -292,12 +293,48 @@ func (s *session) recordAmend(snap rollout.Snapshot, epoch int64, a rollout.Amen
 		s.say("every approval from before is void")
 	}
 	snap.Rollout, snap.Schedule = a.Rollout, a.Schedule
-	steps := []string{"cpacman rollout retry " + id, "cpacman rollout resume " + id}
+	amended := make([]string, len(last.Hosts))
+	for i, h := range last.Hosts {
+		amended[i] = h.Host
+	}
+	steps := s.goesOn(snap, amended)
 	if len(rollout.Gates(rollout.BallotOf(snap, s.people()))) > 0 {
 		steps = slices.Insert(steps, 0, "cpacman rollout approve "+id)
 	}
 	s.say("next: %s", strings.Join(steps, ", then: "))
 	return nil
+}
+
+// goesOn are the commands that let hosts go on that were amended, or need not be.
+func (s *session) goesOn(snap rollout.Snapshot, hosts []string) []string {
+	steps := []string{"cpacman rollout resume " + snap.Rollout.ID}
+	if command := retryAmended(snap, hosts, s.now()); command != "" {
+		return slices.Insert(steps, 0, command)
+	}
+	return steps
+}
+
+// retryAmended is the command that tries amended hosts again: of those alone, where a retry would take others too; "" where resume takes them anyway.
+func retryAmended(snap rollout.Snapshot, amended []string, now time.Time) string {
+	command, all := "cpacman rollout retry "+snap.Rollout.ID, true
+	var held []string
+	for _, h := range snap.Hosts {
+		why, _ := rollout.MayRedo(snap, rollout.Command{Kind: rollout.CommandRetry, Host: h.Host}, now)
+		switch mine := slices.Contains(amended, h.Host); {
+		case mine && h.State == rollout.StateHeld && h.Reason.Code == rollout.ReasonChanged:
+			held = append(held, h.Host)
+		case why == "" && !mine && h.State != rollout.StateSkipped:
+			all = false
+		}
+	}
+	switch {
+	case len(held) == 0:
+		return ""
+	case all:
+		return command
+	}
+	slices.Sort(held)
+	return command + " " + strings.Join(held, " ")
 }
 
 // amendTable lists every package that a set treats differently, and hosts without any.
@@ -349,8 +386,8 @@ func (s *session) sayAmend(v amendValue) {
 			s.say("%s: cannot be amended: %s", h.Host, h.Why)
 		}
 	}
-	s.say("%d of %d %s differ, %s the same, %s refused", count[fleet.AmendDiffers], len(v.Hosts), plural(len(v.Hosts), "host", "hosts"),
-		strconv.Itoa(count[fleet.AmendSame]), strconv.Itoa(count[fleet.AmendRefused]))
+	s.say("%d of %d %s %s, %s the same, %s refused", count[fleet.AmendDiffers], len(v.Hosts), plural(len(v.Hosts), "host", "hosts"),
+		plural(count[fleet.AmendDiffers], "differs", "differ"), strconv.Itoa(count[fleet.AmendSame]), strconv.Itoa(count[fleet.AmendRefused]))
 }
 
 // sayWaysBack warns of amended hosts that cannot go back by themselves, or get no dead man's switch.
@@ -367,11 +404,15 @@ func (s *session) sayWaysBack(a rollout.Amendment) {
 }
 
 // nothingToAmend ends an amendment of no host.
-func (s *session) nothingToAmend(v amendValue) error {
+func (s *session) nothingToAmend(snap rollout.Snapshot, v amendValue) error {
 	if err := amendVerdict(v); err != nil {
 		return err
 	}
-	s.say("there is nothing to amend; next: cpacman rollout retry %s, then: cpacman rollout resume %s", v.Rollout, v.Rollout)
+	same := make([]string, len(v.Hosts))
+	for i, h := range v.Hosts {
+		same[i] = h.Host
+	}
+	s.say("there is nothing to amend; next: %s", strings.Join(s.goesOn(snap, same), ", then: "))
 	return nil
 }
 
@@ -412,13 +453,14 @@ func amendSteps(snap rollout.Snapshot, st standing) []step {
 	if rollout.MayAmend(snap, st.now) != nil {
 		return nil
 	}
-	var waiting, amended int
+	waiting := 0
+	var amended []string
 	for _, h := range snap.Hosts {
 		if h.State != rollout.StateHeld || h.Reason.Code != rollout.ReasonChanged {
 			continue
 		}
 		if slices.Contains(h.Flags, rollout.FlagAmended) {
-			amended++
+			amended = append(amended, h.Host)
 		} else {
 			waiting++
 		}
@@ -428,15 +470,15 @@ func amendSteps(snap rollout.Snapshot, st standing) []step {
 		out = append(out, step{What: fmt.Sprintf("%d %s since the plan", waiting, plural(waiting, "host changed", "hosts changed")),
 			Command: "cpacman rollout amend " + snap.Rollout.ID + " --dry-run"})
 	}
-	if amended > 0 {
-		command := "cpacman rollout retry " + snap.Rollout.ID
+	if n := len(amended); n > 0 {
+		command := retryAmended(snap, amended, st.now)
 		if len(rollout.Gates(rollout.BallotOf(snap, st.people))) > 0 {
 			command = "cpacman rollout approve " + snap.Rollout.ID + ", then " + command
 		}
 		if !st.live {
 			command += ", then cpacman rollout resume " + snap.Rollout.ID
 		}
-		out = append(out, step{What: fmt.Sprintf("%d amended %s", amended, plural(amended, "host waits to be tried again", "hosts wait to be tried again")), Command: command})
+		out = append(out, step{What: fmt.Sprintf("%d amended %s", n, plural(n, "host waits to be tried again", "hosts wait to be tried again")), Command: command})
 	}
 	return out
 }

@@ -3,8 +3,10 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"cpacman/internal/host"
+	"cpacman/internal/rpm"
 	"cpacman/inventory"
 	"cpacman/planner"
 )
@@ -136,6 +138,10 @@ func (f *Fleet) amendHost(ctx context.Context, plans Plans, h *inventory.Host, f
 			return refuse("repository %s is in its view now and was not in the plan: make a new plan", r.ID)
 		}
 	}
+	if text, err := f.stillCut(ctx, facts, before, after); text != "" || err != nil {
+		out.Why = text
+		return out, err
+	}
 	out.SetBefore, out.SetAfter, out.Empty = before.ID, after.ID, after.Empty()
 	out.Differences = planner.Differences(before, after)
 	if why, err := f.leavesOthers(ctx, plans.Reviewed, h, facts, after); why != "" || err != nil {
@@ -146,6 +152,26 @@ func (f *Fleet) amendHost(ctx context.Context, plans Plans, h *inventory.Host, f
 		out.Status = AmendSame
 	}
 	return out, nil
+}
+
+// stillCut says what a transaction of the plan that was cut has left on a host and its set of now does not take away: a host that followed that set would
+// count as updated. "" for nothing.
+func (f *Fleet) stillCut(ctx context.Context, facts *host.Facts, before, after planner.Set) (string, error) {
+	installed, err := f.Store.Installed(ctx, facts.InstalledDigest)
+	if err != nil {
+		return "", err
+	}
+	there := make(map[rpm.NEVRA]bool, len(installed))
+	for _, n := range nevras(installed) {
+		there[n] = true
+	}
+	for _, m := range slices.Concat(after.Upgrade, after.Downgrade) {
+		delete(there, m.From)
+	}
+	for _, r := range after.Remove {
+		delete(there, r.NEVRA)
+	}
+	return cutWords(before, there), nil
 }
 
 // bound tells whether a plan is bound to a repository.

@@ -100,6 +100,10 @@ func txStatus(st host.Status) rollout.TxStatus {
 	switch st.Phase {
 	case host.Done, host.Verified:
 		out.Phase = rollout.TxDone
+		// A way back that ended is not begun again: what it came to is compared.
+		if text := killedWords(st); text != "" && st.Mode != "back" {
+			out.Phase, out.Detail = rollout.TxInterrupted, strings.TrimSpace(text+"\n"+out.Detail)
+		}
 	case host.Interrupted:
 		out.Phase = rollout.TxInterrupted
 	case host.Refused:
@@ -120,6 +124,20 @@ func txStatus(st host.Status) rollout.TxStatus {
 		}
 	}
 	return out
+}
+
+// killedWords says that a signal ended a step; "" for none.
+func killedWords(st host.Status) string {
+	step, signal := st.Killed()
+	if step == "" {
+		return ""
+	}
+	return fmt.Sprintf("signal %d ended %s", signal, stepWords[step])
+}
+
+// stepWords are the steps of a transaction as a person knows them.
+var stepWords = map[string]string{
+	"k": "the import of keys", "x": "rpm -e of what leaves first", "u": "rpm -U", "i": "rpm -i", "e": "rpm -e", "r": "the removal of keys", "units": "the start of services",
 }
 
 // runningDetail says what a transaction under way is doing; past its deadline with the processes on the host.

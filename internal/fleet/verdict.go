@@ -101,6 +101,10 @@ func verifyDetail(v host.Verification, st host.Status) string {
 	for _, n := range v.Unexpected {
 		unexpected = append(unexpected, n.String())
 	}
+	killed := killedWords(st)
+	if killed != "" {
+		parts = append(parts, killed)
+	}
 	list("not installed", missing)
 	list("not expected", unexpected)
 	list("new unmet dependencies", v.NewUnmet)
@@ -108,13 +112,30 @@ func verifyDetail(v host.Verification, st host.Status) string {
 	list("rpm's errors", v.Errors)
 	list("configuration files made", v.ConfigFiles)
 	list("services restarted", v.Restarted)
-	if v.OK && len(v.FailedScriptlets)+len(v.Errors) == 0 {
+	if v.OK && killed == "" && len(v.FailedScriptlets)+len(v.Errors) == 0 {
 		list("all is as it should be, but not every step ended with status 0", stepStatuses(st))
 	}
-	if !v.OK && len(st.Log) > 0 {
-		list("log", st.Log[max(0, len(st.Log)-5):])
+	if said := saidBySteps(st.Log); !v.OK && len(said) > 0 {
+		list("log", said[max(0, len(said)-5):])
+	}
+	if !v.OK && len(parts) == 0 {
+		list("rpm said nothing, and ended with a status other than 0", stepStatuses(st))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// saidBySteps leaves out of a log the names of its parts, and what the tests before the transaction said: that is no cause of what it came to.
+func saidBySteps(log []string) []string {
+	var out []string
+	test := false
+	for _, l := range log {
+		if part, ok := strings.CutPrefix(l, "== "); ok {
+			test = strings.HasPrefix(part, "test.")
+		} else if !test {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // stepStatuses are the exit statuses of steps that were not 0, with the last words of the program: dnf ends so where one of its plugins fails after
@@ -126,8 +147,8 @@ func stepStatuses(st host.Status) []string {
 			out = append(out, fmt.Sprintf("step %s %d", step, rc))
 		}
 	}
-	if n := len(st.Log); len(out) > 0 && n > 0 {
-		out = append(out, "last line: "+st.Log[n-1])
+	if said := saidBySteps(st.Log); len(out) > 0 && len(said) > 0 {
+		out = append(out, "last line: "+said[len(said)-1])
 	}
 	return out
 }
@@ -176,6 +197,9 @@ func (w *worker) eraseVerdict(ctx context.Context, st host.Status) error {
 	}
 	if !v.OK {
 		return rollout.Failed(rollout.ReasonTransaction, "step (c), the removal of old builds, was not completed: "+verifyDetail(v, st))
+	}
+	if text := killedWords(st); text != "" {
+		return rollout.Failed(rollout.ReasonInterrupted, "step (c), the removal of old builds, was cut: "+text)
 	}
 	return nil
 }

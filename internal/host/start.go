@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,17 @@ type KernelTrial struct {
 	Tried  bool   // the host has booted since
 	Failed string // why it could not be set up so; the host boots what it booted before
 	Not    string // why it was left to the packages which kernel is booted, where that was allowed
+}
+
+// Killed gives the step whose program a signal ended, as where memory was short, and the signal; "" for none. The program was cut then, although its
+// runner lived on and calls it done. A shell says 128 more than the signal; dnf has 200 of its own, for its lock.
+func (s Status) Killed() (step string, signal int) {
+	for _, step := range slices.Sorted(maps.Keys(s.RC)) {
+		if n := s.RC[step] - 128; n > 0 && n <= 64 {
+			return step, n
+		}
+	}
+	return "", 0
 }
 
 // Final tells whether the host will change nothing more by itself.

@@ -51,7 +51,7 @@ func (s *Session) Verify(ctx context.Context, tx Transaction, before *Facts, unm
 	v.readOutput(a.all("out"))
 	v.UnmetAfter = unmetLines(a.all("unmet"))
 	for _, u := range v.UnmetAfter {
-		if !slices.Contains(unmetBefore, u) {
+		if !slices.Contains(unmetBefore, u) && !slices.Contains(v.NewUnmet, u) { // rpm says it for each time that a package requires it
 			v.NewUnmet = append(v.NewUnmet, u)
 		}
 	}

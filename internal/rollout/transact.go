@@ -271,7 +271,11 @@ func (h *hostRun) judgeSet(v Verification) bool {
 		return h.unchanged(Reason{ReasonTransaction, "nothing was changed: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected && cut:
 		// Every package is there, and a scriptlet may have been cut in the middle: nothing on the host can tell.
-		return h.fails(OnVerifyPartial, Reason{ReasonInterrupted, "the packages are complete, but the transaction was cut: scriptlets may not have run"}, note)
+		text := "the packages are complete, but the transaction was cut: scriptlets may not have run"
+		if v.Detail != "" {
+			text += "; " + v.Detail
+		}
+		return h.fails(OnVerifyPartial, Reason{ReasonInterrupted, text}, note)
 	case v.Outcome == VerifyExpected && h.r.sched.Scriptlets == inventory.ScriptletFail && slices.Contains(v.Flags, FlagScriptletErrors):
 		return h.fails(OnVerifyPartial, Reason{ReasonTransaction, "every package is there, and scriptlet_errors is fail: " + v.Detail}, note)
 	case v.Outcome == VerifyExpected && h.r.sched.ConfigFiles == inventory.ScriptletFail && slices.Contains(v.Flags, FlagConfigFiles):
