@@ -335,10 +335,13 @@ func rollbackWords(r planner.RollbackInfo) string {
 	switch {
 	case r.Complete:
 		return "possible with the packages at hand"
+	case len(r.Missing) == 0 && r.Because != "":
+		return "not possible: " + r.Because
 	case len(r.Missing) == 0:
 		return "not looked at"
 	}
-	return fmt.Sprintf("not possible: %d packages are not at hand in any repository (first: %s)", len(r.Missing), r.Missing[0])
+	n := len(r.Missing)
+	return fmt.Sprintf("not possible: %d %s not at hand in any repository (first: %s)", n, plural(n, "package is", "packages are"), r.Missing[0])
 }
 
 // repoError makes an input error of damage in a repository.

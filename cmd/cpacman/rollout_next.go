@@ -85,6 +85,48 @@ func (d step) String() string {
 	return text
 }
 
+// halfDone says what mends hosts on which a transaction was left in the middle: a retry does not.
+func halfDone(snap rollout.Snapshot) []step {
+	var names []string
+	for _, h := range snap.Hosts {
+		if h.State == rollout.StateTxPartial {
+			names = append(names, h.Host)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	hosts := strings.Join(names, " ")
+	if len(names) > 6 {
+		hosts = "HOST…"
+	}
+	return []step{{What: fmt.Sprintf("%d %s in the middle: look at %s (%s)", len(names), plural(len(names), "host was left", "hosts were left"), plural(len(names), "it", "them"), someOf(names, 6)),
+		Command: fmt.Sprintf("cpacman plan %s --repair, or cpacman plan %s --undo %s", hosts, hosts, snap.Rollout.ID)}}
+}
+
+// decisions are the commands that can do something about a rollout that stopped.
+func decisions(snap rollout.Snapshot, now time.Time) string {
+	id := snap.Rollout.ID
+	can := func(kind rollout.CommandKind) bool {
+		return slices.ContainsFunc(snap.Hosts, func(h rollout.HostRecord) bool {
+			why, _ := rollout.MayRedo(snap, rollout.Command{Kind: kind, Host: h.Host}, now)
+			return why == "" && h.State != rollout.StateSkipped
+		})
+	}
+	var verbs []string
+	for _, kind := range []rollout.CommandKind{rollout.CommandRetry, rollout.CommandSkip} {
+		if can(kind) {
+			verbs = append(verbs, string(kind))
+		}
+	}
+	others := fmt.Sprintf("cpacman rollout resume %s, or cpacman rollout abort %s", id, id)
+	if len(verbs) == 0 {
+		return others
+	}
+	return fmt.Sprintf("cpacman rollout %s %s HOST, %s", strings.Join(verbs, "|"), id, others)
+}
+
 // nextSteps says what is due in a rollout, in order: who must do something, what happens when by itself, what comes after.
 func nextSteps(snap rollout.Snapshot, st standing) []step {
 	id, state := snap.Rollout.ID, snap.Rollout.State
@@ -97,6 +139,7 @@ func nextSteps(snap rollout.Snapshot, st standing) []step {
 		return out
 	}
 	out = append(out, owedSteps(snap, st)...)
+	out = append(out, halfDone(snap)...)
 	out = append(out, amendSteps(snap, st)...)
 	switch state {
 	case rollout.RolloutDone:
@@ -107,7 +150,7 @@ func nextSteps(snap rollout.Snapshot, st standing) []step {
 	case rollout.RolloutAborted:
 		return append(out, step{What: "it was aborted; a new plan finds what is left"})
 	case rollout.RolloutStopped:
-		return append(out, step{What: "it stands until somebody decides", Command: fmt.Sprintf("cpacman rollout retry|skip %s HOST, cpacman rollout resume %s, or cpacman rollout abort %s", id, id, id)})
+		return append(out, step{What: "it stands until somebody decides", Command: decisions(snap, st.now)})
 	}
 	gates := rollout.Gates(rollout.BallotOf(snap, st.people))
 	if !st.live && state != rollout.RolloutPaused && state != rollout.RolloutWaiting {

@@ -66,7 +66,7 @@ func (s *session) sayOutcome(snap rollout.Snapshot, o rollout.Outcome) {
 	case rollout.ExitInterrupted:
 		s.say("next: cpacman rollout resume %s", id)
 	default:
-		s.say("next: cpacman rollout status %s; then retry or skip hosts, resume, or abort", id)
+		s.say("next: cpacman rollout status %s tells what can be done", id)
 	}
 }
 
@@ -92,11 +92,14 @@ func (s *session) saysStaged(snap rollout.Snapshot) {
 // remarks tells what a person should look at on hosts that may be ok all the same.
 func remarks(hosts []rollout.HostRecord) []string {
 	var out []string
+	there := func(h rollout.HostRecord) bool {
+		return h.State == rollout.StateOK || h.State == rollout.StateHealthFailed
+	}
 	for _, f := range []struct {
 		flag rollout.Flag
 		text string
 	}{
-		{rollout.FlagScriptletErrors, "a scriptlet failed and the packages are there"},
+		{rollout.FlagScriptletErrors, "a scriptlet failed, and the packages are there"},
 		{rollout.FlagConfigFiles, "configuration files were kept beside new ones (.rpmnew, .rpmsave)"},
 		{rollout.FlagRebootDue, "a reboot is due (cpacman rollout reboot)"},
 		{rollout.FlagRestartFailed, "a service did not come back from its restart"},
@@ -105,7 +108,8 @@ func remarks(hosts []rollout.HostRecord) []string {
 	} {
 		var names []string
 		for _, h := range hosts {
-			if slices.Contains(h.Flags, f.flag) {
+			// What is to know of a host that did not make it stands in its reason.
+			if slices.Contains(h.Flags, f.flag) && (f.flag != rollout.FlagScriptletErrors || there(h)) {
 				names = append(names, h.Host)
 			}
 		}

@@ -115,7 +115,8 @@ func verifyDetail(v host.Verification, st host.Status) string {
 	if v.OK && killed == "" && len(v.FailedScriptlets)+len(v.Errors) == 0 {
 		list("all is as it should be, but not every step ended with status 0", stepStatuses(st))
 	}
-	if said := saidBySteps(st.Log); !v.OK && len(said) > 0 {
+	said := slices.DeleteFunc(saidBySteps(st.Log), func(l string) bool { return slices.Contains(v.FailedScriptlets, l) || slices.Contains(v.Errors, l) })
+	if !v.OK && len(said) > 0 {
 		list("log", said[max(0, len(said)-5):])
 	}
 	if !v.OK && len(parts) == 0 {

@@ -28,8 +28,8 @@ func TestVerification(t *testing.T) {
 			"signal 9 ended rpm -U; log: warning: x"},
 		"nothing but the test spoke": {host.Verification{Unchanged: true}, host.Status{RC: map[string]int{"u": 1}, Log: []string{"== test.u", "rpm: a warning of the test"}}, rollout.VerifyOld,
 			"rpm said nothing, and ended with a status other than 0: step u 1"},
-		"dnf's own status":           {host.Verification{OK: true}, host.Status{RC: map[string]int{"u": 200}}, rollout.VerifyExpected, "all is as it should be, but not every step ended with status 0: step u 200"},
-		"half done":                  {host.Verification{}, host.Status{RC: map[string]int{"u": 1}}, rollout.VerifyPartial, "rpm said nothing, and ended with a status other than 0: step u 1"},
+		"dnf's own status": {host.Verification{OK: true}, host.Status{RC: map[string]int{"u": 200}}, rollout.VerifyExpected, "all is as it should be, but not every step ended with status 0: step u 200"},
+		"half done":        {host.Verification{}, host.Status{RC: map[string]int{"u": 1}}, rollout.VerifyPartial, "rpm said nothing, and ended with a status other than 0: step u 1"},
 	} {
 		got := verification(c.v, c.st, false)
 		if got.Outcome != c.outcome || strings.TrimSpace(got.Detail) != c.want {

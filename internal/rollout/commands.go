@@ -280,6 +280,9 @@ func (r *run) redo(cmd Command, why Reason, c *Change) (bool, string) {
 // again is a record at the beginning of a new attempt. What was asked to be erased, and the baseline from before the first
 // transaction, stay.
 func again(rec HostRecord) HostRecord {
+	if rec.TxID != "" && rec.Remark != "" { // else it would be read as what is now
+		rec.Remark = boundText(fmt.Sprintf("attempt %d: %s", rec.Attempt, rec.Remark))
+	}
 	rec.Attempt++
 	rec.Touched = rec.Touched || rec.TxID != ""
 	rec.TxID, rec.TxAt, rec.Began, rec.Cut, rec.Deferred = "", time.Time{}, false, false, 0
