@@ -238,8 +238,8 @@ func score(p *problem, in []int32) []int {
 			}
 		}
 		for _, l := range it.parts {
-			for k := range l {
-				replaced = append(replaced, bit(slices.ContainsFunc(l[:k+1], has) || !slices.ContainsFunc(it.split, has)))
+			for k := 1; k < len(l); k++ {
+				replaced = append(replaced, bit(slices.ContainsFunc(l[:k], has) || !slices.ContainsFunc(it.split, has)))
 			}
 		}
 		for _, n := range it.inst { // every build that something can replace
@@ -338,7 +338,7 @@ func bruteForce(u *Universe, h Host, r Request, res *Result) []rpm.NEVRA {
 				in = append(in, int32(p.installed+k))
 			}
 		}
-		if len(Check(u, h, r, setOf(p, in))) > 0 || twoBuilds(p, in) || onlyParts(p, in) {
+		if len(Check(u, h, r, setOf(p, in))) > 0 || twoBuilds(p, in) || onlyParts(p, in) || lostPart(p, in) {
 			continue
 		}
 		if sc := score(p, in); bestScore == nil || slices.Compare(sc, bestScore) > 0 {
@@ -390,6 +390,15 @@ func onlyParts(p *problem, in []int32) bool {
 		}
 	}
 	return false
+}
+
+// lostPart tells whether a build that was split comes without one of its parts.
+func lostPart(p *problem, in []int32) bool {
+	has := func(n int32) bool { return slices.Contains(in, n) }
+	return slices.ContainsFunc(p.items, func(it *item) bool {
+		lost := func(l []int32) bool { return !slices.ContainsFunc(l, has) }
+		return slices.ContainsFunc(it.split, has) && slices.ContainsFunc(it.parts, lost)
+	})
 }
 
 func TestAgainstBruteForce(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 	whyBad                         // a has a dependency that cannot be read
 	whyModule                      // the kernel a has no build of the out-of-tree module b
 	whyAgain                       // a has a boolean dependency that is broken before, and rpm would look at it again
+	whySplit                       // a comes only with b, another part of what it replaces
 )
 
 // reason explains one clause in the words of packages.
@@ -68,7 +69,19 @@ func (p *problem) clauses() {
 	for n := range int32(p.installed) {
 		p.stayClause(n)
 	}
+	p.partClauses()
 	p.moduleClauses()
+}
+
+// partClauses states that a build which says itself that it was split comes with its parts: what they took out of the package would be gone from the host.
+func (p *problem) partClauses() {
+	for _, it := range p.items {
+		for _, l := range it.parts {
+			for _, n := range it.split {
+				p.sat.add(p.because(whySplit, n, l[0], rpm.Dep{}), append(kept(l), neg(n))...)
+			}
+		}
+	}
 }
 
 // requireClauses states what a node needs.

@@ -418,8 +418,8 @@ installed
     requires missing
 installed
   foo-1-1.x86_64
-`, "upgrade foo-1-1.x86_64 foo-2-1.x86_64\nnote foo-2-1.x86_64 comes without foo-libs-2-1.x86_64, another part of foo-1-1.x86_64: foo-libs-2-1.x86_64 requires missing, which nothing provides", "foo",
-			"foo.x86_64 1-1 -> 2-1: the newest there is\n  foo-2-1.x86_64 comes without foo-libs-2-1.x86_64, another part of foo-1-1.x86_64: foo-libs-2-1.x86_64 requires missing, which nothing provides"},
+`, "held foo-1-1.x86_64 foo-2-1.x86_64\n  foo-2-1.x86_64 comes only with foo-libs-2-1.x86_64, another part of foo-1-1.x86_64\n  foo-libs-2-1.x86_64 requires missing, which nothing provides", "foo",
+			"foo.x86_64 1-1 stays, not 2-1:\n  foo-2-1.x86_64 comes only with foo-libs-2-1.x86_64, another part of foo-1-1.x86_64\n  foo-libs-2-1.x86_64 requires missing, which nothing provides"},
 		{"a part is excluded", `host exclude=foo-libs
 repo base
   foo-2-1.x86_64

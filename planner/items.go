@@ -112,11 +112,14 @@ func (p *problem) choose(it *item) {
 	case p.target != nil:
 		p.chooseTarget(it)
 		return
-	case p.r.Type == TypeRepair, p.removed(it):
+	case p.removed(it):
 		return
 	}
 	names := p.obsoleterNames(it)
 	p.findParts(it, names)
+	if p.r.Type == TypeRepair {
+		return
+	}
 	base := p.preferred(it)
 	if len(f.Packages) > 0 {
 		it.targets, it.obsoleted = p.byPackage(it, base, names)

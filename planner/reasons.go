@@ -40,8 +40,8 @@ func (s *solution) together(it *item, have *rpm.Package, best int32) []int32 {
 	return nil
 }
 
-// lostParts says of a package that was split, and goes to the part that has its name, which other parts do not come and why: what they have is gone
-// from the host.
+// lostParts says of a package that was split, and goes to the part that has its name, which other parts rules keep out: what they have is gone from the
+// host.
 func (s *solution) lostParts(it *item) []string {
 	if len(it.cands) == 0 || !s.model[it.cands[0]] || s.target != nil {
 		return nil
@@ -51,11 +51,8 @@ func (s *solution) lostParts(it *item) []string {
 	lost := func(part rpm.NEVRA, because string) {
 		out = append(out, s.nodes[it.cands[0]].pkg.NEVRA.String()+" comes without "+part.String()+", another part of "+s.highest(it).NEVRA.String()+": "+because)
 	}
-	for _, l := range it.parts {
+	for _, l := range it.parts { // they come
 		seen[s.nodes[l[0]].pkg.Name] = true
-		if !slices.ContainsFunc(l, func(n int32) bool { return s.model[n] }) {
-			lost(s.nodes[l[0]].pkg.NEVRA, strings.Join(s.chain(l[0]), "; "))
-		}
 	}
 	own := s.entries(it, it.cands[0])
 	if len(own) == 0 {
@@ -182,6 +179,16 @@ func (s *solution) splitWords(all []int32) string {
 	return text
 }
 
+// splitOf names the installed build that a candidate was split from.
+func (s *solution) splitOf(n int32) string {
+	for _, it := range s.items {
+		if slices.Contains(it.split, n) {
+			return s.highest(it).NEVRA.String()
+		}
+	}
+	return ""
+}
+
 // floats tells whether an installed package could go down and does not, since the view has it.
 func (s *solution) floats(n int32) bool {
 	return slices.ContainsFunc(s.items, func(it *item) bool { return slices.Contains(it.inst, n) && len(s.below(it)) > 0 })
@@ -241,12 +248,13 @@ func (s *solution) tell(t *sat, all []int32, core []int32) []string {
 	var lines []string
 	left := slices.Clone(core)
 	for len(left) > 0 && len(lines) <= maxChain {
-		at := slices.IndexFunc(left, func(id int32) bool {
+		follows := func(id int32) bool {
 			t.effort.spend(len(t.clauses[id].lits))
 			return unit(t.clauses[id].lits, known)
-		})
+		}
+		at := slices.IndexFunc(left, func(id int32) bool { return follows(id) && touches(t.clauses[id].lits, known) })
 		if at < 0 {
-			at = 0
+			at = max(0, slices.IndexFunc(left, follows))
 		}
 		c := t.clauses[left[at]]
 		left = slices.Delete(left, at, at+1)
@@ -274,6 +282,11 @@ func unit(lits []lit, known map[lit]bool) bool {
 		}
 	}
 	return open <= 1
+}
+
+// touches tells whether a clause is about something known.
+func touches(lits []lit, known map[lit]bool) bool {
+	return slices.ContainsFunc(lits, func(l lit) bool { return known[l.not()] })
 }
 
 // line says one rule in the words of packages.
@@ -305,6 +318,8 @@ func (s *solution) line(why int32) string {
 		return s.moduleLine(r)
 	case whyAgain:
 		return name(r.a) + " has " + r.dep.String() + " broken already: rpm looks at it again when what it names comes or goes, and would refuse"
+	case whySplit:
+		return name(r.a) + " comes only with " + name(r.b) + ", another part of " + s.splitOf(r.a)
 	case whyBad:
 		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
 	}

@@ -12,7 +12,7 @@ import (
 //
 //  1. in a repair, each fault is gone; each requested item that may go down moves at all; no other goes down that the view has; each other
 //     requested item moves at all: a fix is in; what policies install and a target has new is in, what the target does not have is out
-//  2. what is to be replaced by Obsoletes is replaced, and what was split comes with all its parts, whoever asked for it
+//  2. what is to be replaced by Obsoletes is replaced; what was split comes with the best builds of its parts, whoever asked for it
 //  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
 //  4. the fewest new or dragged-along packages at less than their newest build, those furthest behind first; then the fewest new ones of
 //     a foreign arch
@@ -68,8 +68,8 @@ func (p *problem) order() []lit {
 	out = append(out, negated(p.leave)...)
 	for _, it := range p.items {
 		for _, l := range it.parts {
-			for k := range l { // one of a name is enough, in several arches too
-				out = append(out, p.withPart(it, l[:k+1]))
+			for k := 1; k < len(l); k++ { // one of a name is enough, in several arches too
+				out = append(out, p.withPart(it, l[:k]))
 			}
 		}
 		for _, n := range it.inst { // each build of it: an entry may be about one of several
