@@ -43,39 +43,59 @@ func (f *Filter) hostGlobs(globs []string, name string) []string {
 	return globs
 }
 
-// overridden lists the holds of installed packages that do not count.
-func overridden(h *Host, f *Filter) []Overridden {
+// overridden lists the holds that do not count of packages that are installed, or that the set brings in.
+func overridden(u *Universe, h *Host, f *Filter, set *Set) []Overridden {
 	var out []Overridden
 	if len(f.OverrideHolds) == 0 {
 		return nil
 	}
-	add := func(n rpm.NEVRA, rule, because string) {
-		if o := (Overridden{n, rule, because}); !slices.Contains(out, o) {
-			out = append(out, o)
+	subjects := make([]rpm.NEVRA, 0, len(h.Installed))
+	for _, p := range h.Installed {
+		subjects = append(subjects, p.NEVRA)
+	}
+	for _, i := range set.Install {
+		if !slices.ContainsFunc(h.Installed, func(p *rpm.Package) bool { return p.Name == i.NEVRA.Name }) {
+			subjects = append(subjects, i.NEVRA)
 		}
 	}
-	locked := newLocks(h.Locks)
-	for _, p := range h.Installed {
-		if !f.overrides(p.Name) {
+	locks := newLocks(h.Locks)
+	for _, n := range subjects {
+		if !f.overrides(n.Name) {
 			continue
 		}
-		for _, g := range h.Hold {
-			if matchPackage(g, p.NEVRA) {
-				add(p.NEVRA, ruleHold, "hold "+printable(g))
+		for _, o := range overriddenOf(u, h, locks.of(n.Name), n) {
+			if !slices.Contains(out, o) {
+				out = append(out, o)
 			}
 		}
-		for _, g := range h.Exclude {
-			if r := (Rule{Action: ActionExclude, Pattern: g}); r.names(p.Name, []rpm.NEVRA{p.NEVRA}) {
-				add(p.NEVRA, ruleExclude, "excluded by "+h.excluder(g)+": "+printable(g))
-			}
+	}
+	return out
+}
+
+// overriddenOf lists what would keep one build as it is, or out. An exclude is about what would come in: a build in a repository that it names.
+func overriddenOf(u *Universe, h *Host, locks []*Lock, n rpm.NEVRA) []Overridden {
+	var out []Overridden
+	add := func(rule, because string) { out = append(out, Overridden{n, rule, because}) }
+	excludes := func(glob string) bool {
+		return matchPackage(glob, n) || slices.ContainsFunc(u.named(n.Name), func(id int32) bool { return matchPackage(glob, u.cands[id].NEVRA) })
+	}
+	for _, g := range h.Hold {
+		if matchPackage(g, n) {
+			add(ruleHold, "hold "+printable(g))
 		}
-		for _, l := range locked.of(p.Name) {
-			add(p.NEVRA, ruleHold, l.Text)
+	}
+	for _, g := range h.Exclude {
+		if excludes(g) {
+			add(ruleExclude, "excluded by "+h.excluder(g)+": "+printable(g))
 		}
-		for i := range h.Policies {
-			if r := &h.Policies[i]; r.keepsBack() && r.names(p.Name, []rpm.NEVRA{p.NEVRA}) {
-				add(p.NEVRA, r.Action, r.want()+" "+r.by())
-			}
+	}
+	for _, l := range locks {
+		add(ruleHold, l.Text)
+	}
+	for i := range h.Policies {
+		r := &h.Policies[i]
+		if r.keepsBack() && (r.Action != ActionExclude && r.names(n.Name, []rpm.NEVRA{n}) || r.Action == ActionExclude && excludes(r.Pattern)) {
+			add(r.Action, r.want()+" "+r.by())
 		}
 	}
 	return out

@@ -92,14 +92,14 @@ type Set struct {
 	Held      []Held    `json:"held"`
 	Blocked   []Blocked `json:"blocked"`
 
-	// Overridden lists the holds of installed packages that do not count, because the request names them (ROLL-11).
+	// Overridden lists the holds of packages that are installed or come in that do not count, because the request names them (ROLL-11).
 	Overridden []Overridden `json:"overridden,omitempty"`
 
 	// VendorChanges lists every package that is replaced by one of another vendor (PLAN-15).
 	VendorChanges []VendorChange `json:"vendor_changes,omitempty"`
 }
 
-// Overridden is a hold, a pin or an exclude that would keep an installed package as it is, and does not count.
+// Overridden is a hold, a pin or an exclude that would keep an installed package as it is, or a new one out, and does not count.
 type Overridden struct {
 	NEVRA   rpm.NEVRA `json:"nevra"`
 	Rule    string    `json:"rule"` // hold, pin or exclude

@@ -192,7 +192,7 @@ func (s *solution) build() {
 	s.notInstalled()
 	slices.Sort(res.Notes)
 	res.Notes = slices.Compact(res.Notes)
-	res.Set.Overridden = overridden(s.h, &s.r.Filter)
+	res.Set.Overridden = overridden(s.u, s.h, &s.r.Filter, &res.Set)
 	if err := res.Set.Seal(); err != nil {
 		res.Notes = append(res.Notes, err.Error())
 	}
