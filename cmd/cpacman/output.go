@@ -280,8 +280,10 @@ func (d data) csv(w io.Writer) error {
 	return cw.Error()
 }
 
-// csvCell keeps spreadsheets from running a cell as a formula: a leading = + - @ or control character gets an apostrophe (SEC-7).
+// csvCell keeps spreadsheets from running a cell as a formula: a leading = + - @ or control character gets an apostrophe (SEC-7). It has no control characters, which
+// a terminal would obey, and nothing that makes text read as something else.
 func csvCell(s string) string {
+	s = transport.Sanitize(s)
 	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
 		return "'" + s
 	}

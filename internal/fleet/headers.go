@@ -17,6 +17,10 @@ import (
 // batch is how many headers are asked of a host at once: a header has 10 to 200 KB.
 const batch = 64
 
+// maxHeaderBytes bounds the headers that are taken from one host in one run: headers that it makes up have digests that fit, and all of them are stored. Those of
+// a full installation of 10,000 packages have some 600 MB; what is beyond comes with the next run.
+const maxHeaderBytes = 1 << 30
+
 // maxRepoHeader bounds the header read from a package file of ours, in bytes.
 const maxRepoHeader = 64 << 20
 
@@ -25,6 +29,7 @@ const maxRepoHeader = 64 << 20
 type shares struct {
 	store *store.Store
 	repos *Repos
+	most  int64 // bytes that are taken from one host
 
 	mu     sync.Mutex
 	state  map[string]share
@@ -43,7 +48,7 @@ const (
 )
 
 func (f *Fleet) newShares(repos *Repos) (*shares, error) {
-	return &shares{store: f.Store, repos: repos, state: map[string]share{}, unable: map[string]bool{}, lists: map[string]bool{}}, nil
+	return &shares{store: f.Store, repos: repos, most: maxHeaderBytes, state: map[string]share{}, unable: map[string]bool{}, lists: map[string]bool{}}, nil
 }
 
 func (s *shares) failed() error {
@@ -72,17 +77,24 @@ func (s *shares) take(ctx context.Context, conn *transport.Conn, facts *host.Fac
 
 // fetch is take for packages that learn has seen.
 func (s *shares) fetch(ctx context.Context, conn *transport.Conn, name string, listed []host.Package) (int, error) {
-	got := 0
+	got, size := 0, int64(0)
 	for {
 		packages := s.claim(name, listed)
 		if len(packages) == 0 {
 			return got, nil
+		}
+		if size > s.most {
+			s.release(packages)
+			return got, fmt.Errorf("host %s sent %d headers, of more than %d bytes: the others are left to the next run", name, got, s.most)
 		}
 		headers, err := host.Headers(ctx, conn, packages, host.HeaderOptions{Host: name})
 		if errors.Is(err, host.ErrHeaderFormat) {
 			s.mu.Lock()
 			s.unable[name] = true
 			s.mu.Unlock()
+		}
+		for _, blob := range headers {
+			size += int64(len(blob))
 		}
 		kept, perr := s.keep(ctx, packages, headers)
 		got += kept
@@ -212,11 +224,24 @@ func (s *shares) claim(name string, listed []host.Package) []host.Package {
 	return out
 }
 
+// release opens again what was claimed and not asked for.
+func (s *shares) release(packages []host.Package) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range packages {
+		s.state[p.Header] = shareOpen
+	}
+}
+
 // keep stores the headers that came, each checked against its digest, and opens again what did not come.
 func (s *shares) keep(ctx context.Context, asked []host.Package, headers map[string][]byte) (kept int, err error) {
 	good := map[string][]byte{}
 	for digest, blob := range headers {
-		if h, err := rpm.CheckHeader(blob, digest); err == nil {
+		h, err := rpm.CheckHeader(blob, digest)
+		if err != nil {
+			continue
+		}
+		if _, err := h.Package(); err == nil { // else nobody could plan with it
 			good[digest] = h.Immutable()
 		}
 	}

@@ -20,10 +20,17 @@ type Installed struct {
 	repos *Repos
 
 	headers *repo.Parsed
+	most    int64 // bytes that the packages of a host may take
 
 	mu    sync.Mutex
 	lists map[string]*listing // by installed digest
 }
+
+// Bounds of what a host says of its packages, in headers that it can make up.
+const (
+	maxInstalled  = 1 << 30 // bytes of dependencies and file names: a full installation of a distribution has some 300 MB
+	headersAtOnce = 20      // taken from the store before they are parsed: each may have 32 MiB
+)
 
 // listing is a List that is made once.
 type listing struct {
@@ -45,7 +52,7 @@ type List struct {
 
 // NewInstalled prepares a resolver that may fall back to the metadata of repos.
 func (f *Fleet) NewInstalled(repos *Repos) *Installed {
-	return &Installed{fleet: f, repos: repos, headers: repo.OpenParsed(repos.opt.CacheDir, f.log, f.now), lists: map[string]*listing{}}
+	return &Installed{fleet: f, repos: repos, most: maxInstalled, headers: repo.OpenParsed(repos.opt.CacheDir, f.log, f.now), lists: map[string]*listing{}}
 }
 
 // List returns the packages of a digest; packages is asked for the listing when it was not seen before.
@@ -161,23 +168,64 @@ func (in *Installed) parse(ctx context.Context, listed []host.Package) error {
 			digests = append(digests, p.Header)
 		}
 	}
-	blobs, err := in.fleet.Store.Headers(ctx, digests)
-	if err != nil {
-		return err
+	if len(digests) == 0 {
+		return nil
 	}
+	left := in.most
 	for _, p := range listed {
-		blob := blobs[p.Header]
-		if blob == nil || in.headers.Get(p.Header) != nil {
-			continue
-		}
-		parsed, err := parseHeader(blob)
+		left -= weight(in.headers.Get(p.Header))
+	}
+	for some := range slices.Chunk(digests, headersAtOnce) {
+		size, err := in.parseSome(ctx, some)
 		if err != nil {
-			return fmt.Errorf("read the stored header of %s: %w", p.NEVRA(), err)
+			return err
 		}
-		parsed.Header = p.Header
-		in.headers.Add(parsed)
+		if left -= size; left < 0 {
+			return fmt.Errorf("%w: its packages have more than %d bytes of dependencies and file names", host.ErrUnreadable, in.most)
+		}
 	}
 	return nil
+}
+
+// parseSome parses stored headers, and returns the weight of the packages.
+func (in *Installed) parseSome(ctx context.Context, digests []string) (size int64, err error) {
+	blobs, err := in.fleet.Store.Headers(ctx, digests)
+	if err != nil {
+		return 0, err
+	}
+	for _, digest := range digests {
+		if blobs[digest] == nil || in.headers.Get(digest) != nil {
+			continue
+		}
+		parsed, err := parseHeader(blobs[digest])
+		if err != nil { // of a host that sent it before such were refused: as if it had not come
+			in.fleet.log.Warn("a stored header cannot be read and counts as missing", "digest", digest, "error", err)
+			continue
+		}
+		parsed.Header = digest
+		size += weight(parsed)
+		in.headers.Add(parsed)
+	}
+	return size, nil
+}
+
+// weight is about what a package takes in memory, nil nothing.
+func weight(p *rpm.Package) int64 {
+	if p == nil {
+		return 0
+	}
+	const dep, file = 100, 16 // bytes beside the text
+	n := 0
+	for _, l := range [...][]rpm.Dep{p.Provides, p.Requires, p.Conflicts, p.Obsoletes, p.Recommends, p.Suggests, p.Supplements, p.Enhances} {
+		n += dep * len(l)
+		for i := range l {
+			n += len(l[i].Name)
+		}
+	}
+	for _, f := range p.Files {
+		n += file + len(f)
+	}
+	return int64(n)
 }
 
 // Save keeps what was parsed for the next process.

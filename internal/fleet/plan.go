@@ -292,6 +292,10 @@ func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error 
 		work.Go(func() (err error) {
 			digest := g.members[0].facts.InstalledDigest
 			g.list, err = installed.List(ctx, digest, func() ([]host.Package, error) { return f.Store.Installed(ctx, digest) })
+			if errors.Is(err, host.ErrUnreadable) { // of these hosts alone
+				g.list, g.err = &List{}, err
+				return nil
+			}
 			if err == nil {
 				g.input.Installed = g.list.Packages
 			}
@@ -319,6 +323,9 @@ func (f *Fleet) solve(ctx context.Context, repos *Repos, groups []*group) error 
 				return err
 			}
 			g.universe = u
+			if g.err != nil {
+				return nil
+			}
 			g.result, g.err = u.Solve(g.input, g.request)
 			if errors.Is(g.err, planner.ErrNotBuilt) {
 				return g.err
