@@ -137,7 +137,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import EXCLUDES, NOTICES, SPARED, explain, needless, spares
+        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, explain, narrowed, needless, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -163,20 +163,25 @@ class Runner:
                 again = plain[0].ask(request)
                 if again != other:
                     first, theirs, other = [NOTICES], plain[0], again
+            asked = request
+            if mine != other and (narrow := narrowed(host, request)):
+                again = theirs.ask(narrow, closed)
+                if again != other:
+                    first, asked, other = [*first, CLOSED], narrow, again
             if mine != other and host.excluded and theirs.lets is not None:
                 theirs.lets = True
-                again = theirs.ask(request, closed)
+                again = theirs.ask(asked, closed)
                 theirs.lets = again != other
                 if theirs.lets:
                     first, other = [*first, EXCLUDES], again
             limited = mine != other and other and theirs.keep
-            if limited and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(request, closed))):
+            if limited and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(asked, closed))):
                 useless = needless(host, mine, other, judge.objects)
                 verdict, rules, detail = ("unexplained", [], {"needless": useless}) if useless else ("explained", [SPARED], {})
             else:
-                verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(request, x | closed),
+                verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(asked, x | closed),
                                                  lambda c: self.ours.check(request, c), theirs.possible, judge.objects,
-                                                 lambda builds, x: theirs.insist(request, builds, x | closed))
+                                                 lambda builds, x: theirs.insist(asked, builds, x | closed))
             if first:
                 verdict, rules = "explained" if verdict == "same" else verdict, first + rules
             start = time.time()

@@ -8,6 +8,7 @@ import re
 from functools import cmp_to_key
 
 import metadata
+from peers import Request
 from preferences import Preferences
 
 LINES = {"x86_64": ("x86_64", "i686", "i586", "i486", "i386"), "i686": ("i686", "i586", "i486", "i386")}
@@ -17,6 +18,7 @@ GROUPS = 500  # of kernels that rpm is asked about, at most
 
 SAME_ARCH, LOCKSTEP = "same arch (PLAN-2)", "lockstep: rpm works by name (PLAN-3)"
 NOTICES = "notices without an epoch take the repository's (internal/repo)"
+CLOSED = "a notice is about the streams of the builds that it lists (PLAN-6)"
 EXCLUDES = "an exclude keeps a build out, and does not hold what is installed (PLAN-8)"
 NEWER = "only a newer build replaces one: no reinstall, nothing lowered (PLAN-3)"
 MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
@@ -46,7 +48,9 @@ class Host:
 
     def __init__(self, installed, candidates, arch, advisories=(), broken=(), priorities=None, modular=frozenset(), opened=frozenset(), loyal=False):
         self.made_of = installed, candidates, arch, advisories, broken, priorities, modular, opened, loyal
-        self.arch, self.installed, self.advisories, self.broken = arch, installed, advisories, broken
+        self.arch, self.installed, self.broken = arch, installed, broken
+        self.advisories = [{**a, "packages": [b for b in a["packages"] if (n := metadata.nevra(*b)) not in modular or n in opened]} for a in advisories]
+        self.closed = {a["id"] for a, mine in zip(advisories, self.advisories) if a["packages"] and not mine["packages"]}  # about other streams alone
         self.inst = {}
         for p in installed:
             self.inst.setdefault(p.name, []).append(p)
@@ -103,6 +107,15 @@ class Host:
 
     def outgoing(self, change):
         return [self.installed_by[n] for n in sorted(change[1]) if n in self.installed_by]
+
+
+def narrowed(host, request):
+    """A request by notices without those that are about streams which the host has not; None where it is the same."""
+    every = [a for a in host.advisories if request.by_notices() and Preferences(host, request).selects(a)]
+    left = [a["id"] for a in every if a["id"] not in host.closed]
+    if len(left) == len(every):
+        return None
+    return Request("advisory-newest" if request.kind.endswith("-newest") else "advisory", " ".join(left) or "none")
 
 
 def forbidden(host, change, lower=False):

@@ -6,7 +6,7 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, alone_for_a_part, explain, needless
+from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, alone_for_a_part, explain, narrowed, needless
 
 
 def package(text, requires=(), obsoletes=()):
@@ -166,6 +166,23 @@ class Explain(unittest.TestCase):
         entries = set(part.deps("obsoletes"))
         self.assertTrue(alone_for_a_part(host, host.inst["c"][0], [part], entries))
         self.assertFalse(alone_for_a_part(host, host.inst["c"][0], [part, own], entries))
+
+    def test_a_notice_of_another_stream(self):
+        """What lists nothing but builds of streams that are not enabled is not asked of dnf, if the builds are known to be of those."""
+        notices = [{"id": f"N-{n}", "type": "security", "status": "final", "severity": "", "cves": [],
+                    "packages": [("a", ("0", str(n), "1"), arch) for arch in ("noarch", "x86_64")]} for n in (2, 3)]
+
+        def asked(request, *modular, opened=()):
+            host = Host([package("a-1-1.noarch")], [package("a-4-1.noarch")], "x86_64", notices, modular=set(modular), opened=set(opened))
+            narrow = narrowed(host, request)
+            return narrow and str(narrow)
+        every = ("a-2-1.noarch", "a-2-1.x86_64")
+        self.assertEqual(asked(Request("security-newest"), *every), "advisory-newest N-3")
+        self.assertEqual(asked(Request("advisory", "N-2"), *every), "advisory none")
+        self.assertIsNone(asked(Request("advisory", "N-3"), *every))
+        self.assertIsNone(asked(Request("security"), *every, opened=["a-2-1.noarch"]))
+        self.assertIsNone(asked(Request("security"), "a-2-1.noarch"))
+        self.assertIsNone(asked(Request("all"), *every))
 
     def test_a_kernel_that_stays(self):
         """Of what the peer removes and we do not: only what rpm has something against may stay."""
