@@ -32,7 +32,7 @@ func (h *Host) mayRun(p *rpm.Package) bool {
 }
 
 // keepN removes the oldest builds of each install-only name that gets a new one, down to the number to keep: never the running
-// kernel, never what something else needs (PLAN-5).
+// kernel, never what something else needs that stays (PLAN-5).
 func (s *solution) keepN() {
 	if s.h.KeepInstallOnly <= 0 {
 		return
@@ -68,7 +68,7 @@ func (s *solution) keepN() {
 			s.note("%d more builds of %s stay than keep-n allows: %s", excess, it.key, strings.Join(sortedKeys(why), ", "))
 		}
 	}
-	s.sparing(out)
+	s.sparing(out, keep)
 	for n := range int32(s.installed) {
 		if out[n] {
 			s.result.Set.Remove = append(s.result.Set.Remove, Remove{s.nodes[n].pkg.NEVRA, ruleKeepN,
@@ -113,8 +113,10 @@ func (s *solution) note(format string, a ...any) {
 	s.result.Notes = append(s.result.Notes, fmt.Sprintf(format, a...))
 }
 
-// sparing takes out of a removal what the rest needs, until nothing breaks.
-func (s *solution) sparing(out map[int32]bool) {
+// sparing takes out of a removal what the rest needs, until nothing breaks. What needs it and is itself one build more than are kept goes too: a kernel
+// package of which no new build comes would keep all that it consists of.
+func (s *solution) sparing(out map[int32]bool, keep int) {
+	stays := map[int32]bool{}
 	for changed := true; changed && len(out) > 0; {
 		changed = false
 		for m := range int32(len(s.nodes)) {
@@ -122,12 +124,26 @@ func (s *solution) sparing(out map[int32]bool) {
 				continue
 			}
 			for n := s.breaksAny(m, out); n >= 0; n = s.breaksAny(m, out) {
-				delete(out, n)
-				s.note("%s stays: %s needs it", s.nodes[n].pkg.NEVRA, s.nodes[m].pkg.NEVRA)
 				changed = true
+				if !stays[m] && s.tooMany(m, out, keep) {
+					out[m] = true
+					break
+				}
+				delete(out, n)
+				stays[n] = true
+				s.note("%s stays: %s needs it", s.nodes[n].pkg.NEVRA, s.nodes[m].pkg.NEVRA)
 			}
 		}
 	}
+}
+
+// tooMany tells whether an installed node is the oldest build that stays of an install-only name, of which there are more than keep-N leaves.
+func (s *solution) tooMany(m int32, out map[int32]bool, keep int) bool {
+	if int(m) >= s.installed || !s.nodes[m].only || s.spared(m) != "" {
+		return false
+	}
+	left := slices.DeleteFunc(slices.Clone(s.itemOf[m].inst), func(n int32) bool { return !s.model[n] || out[n] })
+	return left[0] == m && len(left) > keep
 }
 
 // breaksAny returns a package to be removed that another cannot do without, or -1: it requires it, or a boolean conflict would begin to hold.
