@@ -225,7 +225,7 @@ func score(p *problem, in []int32) []int {
 			return !slices.ContainsFunc(g.lists, func(l []int32) bool { return !slices.ContainsFunc(l, has) })
 		}
 		older := func(n int32) bool { return rpm.Compare(p.nodes[n].pkg.EVR, p.highest(it).EVR) < 0 }
-		if moves := bit(slices.ContainsFunc(it.groups, whole) || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.instead, has)); !it.wanted {
+		if moves := bit(slices.ContainsFunc(it.groups, whole) || slices.ContainsFunc(it.targets, has) || slices.ContainsFunc(it.spare, whole)); !it.wanted {
 		} else if slices.ContainsFunc(it.targets, older) {
 			sinking = append(sinking, moves)
 		} else {

@@ -20,7 +20,8 @@ type item struct {
 	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	split     []int32     // its own builds that were split so
-	instead   []int32     // replacements that only serve when no build of its own can come
+	instead   [][]int32   // replacements that only serve when no build of its own can come, by name
+	spare     []splitting // alternatives among them
 	whole     []lit       // one for each of the groups: all of it comes in
 	goal      lit         // true when one of the targets, or a replacement, comes in
 	hasGoal   bool
@@ -134,7 +135,7 @@ func (p *problem) choose(it *item) {
 	}
 	p.passOver(it)
 	p.sortOut(it)
-	p.group(it)
+	it.groups, it.spare = p.group(it, it.obsoleted), p.group(it, it.instead)
 	it.wanted = len(it.targets)+len(it.obsoleted)+len(it.instead) > 0
 }
 
@@ -198,7 +199,7 @@ func (p *problem) sortOut(it *item) {
 			case p.isPart(it, n):
 				part = true
 			default:
-				it.instead = append(it.instead, n)
+				p.standBy(it, n)
 			}
 		}
 		if len(keep) > 0 {
@@ -208,6 +209,15 @@ func (p *problem) sortOut(it *item) {
 	if part && len(it.targets) == 0 {
 		it.targets = slices.DeleteFunc(slices.Clone(p.preferred(it)), func(n int32) bool { return !slices.Contains(it.split, n) })
 	}
+}
+
+// standBy notes a replacement that only serves when no build of the item itself can come.
+func (p *problem) standBy(it *item, n int32) {
+	i := slices.IndexFunc(it.instead, func(l []int32) bool { return p.nodes[l[0]].pkg.Name == p.nodes[n].pkg.Name })
+	if i < 0 {
+		i, it.instead = len(it.instead), append(it.instead, nil)
+	}
+	it.instead[i] = append(it.instead[i], n)
 }
 
 // entries lists the Obsoletes of a node that match what is installed of an item.
@@ -225,24 +235,25 @@ func (p *problem) entries(it *item, n int32) []depKey {
 
 // group finds the alternatives among what replaces an item: packages with the same entry are a split and come together, those with
 // different ones exclude nothing and one is enough (libsolv, yumobsoletes).
-func (p *problem) group(it *item) {
+func (p *problem) group(it *item, lists [][]int32) (groups []splitting) {
 	var seen []depKey
-	for _, l := range it.obsoleted {
+	for _, l := range lists {
 		for _, n := range l {
 			for _, e := range p.entries(it, n) {
 				if !slices.Contains(seen, e) {
 					seen = append(seen, e)
-					it.groups = append(it.groups, splitting{e, p.split(it, e)})
+					groups = append(groups, splitting{e, p.withEntry(it, lists, e)})
 				}
 			}
 		}
 	}
+	return groups
 }
 
-// split lists, by name, what replaces an item with one entry.
-func (p *problem) split(it *item, e depKey) [][]int32 {
+// withEntry lists, by name, what replaces an item with one entry.
+func (p *problem) withEntry(it *item, lists [][]int32, e depKey) [][]int32 {
 	var out [][]int32
-	for _, l := range it.obsoleted {
+	for _, l := range lists {
 		var same []int32
 		for _, n := range l {
 			if slices.Contains(p.entries(it, n), e) {
@@ -309,7 +320,7 @@ func (p *problem) passOver(it *item) {
 		it.obsoleted[i] = slices.DeleteFunc(l, func(n int32) bool {
 			over := slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
 			if over && len(it.targets) > 0 {
-				it.instead = append(it.instead, n)
+				p.standBy(it, n)
 			}
 			return over
 		})

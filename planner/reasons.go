@@ -25,7 +25,7 @@ func (s *solution) held() {
 
 // together lists what has to come in with a replacement of an installed build: the best of each other name that it was split into.
 func (s *solution) together(it *item, have *rpm.Package, best int32) []int32 {
-	for _, g := range it.groups {
+	for _, g := range slices.Concat(it.groups, it.spare) {
 		if !g.takes(have) || !slices.ContainsFunc(g.lists, func(l []int32) bool { return slices.Contains(l, best) }) {
 			continue
 		}
@@ -91,7 +91,7 @@ func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 		have, best = s.notReplaced(it)
 		return have, best, have != nil && !moved
 	}
-	return have, it.instead[0], !gone
+	return have, it.instead[0][0], !gone
 }
 
 // remains tells whether an installed build of an item stays.

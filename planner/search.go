@@ -40,7 +40,10 @@ func (p *problem) goals() {
 		for _, g := range it.groups {
 			it.whole = append(it.whole, p.allOf(g.lists))
 		}
-		lits = append(append(lits, it.whole...), kept(it.instead)...)
+		lits = append(lits, it.whole...)
+		for _, g := range it.spare {
+			lits = append(lits, p.allOf(g.lists))
+		}
 		p.sat.add(p.because(whyGoal, it.inst[0], -1, rpm.Dep{}), lits...)
 	}
 	p.mendDuplicates()
