@@ -397,7 +397,11 @@ func lostPart(p *problem, in []int32) bool {
 	has := func(n int32) bool { return slices.Contains(in, n) }
 	return slices.ContainsFunc(p.items, func(it *item) bool {
 		lost := func(l []int32) bool { return !slices.ContainsFunc(l, has) }
-		return slices.ContainsFunc(it.split, has) && slices.ContainsFunc(it.parts, lost)
+		some := func(l []int32) bool { return slices.ContainsFunc(l, has) }
+		return slices.ContainsFunc(it.split, has) && slices.ContainsFunc(it.parts, lost) ||
+			slices.ContainsFunc(it.together, func(g splitting) bool {
+				return slices.ContainsFunc(g.lists, some) && slices.ContainsFunc(g.lists, lost)
+			})
 	})
 }
 

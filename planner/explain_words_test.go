@@ -390,7 +390,7 @@ func TestWordsOfSplits(t *testing.T) {
     requires missing
 installed
   foo-1-1.x86_64
-`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 and y-2-1.x86_64 come together: foo-1-1.x86_64 was split into them\n  y-2-1.x86_64 requires missing, which nothing provides", "", ""},
+`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 comes only with y-2-1.x86_64, another part of foo-1-1.x86_64\n  y-2-1.x86_64 requires missing, which nothing provides", "", ""},
 		{"a part conflicts", `repo base
   x-2-1.x86_64
     obsoletes foo < 2
@@ -400,7 +400,7 @@ installed
 installed
   foo-1-1.x86_64
   bar-1-1.x86_64
-`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 and y-2-1.x86_64 come together: foo-1-1.x86_64 was split into them\n  y-2-1.x86_64 conflicts with bar, which bar-1-1.x86_64 provides\n  bar-1-1.x86_64 stays: nothing can take its place", "", ""},
+`, "held foo-1-1.x86_64 x-2-1.x86_64\n  x-2-1.x86_64 comes only with y-2-1.x86_64, another part of foo-1-1.x86_64\n  y-2-1.x86_64 conflicts with bar, which bar-1-1.x86_64 provides\n  bar-1-1.x86_64 stays: nothing can take its place", "", ""},
 		{"the first part is the trouble", `repo base
   x-2-1.x86_64
     obsoletes foo < 2

@@ -20,6 +20,7 @@ type item struct {
 	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	split     []int32     // its own builds that were split so
+	together  []splitting // what else is a split: builds of several other names
 	instead   [][]int32   // replacements that only serve when no build of its own can come, by name
 	spare     []splitting // alternatives among them
 	whole     []lit       // one for each of the groups: all of it comes in
@@ -155,17 +156,23 @@ func (p *problem) removed(it *item) bool {
 	return !slices.ContainsFunc(it.inst, func(n int32) bool { return p.removals[n] == nil })
 }
 
-// findParts finds what an item was split into: its newest build says so itself, by obsoleting its own old versions, and what has the same entry is a part.
-// Parts come with that build whatever the request asks for: what they took out of the package would be gone from the host.
+// findParts finds what an item was split into: its newest build says so itself, by obsoleting its own old versions, and what has the same entry is a part;
+// or other names alone have one entry. Parts come together whatever the request asks for: what they took out of the package would be gone from the host.
 func (p *problem) findParts(it *item, names [][]int32) {
+	var lists [][]int32
 	for _, l := range names {
-		part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool {
-			return !p.isPart(it, n) || slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
+		l = slices.DeleteFunc(slices.Clone(l), func(n int32) bool {
+			return slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
 		})
-		if len(part) > 0 {
+		if len(l) == 0 {
+			continue
+		}
+		lists = append(lists, l)
+		if part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool { return !p.isPart(it, n) }); len(part) > 0 {
 			it.parts = append(it.parts, part)
 		}
 	}
+	it.together = slices.DeleteFunc(p.group(it, lists), func(g splitting) bool { return len(g.lists) < 2 })
 	for _, n := range it.cands {
 		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
 			it.split = append(it.split, n)

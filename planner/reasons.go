@@ -15,7 +15,7 @@ const maxChain = 24
 func (s *solution) held() {
 	for _, it := range s.items {
 		if have, best, ok := s.missed(it); ok {
-			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: have.NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best, s.together(it, have, best)...)})
+			s.result.Set.Held = append(s.result.Set.Held, Held{NEVRA: have.NEVRA, Available: s.nodes[best].pkg.NEVRA, Because: s.chain(best)})
 		}
 		for _, text := range s.lostParts(it) {
 			s.note("%s", text)
@@ -23,53 +23,54 @@ func (s *solution) held() {
 	}
 }
 
-// together lists what has to come in with a replacement of an installed build: the best of each other name that it was split into.
-func (s *solution) together(it *item, have *rpm.Package, best int32) []int32 {
-	for _, g := range slices.Concat(it.groups, it.spare) {
-		if !g.takes(have) || !slices.ContainsFunc(g.lists, func(l []int32) bool { return slices.Contains(l, best) }) {
-			continue
-		}
-		var out []int32
-		for _, l := range g.lists {
-			if !slices.Contains(l, best) {
-				out = append(out, l[0])
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-// lostParts says of a package that was split, and goes to the part that has its name, which other parts rules keep out: what they have is gone from the
-// host.
+// lostParts says of a package that was split which parts do not come because rules keep them out: what they have is gone from the host.
 func (s *solution) lostParts(it *item) []string {
-	if len(it.cands) == 0 || !s.model[it.cands[0]] || s.target != nil {
+	lead := s.lead(it)
+	if lead < 0 || s.target != nil {
+		return nil
+	}
+	entries := s.entries(it, lead)
+	if len(entries) == 0 {
 		return nil
 	}
 	var out []string
-	seen := map[string]bool{it.key.Name: true}
-	lost := func(part rpm.NEVRA, because string) {
-		out = append(out, s.nodes[it.cands[0]].pkg.NEVRA.String()+" comes without "+part.String()+", another part of "+s.highest(it).NEVRA.String()+": "+because)
-	}
-	for _, l := range it.parts { // they come
-		seen[s.nodes[l[0]].pkg.Name] = true
-	}
-	own := s.entries(it, it.cands[0])
-	if len(own) == 0 {
-		return out
-	}
-	for _, ref := range s.u.obsoleting(it.key.Name) { // what rules took away
+	seen := map[string]bool{it.key.Name: true, s.nodes[lead].pkg.Name: true}
+	for _, ref := range s.u.obsoleting(it.key.Name) {
 		c := &s.u.cands[ref.id]
-		if seen[c.Name] || len(s.name(c.Name).installed) > 0 || !slices.Contains(own, keyOf(c.Obsoletes[ref.dep])) || !mayObsolete(s.h.Arch, c.Arch, it.key.Arch) {
+		if seen[c.Name] || len(s.name(c.Name).installed) > 0 || !slices.Contains(entries, keyOf(c.Obsoletes[ref.dep])) || !mayObsolete(s.h.Arch, c.Arch, it.key.Arch) {
 			continue
 		}
 		told := s.told(c.Name)
-		if i := slices.IndexFunc(told, func(d drop) bool { return d.cand == ref.id }); i >= 0 {
+		if i := slices.IndexFunc(told, func(d drop) bool { return d.cand == ref.id }); i >= 0 && !s.brings(c.Name) {
 			seen[c.Name] = true
-			lost(c.NEVRA, told[i].because)
+			out = append(out, s.nodes[lead].pkg.NEVRA.String()+" comes without "+c.NEVRA.String()+", another part of "+s.highest(it).NEVRA.String()+": "+told[i].because)
 		}
 	}
 	return out
+}
+
+// lead returns what comes in the place of an item: its own newest build, or the first that obsoletes it; -1 where neither does.
+func (s *solution) lead(it *item) int32 {
+	if len(it.cands) > 0 && s.model[it.cands[0]] {
+		return it.cands[0]
+	}
+	if it.only || s.remains(it) || slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] }) {
+		return -1
+	}
+	for _, id := range s.obsoleters(s.nodes[it.inst[0]].pkg) {
+		if n, ok := s.nodeOf[id]; ok && int(n) < len(s.model) && s.model[n] {
+			return n
+		}
+	}
+	return -1
+}
+
+// brings tells whether a build of a name comes in.
+func (s *solution) brings(name string) bool {
+	return slices.ContainsFunc(s.u.named(name), func(id int32) bool {
+		n, ok := s.nodeOf[id]
+		return ok && int(n) < len(s.model) && s.model[n] // explaining may make nodes
+	})
 }
 
 // missed returns the installed build that should have gone and the node that it should have got: the item's first target, or a replacement
@@ -123,38 +124,34 @@ func (s *solution) notReplaced(it *item) (*rpm.Package, int32) {
 	return nil, 0
 }
 
-// chain explains why a node, with others that have to come with it, cannot come in: the clauses that exclude it, in the order in which they follow
-// from it. When only the packages that were preferred to it exclude it, they are part of the chain.
-func (s *solution) chain(n int32, with ...int32) []string {
-	lines, err := s.follows(n, with)
+// chain explains why a node cannot come in: the clauses that exclude it, in the order in which they follow from it. When only the packages that were
+// preferred to it exclude it, they are part of the chain.
+func (s *solution) chain(n int32) []string {
+	lines, err := s.follows(n)
 	if err != nil {
 		return []string{"why is too hard to tell"}
 	}
 	return lines
 }
 
-func (s *solution) follows(n int32, with []int32) (lines []string, err error) {
+func (s *solution) follows(n int32) (lines []string, err error) {
 	defer giveUp(&err)
 	t := s.rulesOnly()
-	all := append([]int32{n}, with...)
-	assume := kept(all)
+	assume := []lit{pos(n)}
 	o, core, used := t.search(assume, s.remaining())
 	if o == found {
-		assume = append(assume, s.taken(all)...)
+		assume = append(assume, s.taken(n)...)
 		o, core, used = t.search(assume, s.remaining())
 	}
 	if o != failed {
 		return []string{"another update was preferred"}, nil
 	}
-	lines = s.tell(t, all, core)
-	if slices.ContainsFunc(with, func(m int32) bool { return slices.Contains(used, pos(m)) }) {
-		lines = append([]string{s.splitWords(all)}, lines...)
-	}
+	lines = s.tell(t, n, core)
 	slices.Sort(used)
 	for _, l := range used {
 		m := l.variable()
 		switch {
-		case l != pos(m) || slices.Contains(all, m):
+		case l != pos(m) || m == n:
 		case int(m) >= s.installed:
 			lines = append(lines, s.nodes[m].pkg.NEVRA.String()+" was preferred and comes in")
 		case s.floats(m):
@@ -164,25 +161,10 @@ func (s *solution) follows(n int32, with []int32) (lines []string, err error) {
 	return lines, nil
 }
 
-// splitWords says that nodes come together, which have one Obsoletes entry for what is installed.
-func (s *solution) splitWords(all []int32) string {
-	var names []string
-	for _, m := range all {
-		names = append(names, s.nodes[m].pkg.NEVRA.String())
-	}
-	text := strings.Join(names, " and ") + " come together"
-	for n := range s.installed {
-		if !slices.ContainsFunc(all, func(m int32) bool { return !obsoletes(s.nodes[m].pkg, s.nodes[n].pkg) }) {
-			return text + ": " + s.nodes[n].pkg.NEVRA.String() + " was split into them"
-		}
-	}
-	return text
-}
-
-// splitOf names the installed build that a candidate was split from.
-func (s *solution) splitOf(n int32) string {
+// splitOf names the installed build that two candidates are parts of.
+func (s *solution) splitOf(a, b int32) string {
 	for _, it := range s.items {
-		if slices.Contains(it.split, n) {
+		if s.sharesEntry(it, a, b) {
 			return s.highest(it).NEVRA.String()
 		}
 	}
@@ -202,10 +184,9 @@ func (s *solution) rulesOnly() *sat {
 	return s.bare
 }
 
-// taken lists what came in, what is preferred most first, then what stays, and what stays out. Other builds of the first node's own name come last: that
-// they exclude each other explains nothing.
-func (s *solution) taken(all []int32) []lit {
-	n := all[0]
+// taken lists what came in, what is preferred most first, then what stays, and what stays out. Other builds of the node's own name come last: that they
+// exclude each other explains nothing.
+func (s *solution) taken(n int32) []lit {
 	var out, own []lit
 	take := func(m int32) {
 		if s.nodes[m].pkg.NameArch() == s.nodes[n].pkg.NameArch() {
@@ -216,7 +197,7 @@ func (s *solution) taken(all []int32) []lit {
 	}
 	for _, it := range s.items {
 		for _, m := range it.cands {
-			if s.model[m] && !slices.Contains(all, m) {
+			if s.model[m] && m != n {
 				take(m)
 			}
 		}
@@ -232,7 +213,7 @@ func (s *solution) taken(all []int32) []lit {
 		}
 	}
 	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if !s.model[m] && !slices.Contains(all, m) {
+		if !s.model[m] && m != n {
 			out = append(out, neg(m))
 		}
 	}
@@ -240,11 +221,8 @@ func (s *solution) taken(all []int32) []lit {
 }
 
 // tell puts the clauses of a core in order: each line after those it follows from, starting at what is asked about.
-func (s *solution) tell(t *sat, all []int32, core []int32) []string {
-	known := map[lit]bool{}
-	for _, n := range all {
-		known[pos(n)] = true
-	}
+func (s *solution) tell(t *sat, n int32, core []int32) []string {
+	known := map[lit]bool{pos(n): true}
 	var lines []string
 	left := slices.Clone(core)
 	for len(left) > 0 && len(lines) <= maxChain {
@@ -319,7 +297,7 @@ func (s *solution) line(why int32) string {
 	case whyAgain:
 		return name(r.a) + " has " + r.dep.String() + " broken already: rpm looks at it again when what it names comes or goes, and would refuse"
 	case whySplit:
-		return name(r.a) + " comes only with " + name(r.b) + ", another part of " + s.splitOf(r.a)
+		return name(r.a) + " comes only with " + name(r.b) + ", another part of " + s.splitOf(r.a, r.b)
 	case whyBad:
 		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
 	}

@@ -33,7 +33,6 @@ STREAMS = "modular packages from enabled streams only (PLAN-6)"
 PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
 AGAIN = "rpm looks again at a rich dependency that was broken before (PLAN-4)"
 CIRCLE = "a name that was given up and taken again stays (PLAN-4)"
-SPLIT = "a part may come without the rest of what a package was split into (PLAN-4)"
 ONE_ARCH = "several arches of a name at the same version stand beside each other (PLAN-3); zypper has one arch of a name"
 BY_FAULT = {"arch": SAME_ARCH, "lockstep": LOCKSTEP, "obsoletes": OBSOLETES, "obsoleted": OBSOLETES, "hold": "hold", "execution": LOCKSTEP,
             "module": MODULES}
@@ -388,8 +387,6 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
     told = possible(sorted(ours[0]), ())
     if told != ours and mends(host, ours, told):
         return "explained", sorted({*rules, MENDED}), difference(ours, now, exclude=exclude)
-    if told != ours and (not told or ours[0] <= told[0] and ours[1] <= told[1]) and splits(host, ours):
-        return "explained", sorted({*rules, name, SPLIT}), difference(ours, now, exclude=exclude)
     if told != ours and arches_beside(host, ours):
         return "explained", sorted({*rules, name, ONE_ARCH}), difference(ours, now, exclude=exclude)
     if told != ours:
@@ -410,31 +407,6 @@ def mends(host, ours, theirs):
     names = {n.rsplit("-", 2)[0] for n in more}
     broken = [re.split(" (?:requires|conflicts with) ", f, 1)[-1] for f in host.broken if " requires (" in f or " conflicts with (" in f]
     return (not theirs or ours[0] <= theirs[0] and ours[1] <= theirs[1]) and any(names.intersection(metadata.words(b)) for b in broken)
-
-
-def splits(host, ours):
-    """Whether a package leaves while a build comes that obsoletes it by an entry that a package of another name has too, of which no such build
-    comes: libsolv demands both. A part of what the package's own newest build was split into explains nothing: it takes the place of nothing alone."""
-    coming = host.incoming(ours)
-    candidates = [*(c for l in host.cands.values() for c in l), *host.hidden]  # excluded or not
-    found = False
-    for q in host.outgoing(ours):
-        entries = {e for p in coming for e in p.deps("obsoletes") if e[0] == q.name != p.name and metadata.within(q.evr, e[1], e[2])}
-        if alone_for_a_part(host, q, coming, entries):
-            return False
-        for e in entries:
-            here, there = ({p.name for p in l if e in p.deps("obsoletes")} for l in (coming, candidates))
-            found = found or bool(there - here)
-    return found
-
-
-def alone_for_a_part(host, q, coming, entries):
-    """Whether a package leaves for nothing but parts: no build of it comes, its newest one has their entry, and they do not obsolete that."""
-    own = max((c for c in host.cands.get(q.name, []) if c.arch == q.arch), key=cmp_to_key(lambda a, b: metadata.compare(a.evr, b.evr)), default=None)
-    if own is None or not entries or any(p.na == q.na for p in coming):
-        return False
-    by = [p for p in coming if p.name != q.name and p.obsoletes(q)]
-    return all(not p.obsoletes(own) and not entries.isdisjoint(own.deps("obsoletes")) for p in by)
 
 
 def difference(ours, theirs, exclude=(), **more):

@@ -6,7 +6,7 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, alone_for_a_part, explain, narrowed, needless
+from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain, narrowed, needless
 
 
 def package(text, requires=(), obsoletes=()):
@@ -153,19 +153,6 @@ class Explain(unittest.TestCase):
         ours = "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch +s-1-1.noarch"
         self.assertEqual(self.weak(ours, "+r-1-1.noarch", ours), "explained")
         self.assertEqual(self.weak("-a-1-1.noarch +a-2-1.noarch", "+r-1-1.noarch", ours), "unexplained")
-
-    def test_a_part_that_takes_the_place_of_the_whole(self):
-        """A split explains what libsolv brings more, and not that c is gone for c-doc while c itself has a new build."""
-        installed, ours = ["a-1-1.noarch", "c-1-1.noarch"], "-a-1-1.noarch +a-2-1.noarch -c-1-1.noarch +c-doc-2-1.noarch"
-        def case(own):
-            return self.verdict(installed, ["a-2-1.noarch", ("c-doc-2-1.noarch", (), ("c",)), ("b-1-1.noarch", (), ("c",)), *own], ours, "")[0]
-        self.assertEqual(case([]), "explained")
-        host = Host([package(n) for n in installed], [package("a-2-1.noarch"), package("c-doc-2-1.noarch", (), ("c",)), package("c-2-1.noarch", (), ("c",))], "x86_64")
-        part, own = host.by_nevra["c-doc-2-1.noarch"], host.by_nevra["c-2-1.noarch"]
-        part.obsoletes = lambda other: other.evr[1] == "1"  # c < 2
-        entries = set(part.deps("obsoletes"))
-        self.assertTrue(alone_for_a_part(host, host.inst["c"][0], [part], entries))
-        self.assertFalse(alone_for_a_part(host, host.inst["c"][0], [part, own], entries))
 
     def test_a_notice_of_another_stream(self):
         """What lists nothing but builds of streams that are not enabled is not asked of dnf, if the builds are known to be of those."""
