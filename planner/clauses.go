@@ -73,31 +73,6 @@ func (p *problem) clauses() {
 	p.moduleClauses()
 }
 
-// partClauses states that what a package was split into comes together: what a part took out of it would be gone from the host.
-func (p *problem) partClauses() {
-	with := func(n int32, part []int32) {
-		p.sat.add(p.because(whySplit, n, part[0], rpm.Dep{}), append(kept(part), neg(n))...)
-	}
-	for _, it := range p.items {
-		for _, part := range it.parts {
-			for _, n := range it.split {
-				with(n, part)
-			}
-		}
-		for _, g := range it.together {
-			for i, l := range g.lists {
-				for _, n := range l {
-					for j, part := range g.lists {
-						if i != j {
-							with(n, part)
-						}
-					}
-				}
-			}
-		}
-	}
-}
-
 // requireClauses states what a node needs.
 func (p *problem) requireClauses(n int32) {
 	for i, id := range p.requires(n) {

@@ -28,17 +28,6 @@ type item struct {
 	hasGoal   bool
 }
 
-// splitting is what replaces an item with one Obsoletes entry.
-type splitting struct {
-	entry depKey
-	lists [][]int32 // for each name its candidates, best first
-}
-
-// takes tells whether the entry is about an installed build: of several builds it may leave some.
-func (g *splitting) takes(pkg *rpm.Package) bool {
-	return rpm.Overlap(g.entry.sense, g.entry.evr, rpm.Equal, pkg.EVR)
-}
-
 // highest returns the newest installed build of an item.
 func (p *problem) highest(it *item) *rpm.Package {
 	best := p.nodes[it.inst[0]].pkg
@@ -156,41 +145,6 @@ func (p *problem) removed(it *item) bool {
 	return !slices.ContainsFunc(it.inst, func(n int32) bool { return p.removals[n] == nil })
 }
 
-// findParts finds what an item was split into: its newest build says so itself, by obsoleting its own old versions, and what has the same entry is a part;
-// or other names alone have one entry. Parts come together whatever the request asks for: what they took out of the package would be gone from the host.
-func (p *problem) findParts(it *item, names [][]int32) {
-	var lists [][]int32
-	for _, l := range names {
-		l = slices.DeleteFunc(slices.Clone(l), func(n int32) bool {
-			return slices.ContainsFunc(it.inst, func(i int32) bool { return p.overtaken(p.nodes[n].cand, p.nodes[i].pkg) })
-		})
-		if len(l) == 0 {
-			continue
-		}
-		lists = append(lists, l)
-		if part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool { return !p.isPart(it, n) }); len(part) > 0 {
-			it.parts = append(it.parts, part)
-		}
-	}
-	it.together = slices.DeleteFunc(p.group(it, lists), func(g splitting) bool { return len(g.lists) < 2 })
-	for _, n := range it.cands {
-		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
-			it.split = append(it.split, n)
-		}
-	}
-}
-
-// isPart tells whether a candidate of another name is a part of an item that its newest build was split into.
-func (p *problem) isPart(it *item, n int32) bool {
-	return len(it.cands) > 0 && !obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg) && p.sharesEntry(it, n, it.cands[0])
-}
-
-// sharesEntry tells whether two nodes have an Obsoletes entry in common that matches what is installed of an item.
-func (p *problem) sharesEntry(it *item, a, b int32) bool {
-	have := p.entries(it, b)
-	return slices.ContainsFunc(p.entries(it, a), func(e depKey) bool { return slices.Contains(have, e) })
-}
-
 // sortOut keeps as replacements those that also obsolete the newest build of the item, as libsolv does; the others serve only where no newer
 // build can come. Whoever asks for a part asks for the build that was split.
 func (p *problem) sortOut(it *item) {
@@ -225,53 +179,6 @@ func (p *problem) standBy(it *item, n int32) {
 		i, it.instead = len(it.instead), append(it.instead, nil)
 	}
 	it.instead[i] = append(it.instead[i], n)
-}
-
-// entries lists the Obsoletes of a node that match what is installed of an item.
-func (p *problem) entries(it *item, n int32) []depKey {
-	var out []depKey
-	for _, d := range p.nodes[n].pkg.Obsoletes {
-		if d.Name == it.key.Name && slices.ContainsFunc(it.inst, func(i int32) bool {
-			return rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[i].pkg.EVR)
-		}) {
-			out = append(out, keyOf(d))
-		}
-	}
-	return out
-}
-
-// group finds the alternatives among what replaces an item: packages with the same entry are a split and come together, those with
-// different ones exclude nothing and one is enough (libsolv, yumobsoletes).
-func (p *problem) group(it *item, lists [][]int32) (groups []splitting) {
-	var seen []depKey
-	for _, l := range lists {
-		for _, n := range l {
-			for _, e := range p.entries(it, n) {
-				if !slices.Contains(seen, e) {
-					seen = append(seen, e)
-					groups = append(groups, splitting{e, p.withEntry(it, lists, e)})
-				}
-			}
-		}
-	}
-	return groups
-}
-
-// withEntry lists, by name, what replaces an item with one entry.
-func (p *problem) withEntry(it *item, lists [][]int32, e depKey) [][]int32 {
-	var out [][]int32
-	for _, l := range lists {
-		var same []int32
-		for _, n := range l {
-			if slices.Contains(p.entries(it, n), e) {
-				same = append(same, n)
-			}
-		}
-		if len(same) > 0 {
-			out = append(out, same)
-		}
-	}
-	return out
 }
 
 // obsoleterNames lists what may replace an item, by name.

@@ -332,20 +332,6 @@ func (p *problem) obsoleters(pkg *rpm.Package) []int32 {
 	return slices.Compact(out)
 }
 
-// partOf tells whether a candidate is a part that the newest build of an installed package was split into: it comes beside that, and takes the place of
-// nothing by itself (replacers).
-func (p *problem) partOf(c, pkg *rpm.Package) bool {
-	for _, id := range p.name(pkg.Name).eligible {
-		if own := p.u.cands[id].Package; own.Arch == pkg.Arch {
-			return !obsoletes(c, own) && slices.ContainsFunc(c.Obsoletes, func(d rpm.Dep) bool {
-				return d.Name == pkg.Name && rpm.Overlap(d.Sense, d.EVR, rpm.Equal, pkg.EVR) &&
-					slices.ContainsFunc(own.Obsoletes, func(e rpm.Dep) bool { return keyOf(d) == keyOf(e) })
-			})
-		}
-	}
-	return false
-}
-
 // bestObsoleters returns those of the obsoleters of an installed package that are to be asked for, best first within a name: one that
 // another of them obsoletes is left out, as libsolv does, unless that one is overtaken itself.
 func (p *problem) bestObsoleters(pkg *rpm.Package) []int32 {

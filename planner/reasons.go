@@ -23,56 +23,6 @@ func (s *solution) held() {
 	}
 }
 
-// lostParts says of a package that was split which parts do not come because rules keep them out: what they have is gone from the host.
-func (s *solution) lostParts(it *item) []string {
-	lead := s.lead(it)
-	if lead < 0 || s.target != nil {
-		return nil
-	}
-	entries := s.entries(it, lead)
-	if len(entries) == 0 {
-		return nil
-	}
-	var out []string
-	seen := map[string]bool{it.key.Name: true, s.nodes[lead].pkg.Name: true}
-	for _, ref := range s.u.obsoleting(it.key.Name) {
-		c := &s.u.cands[ref.id]
-		if seen[c.Name] || len(s.name(c.Name).installed) > 0 || !slices.Contains(entries, keyOf(c.Obsoletes[ref.dep])) || !mayObsolete(s.h.Arch, c.Arch, it.key.Arch) {
-			continue
-		}
-		told := s.told(c.Name)
-		if i := slices.IndexFunc(told, func(d drop) bool { return d.cand == ref.id }); i >= 0 && !s.brings(c.Name) {
-			seen[c.Name] = true
-			out = append(out, s.nodes[lead].pkg.NEVRA.String()+" comes without "+c.NEVRA.String()+", another part of "+s.highest(it).NEVRA.String()+": "+told[i].because)
-		}
-	}
-	return out
-}
-
-// lead returns what comes in the place of an item: its own newest build, or the first that obsoletes it; -1 where neither does.
-func (s *solution) lead(it *item) int32 {
-	if len(it.cands) > 0 && s.model[it.cands[0]] {
-		return it.cands[0]
-	}
-	if it.only || s.remains(it) || slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] }) {
-		return -1
-	}
-	for _, id := range s.obsoleters(s.nodes[it.inst[0]].pkg) {
-		if n, ok := s.nodeOf[id]; ok && int(n) < len(s.model) && s.model[n] {
-			return n
-		}
-	}
-	return -1
-}
-
-// brings tells whether a build of a name comes in.
-func (s *solution) brings(name string) bool {
-	return slices.ContainsFunc(s.u.named(name), func(id int32) bool {
-		n, ok := s.nodeOf[id]
-		return ok && int(n) < len(s.model) && s.model[n] // explaining may make nodes
-	})
-}
-
 // missed returns the installed build that should have gone and the node that it should have got: the item's first target, or a replacement
 // by Obsoletes.
 func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
@@ -159,16 +109,6 @@ func (s *solution) follows(n int32) (lines []string, err error) {
 		}
 	}
 	return lines, nil
-}
-
-// splitOf names the installed build that two candidates are parts of.
-func (s *solution) splitOf(a, b int32) string {
-	for _, it := range s.items {
-		if s.sharesEntry(it, a, b) {
-			return s.highest(it).NEVRA.String()
-		}
-	}
-	return ""
 }
 
 // floats tells whether an installed package could go down and does not, since the view has it.

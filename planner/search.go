@@ -154,15 +154,6 @@ func (p *problem) oneOf(nodes []int32) lit {
 	return pos(x)
 }
 
-// withPart returns a literal that implies that a build which was split comes with one of the nodes.
-func (p *problem) withPart(it *item, nodes []int32) lit {
-	x := p.sat.newVar()
-	for _, n := range it.split {
-		p.sat.add(p.because(whyGoal, n, -1, rpm.Dep{}), append(kept(nodes), neg(n), neg(x))...)
-	}
-	return pos(x)
-}
-
 // isNew tells whether a node brings a name that is not installed, or, where a policy or a target has it so, another arch of one beside it.
 func (p *problem) isNew(n int32) bool {
 	if p.nodes[n].cand < 0 {
