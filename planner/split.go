@@ -57,6 +57,7 @@ func (p *problem) sharesEntry(it *item, a, b int32) bool {
 // entries lists the Obsoletes of a node that match what is installed of an item.
 func (p *problem) entries(it *item, n int32) []depKey {
 	var out []depKey
+	p.effort.spend(len(p.nodes[n].pkg.Obsoletes))
 	for _, d := range p.nodes[n].pkg.Obsoletes {
 		if d.Name == it.key.Name && slices.ContainsFunc(it.inst, func(i int32) bool {
 			return rpm.Overlap(d.Sense, d.EVR, rpm.Equal, p.nodes[i].pkg.EVR)
