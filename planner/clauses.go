@@ -23,6 +23,7 @@ const (
 	whyModule                      // the kernel a has no build of the out-of-tree module b
 	whyAgain                       // a has a boolean dependency that is broken before, and rpm would look at it again
 	whySplit                       // a comes only with b, another part of what it replaces
+	whyStandsIn                    // a took the place of what the target has by the name and version of dep, and stays until that comes
 )
 
 // reason explains one clause in the words of packages.
@@ -200,6 +201,9 @@ func (p *problem) nameClauses(n, m int32) {
 // lets it go.
 func (p *problem) stayClause(n int32) {
 	if p.freeToLeave(n) {
+		for _, t := range p.standsFor(n) {
+			p.sat.add(p.because(whyStandsIn, n, -1, rpm.Dep{Name: t.Name, Sense: rpm.Equal, EVR: t.EVR}), append(kept(p.buildsOf(t)), pos(n))...)
+		}
 		return
 	}
 	lits := append([]lit{pos(n)}, kept(p.replacers(n))...)

@@ -238,6 +238,8 @@ func (s *solution) line(why int32) string {
 		return name(r.a) + " has " + r.dep.String() + " broken already: rpm looks at it again when what it names comes or goes, and would refuse"
 	case whySplit:
 		return name(r.a) + " comes only with " + name(r.b) + ", another part of " + s.splitOf(r.a, r.b)
+	case whyStandsIn:
+		return name(r.a) + " leaves only for " + r.dep.String() + ", whose place it took"
 	case whyBad:
 		return name(r.a) + " has a requirement that cannot be read: " + r.dep.Name
 	}

@@ -228,6 +228,16 @@ func (s *solution) neededStill(n int32, out map[int32]bool) string {
 	return strings.Join(who, ", ") + " need it"
 }
 
+// standsIn names the first build of the target that does not come and whose place an installed package has taken; "" for none.
+func (s *solution) standsIn(n int32) string {
+	for _, t := range s.standsFor(n) {
+		if !slices.ContainsFunc(s.buildsOf(t), func(m int32) bool { return int(m) < len(s.model) && s.model[m] }) {
+			return t.String()
+		}
+	}
+	return ""
+}
+
 // blockedTarget lists what the target has and the host cannot get.
 func (s *solution) blockedTarget() {
 	line := func(n rpm.NEVRA, have rpm.NEVRA, rule, because string) {
@@ -274,6 +284,8 @@ func (s *solution) blockedTarget() {
 			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: excluded by the request: "+g)
 		case because != "":
 			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: "+because)
+		case s.standsIn(n) != "":
+			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: it took the place of "+s.standsIn(n)+", which does not come")
 		default:
 			line(pkg.NEVRA, pkg.NEVRA, ruleTarget, "the target does not have it; it stays: "+s.neededStill(n, nil))
 		}

@@ -12,13 +12,16 @@ type target struct {
 	set  map[rpm.NEVRA]bool
 	keys map[rpm.NameArch]bool
 	lock bool
+
+	names map[string][]rpm.NEVRA
 }
 
 func newTarget(r *Request) *target {
-	t := &target{set: map[rpm.NEVRA]bool{}, keys: map[rpm.NameArch]bool{}, lock: r.Type == TypeLock}
+	t := &target{set: map[rpm.NEVRA]bool{}, keys: map[rpm.NameArch]bool{}, names: map[string][]rpm.NEVRA{}, lock: r.Type == TypeLock}
 	for _, n := range r.Target {
 		if n.Name != "gpg-pubkey" {
 			t.set[n] = true
+			t.names[n.Name] = append(t.names[n.Name], n)
 			t.keys[n.NameArch()] = true
 		}
 	}
@@ -65,6 +68,30 @@ func (p *problem) freeToLeave(n int32) bool {
 		return false // it leaves for the build that the target has, if that can be had
 	}
 	return r.heldBecause == "" && (r.stays == "" || p.oneTooMany(n)) && !p.mustRun(n)
+}
+
+// standsFor lists the builds of the target that an installed package has taken the place of by Obsoletes and that are not there: it leaves only when they
+// come, since what they had would be gone from the host.
+func (p *problem) standsFor(n int32) (out []rpm.NEVRA) {
+	for _, d := range p.nodes[n].pkg.Obsoletes {
+		for _, t := range p.target.names[d.Name] {
+			there := slices.ContainsFunc(p.name(t.Name).installed, func(m int32) bool { return p.nodes[m].pkg.Arch == t.Arch })
+			if !there && t.Name != p.nodes[n].pkg.Name && rpm.Overlap(d.Sense, d.EVR, rpm.Equal, t.EVR) && !slices.Contains(out, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// buildsOf lists the candidates that are a build.
+func (p *problem) buildsOf(n rpm.NEVRA) (out []int32) {
+	for _, id := range p.name(n.Name).eligible {
+		if p.u.cands[id].NEVRA == n {
+			out = append(out, p.node(id))
+		}
+	}
+	return out
 }
 
 // oneTooMany tells whether the target has another installed build in the place of one, as a transaction that was cut leaves two: what keeps the name from
