@@ -110,7 +110,10 @@ class Host:
 
 def narrowed(host, request):
     """A request by notices without those that are about streams which the host has not; None where it is the same."""
-    every = [a for a in host.advisories if request.by_notices() and Preferences(host, request).selects(a)]
+    if not request.by_notices() or not host.closed:
+        return None
+    order = Preferences(host, request)
+    every = [a for a in host.advisories if order.selects(a)]
     left = [a["id"] for a in every if a["id"] not in host.closed]
     if len(left) == len(every):
         return None
