@@ -193,15 +193,18 @@ def all_updateinfo(repo):
 
 def with_epochs(repo, packages, target):
     """A copy of a repository with one updateinfo: the notices of all, each id once, and where a notice gives a build no epoch that of
-    the repository's own build. It is what cpacman reads out of the original."""
-    epochs = {(p.name, p.version, p.release, p.arch): p.epoch for p in packages}
+    the repository's own build or, where that is gone, of all that are left of its name and arch. It is what cpacman reads out of the original."""
+    epochs, shared = {(p.name, p.version, p.release, p.arch): p.epoch for p in packages}, {}
+    for p in packages:
+        shared.setdefault(p.na, set()).add(p.epoch)
 
     def fill(m):
         tag = m.group(0)
         at = dict(re.findall(r'(\w+)="([^"]*)"', tag))
         if at.get("epoch"):
             return tag
-        epoch = epochs.get((at["name"], at["version"], at["release"], at["arch"]), "0")
+        left = shared.get((at["name"], at["arch"]), {"0"})
+        epoch = epochs.get((at["name"], at["version"], at["release"], at["arch"]), min(left) if len(left) == 1 else "0")
         return re.sub(r"<package ", f'<package epoch="{epoch}" ', re.sub(r' epoch=""', "", tag))
 
     notices = {}
