@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -148,28 +149,50 @@ func (p *problem) supplementing(m model, lacking map[int32]bool) [][]int32 {
 	return out
 }
 
-// follow adds to the best model what its packages recommend, and what supplements them, then the same of those, and so on.
-func (p *problem) follow(m model) (model, error) {
-	lacking := p.lacking()
-	for {
-		more := m
+// weakWish is what somebody recommends, or what supplements something: one of some packages, beside those that it is for.
+type weakWish struct {
+	whose, by []int32
+	dep       rpm.Dep
+}
+
+// follow adds to the best model what its packages recommend, and what supplements them, then the same of those, and so on. What a later round asks for
+// changes nothing that an earlier one has, but what came for the sake of others: that is chosen anew, since it may now have another reason to come.
+func (p *problem) follow(strong model) (model, error) {
+	lacking, seen := p.lacking(), map[string]bool{}
+	var rounds [][]weakWish
+	for m := strong; ; {
+		more := p.unseen(p.supplementWishes(strong, m, lacking), seen) // before what is recommended, as in dnf
+		if len(more) == 0 {
+			more = p.unseen(p.recommendWishes(m, lacking), seen)
+		}
+		if len(more) == 0 {
+			return m, nil
+		}
+		rounds = append(rounds, more)
 		var err error
-		if l := p.supplementing(m, lacking); len(l) > 0 { // before what is recommended, as in dnf
-			more, err = p.followOnce(m, func(t *sat) []lit { return p.supplementGoals(t, l) })
+		if m, err = p.followed(strong, rounds); err != nil {
+			return nil, err
 		}
-		if err == nil && slices.Equal(m, more) {
-			more, err = p.followOnce(m, func(t *sat) []lit { return p.weakGoals(t, m, lacking) })
-		}
-		if err != nil || slices.Equal(m, more) {
-			return more, err
-		}
-		m = more
 	}
 }
 
-// followOnce adds to a model what its packages recommend, or what supplements them, as far as nothing of that model has to change for it. What
-// cannot come is left. Of what could be followed, preferences 4 and 5 choose.
-func (p *problem) followOnce(m model, goals func(*sat) []lit) (model, error) {
+// unseen returns the wishes that no round before had.
+func (p *problem) unseen(wishes []weakWish, seen map[string]bool) []weakWish {
+	var out []weakWish
+	for _, w := range wishes {
+		key := fmt.Sprint(w.whose, w.by)
+		p.effort.spend(len(w.by))
+		if !seen[key] {
+			seen[key] = true
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// followed adds wishes to a model, as far as nothing of that model has to change for them. What cannot come is left. In each round first all that can be
+// is there, then each at its newest build that can be. Of what they need, preferences 4 and 5 choose.
+func (p *problem) followed(m model, rounds [][]weakWish) (model, error) {
 	t := p.rules(p.effort)
 	order := make([]lit, 0, len(m))
 	for n := range int32(len(m)) { // what comes and what stays, then what leaves
@@ -193,7 +216,14 @@ func (p *problem) followOnce(m model, goals func(*sat) []lit) (model, error) {
 		}
 		fresh = append(fresh, n)
 	}
-	order = append(order, goals(t)...)
+	for _, wishes := range rounds {
+		for _, w := range wishes {
+			order = append(order, p.weakGoal(t, w, w.by))
+		}
+		for _, w := range wishes {
+			order = append(order, p.newestFirst(t, w)...)
+		}
+	}
 	p.worst(fresh)
 	settled := map[int32]bool{}
 	for _, l := range order {
@@ -238,6 +268,7 @@ func (p *problem) lacking() map[int32]bool {
 	}
 	for n := range int32(p.installed) {
 		for _, d := range p.nodes[n].pkg.Recommends {
+			d = rpm.Dep{Name: d.Name} // at any version, as in dnf
 			if !d.IsRich() && len(p.installedFor(d)) == 0 {
 				for _, q := range p.providersOf(d) {
 					out[q] = true
@@ -248,45 +279,91 @@ func (p *problem) lacking() map[int32]bool {
 	return out
 }
 
-// supplementGoals returns literals that imply that one of each list comes in.
-func (p *problem) supplementGoals(t *sat, lists [][]int32) []lit {
-	out := make([]lit, len(lists))
-	for i, l := range lists {
-		out[i] = pos(t.newVar())
-		t.add(p.because(whyGoal, l[0], -1, rpm.Dep{}), append(kept(l), out[i].not())...)
-	}
-	return out
-}
-
-// weakGoals returns a literal for everything that the packages of a model recommend.
-func (p *problem) weakGoals(t *sat, m model, lacking map[int32]bool) (out []lit) {
-	for n := int32(p.installed); n < int32(len(m)); n++ {
-		if m[n] {
-			for _, d := range p.recommended(n) {
-				out = append(out, p.weakGoal(t, n, d, lacking))
+// supplementWishes lists what supplements something of a model, with what came weakly itself and has a part in that.
+func (p *problem) supplementWishes(strong, m model, lacking map[int32]bool) []weakWish {
+	var out []weakWish
+	for _, l := range p.supplementing(m, lacking) {
+		w := weakWish{by: l}
+		for _, n := range l {
+			if p.supplemented(n, strong) != "" {
+				w.whose = nil
+				break
+			}
+			for _, d := range p.nodes[n].pkg.Supplements {
+				for _, q := range p.named(d) {
+					if m[q] && !strong[q] && !slices.Contains(w.whose, q) {
+						w.whose = append(w.whose, q)
+					}
+				}
 			}
 		}
+		out = append(out, w)
 	}
 	return out
 }
 
-// weakGoal returns a literal that implies that a recommendation is followed, if the package is there.
-func (p *problem) weakGoal(t *sat, n int32, d rpm.Dep, lacking map[int32]bool) lit {
-	x := t.newVar()
-	var by []int32
-	if !d.IsRich() {
-		by = p.providersOf(d)
-	} else if r, err := rpm.ParseRich(d.Name); err == nil { // one of the packages that an expression names is all that is asked
-		r.Leaves(func(leaf rpm.Dep) { by = append(by, p.providersOf(leaf)...) })
-	}
-	lits := []lit{neg(x), neg(n)}
-	for _, q := range by {
-		if !lacking[q] && (int(q) < p.installed || !p.inferior(q)) {
-			lits = append(lits, pos(q))
+// recommendWishes lists what the packages of a model recommend, in the order of their names.
+func (p *problem) recommendWishes(m model, lacking map[int32]bool) []weakWish {
+	var whose []int32
+	for n := int32(p.installed); n < int32(len(m)); n++ {
+		if m[n] {
+			whose = append(whose, n)
 		}
 	}
-	t.add(p.because(whyGoal, n, -1, d), lits...)
+	slices.SortFunc(whose, func(a, b int32) int { return p.u.better(p.nodes[a].cand, p.nodes[b].cand) })
+	var out []weakWish
+	for _, n := range whose {
+		for _, d := range p.recommended(n) {
+			w := weakWish{whose: []int32{n}, dep: d}
+			for _, q := range p.named(d) { // one of the packages that an expression names is all that is asked
+				if !lacking[q] && (int(q) < p.installed || !p.inferior(q)) {
+					w.by = append(w.by, q)
+				}
+			}
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// named lists the providers of a dependency, of a boolean one those of all that it names.
+func (p *problem) named(d rpm.Dep) (out []int32) {
+	if !d.IsRich() {
+		return p.providersOf(d)
+	}
+	if r, err := rpm.ParseRich(d.Name); err == nil {
+		r.Leaves(func(leaf rpm.Dep) { out = append(out, p.providersOf(leaf)...) })
+	}
+	return out
+}
+
+// weakGoal returns a literal that implies that one of some packages comes for a wish, and that those that it is for are there: none leaves because what it
+// recommends cannot come.
+func (p *problem) weakGoal(t *sat, w weakWish, by []int32) lit {
+	x, why := t.newVar(), int32(-1)
+	if len(w.whose) > 0 {
+		why = w.whose[0]
+	}
+	t.add(p.because(whyGoal, why, -1, w.dep), append(kept(by), neg(x))...)
+	for _, n := range w.whose {
+		t.add(p.because(whyGoal, n, -1, w.dep), pos(n), neg(x))
+	}
 	return pos(x)
+}
+
+// newestFirst returns literals for a wish at a build that fewer and fewer newer ones are ahead of: any of them is its newest.
+func (p *problem) newestFirst(t *sat, w weakWish) (out []lit) {
+	behind := make(map[int32]int, len(w.by))
+	for _, n := range w.by {
+		if int(n) >= p.installed {
+			behind[n] = p.behind(n)
+		}
+	}
+	steps := slices.Compact(slices.Sorted(maps.Values(behind)))
+	for _, most := range slices.Backward(steps[:max(0, len(steps)-1)]) {
+		out = append(out, p.weakGoal(t, w, slices.DeleteFunc(slices.Clone(w.by), func(n int32) bool { return behind[n] > most })))
+	}
+	return out
 }
 
 // rules makes a search over the rules alone, without preferences that were fixed.
