@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -351,17 +352,26 @@ func (p *problem) weakGoal(t *sat, w weakWish, by []int32) lit {
 	return pos(x)
 }
 
-// newestFirst returns literals for a wish at a build that fewer and fewer newer ones are ahead of: any of them is its newest.
+// newestFirst returns literals for a wish at a build that fewer and fewer newer ones are ahead of, of whatever arch: any of them is its newest.
 func (p *problem) newestFirst(t *sat, w weakWish) (out []lit) {
-	behind := make(map[int32]int, len(w.by))
-	for _, n := range w.by {
-		if int(n) >= p.installed {
-			behind[n] = p.behind(n)
+	l := slices.DeleteFunc(slices.Clone(w.by), func(n int32) bool { return int(n) < p.installed })
+	p.effort.spend(compareSteps * len(l))
+	slices.SortFunc(l, func(a, b int32) int {
+		x, y := p.nodes[a].pkg, p.nodes[b].pkg
+		return cmp.Or(cmp.Compare(x.Name, y.Name), rpm.Compare(y.EVR, x.EVR))
+	})
+	ahead, most := map[int32]int{}, 0
+	for i, n := range l {
+		if i > 0 && p.nodes[l[i-1]].pkg.Name == p.nodes[n].pkg.Name {
+			ahead[n] = ahead[l[i-1]]
+			if rpm.Compare(p.nodes[l[i-1]].pkg.EVR, p.nodes[n].pkg.EVR) != 0 {
+				ahead[n]++
+			}
 		}
+		most = max(most, ahead[n])
 	}
-	steps := slices.Compact(slices.Sorted(maps.Values(behind)))
-	for _, most := range slices.Backward(steps[:max(0, len(steps)-1)]) {
-		out = append(out, p.weakGoal(t, w, slices.DeleteFunc(slices.Clone(w.by), func(n int32) bool { return behind[n] > most })))
+	for k := most - 1; k >= 0; k-- {
+		out = append(out, p.weakGoal(t, w, slices.DeleteFunc(slices.Clone(w.by), func(n int32) bool { return ahead[n] > k })))
 	}
 	return out
 }
