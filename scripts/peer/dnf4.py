@@ -70,7 +70,7 @@ class Dnf:
         except dnf.exceptions.MarkingError:
             return frozenset(), frozenset()
         except dnf.exceptions.DepsolveError as e:
-            if self.keep and request.kind == "package":  # it cannot do without a kernel that it would remove
+            if self.keep and request.kind in ("package", "weak"):  # it cannot do without a kernel that it would remove
                 return self.keeping_all(lambda: self.ask(request, exclude))
             if request.kind == "sync":
                 return None

@@ -8,6 +8,7 @@ import re
 from functools import cmp_to_key
 
 import metadata
+import recommended
 from peers import Request
 from preferences import Preferences
 
@@ -28,6 +29,7 @@ ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
 SPARED = "a kernel stays that something needs (PLAN-5)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
+CHAIN = "of recommendations that exclude each other ours is followed (planner/weak.go)"
 VENDOR = "a package stays with its vendor (PLAN-15)"
 STREAMS = "modular packages from enabled streams only (PLAN-6)"
 PRIORITY = "for each name only the repository of the best priority that has it (PLAN-8)"
@@ -256,8 +258,28 @@ def weighed(host, request, ours, theirs, ask, check, possible, objects, insist):
         return "explained", rules, {"excluded": sorted(map(str, exclude))}
     verdict = by_preference(host, request, ours, now, rules, exclude, possible)
     if request.kind == "weak" and "worse" in verdict[2] and host.strong <= ours[0] and not host.strong <= now[0]:
-        return weakly(host, request, ours, rules, exclude, possible, lambda x: insist(sorted(host.strong), x), check, objects)
-    return verdict
+        verdict = weakly(host, request, ours, rules, exclude, possible, lambda x: insist(sorted(host.strong), x), check, objects)
+    return other_chain(host, ours, verdict, check, possible) if request.kind == "weak" and "worse" in verdict[2] else verdict
+
+
+def other_chain(host, ours, verdict, check, possible):
+    """Both bring all that comes when nothing is recommended, and follow different recommendations. dnf must take ours as it is, all of it must have somebody who
+    needs or recommends it, and nothing that something of both recommends may come beside ours, or in the place of another build of its name."""
+    _, rules, detail = verdict
+    mine, other = ({n[1:] for n in detail[k] if n[0] == "+"} for k in ("only_ours", "only_theirs"))
+    if not host.strong <= ours[0] - mine or any(n[0] == "-" for n in detail["only_ours"] + detail["only_theirs"]):
+        return verdict
+    rule, told = told_ours(host, ours, CHAIN, possible)
+    if not rule:
+        return "unexplained", rules, {**detail, "told": difference(ours, told) if told else "impossible"}
+    baseless = recommended.baseless(host, ours, possible)
+    if baseless:
+        return "unexplained", rules, {**detail, "baseless": baseless}
+    for n, builds in recommended.untaken(host, ours, ours[0] - mine | other):
+        got = possible(builds, ())
+        if got and host.strong <= got[0] and not forbidden(host, got) and not check(got):
+            return "unexplained", rules, {**detail, "chain": n}
+    return "explained", sorted({*rules, *rule}), {k: v for k, v in detail.items() if k != "worse"}
 
 
 def obey(host, request, now, ask, check, objects):
@@ -281,8 +303,9 @@ def obey(host, request, now, ask, check, objects):
 
 def missed(host, request, ours, check, objects, insist):
     """What the peer does beside ours, or better, where it has to bring our builds and is otherwise free: no rule forbids it, and it comes before ours in
-    the preferences. Whatever was excluded to explain the difference is open to it again. Of what is recommended nothing may be left."""
-    exclude = set()
+    the preferences. Whatever was excluded to explain the difference is open to it again. Of what is recommended nothing may be left; what moves for it
+    something installed, and is not liked better, is no recommendation, and hides none."""
+    exclude, order = set(), Preferences(host, request)
     for _ in range(ROUNDS):
         got = insist(sorted(ours[0]), exclude)
         if got is None or got == ours:
@@ -291,6 +314,9 @@ def missed(host, request, ours, check, objects, insist):
         if not found:
             faults = check(got)
             found = from_faults(faults, host, got, objects(got)) if faults else []
+        if found == [] and request.kind == "weak" and order.vector(got) >= order.vector(ours):
+            found = [(WEAKLY, p.nevra) for p in host.incoming(got) if p.nevra not in ours[0] and any(
+                i.nevra in got[1] - ours[1] and (p.name == i.name or p.obsoletes(i)) for i in host.installed)]
         if not found:
             break
         more = {what for _, what in found} - ours[0] - exclude
@@ -299,8 +325,7 @@ def missed(host, request, ours, check, objects, insist):
         exclude |= more
     if found is None or mends(host, ours, got):  # it does what is refused, or mends what it was not asked to
         return None
-    order = Preferences(host, request)
-    return got if order.vector(got) < order.vector(ours) or request.kind == "weak" and ours[0] < got[0] else None
+    return got if order.vector(got) < order.vector(ours) or request.kind == "weak" and ours[0] < got[0] and recommended.unfollowed(host, ours, got) else None
 
 
 def weakly(host, request, ours, rules, exclude, possible, ask, check, objects):
@@ -387,14 +412,20 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
         if mine < other:
             name = kind
             break
-    told = possible(sorted(ours[0]), ())
-    if told != ours and mends(host, ours, told):
-        return "explained", sorted({*rules, MENDED}), difference(ours, now, exclude=exclude)
-    if told != ours and arches_beside(host, ours):
-        return "explained", sorted({*rules, name, ONE_ARCH}), difference(ours, now, exclude=exclude)
-    if told != ours:
+    rule, told = told_ours(host, ours, name, possible)
+    if not rule:
         return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")
-    return "explained", sorted({*rules, name}), difference(ours, now, exclude=exclude)
+    return "explained", sorted({*rules, *rule}), difference(ours, now, exclude=exclude)
+
+
+def told_ours(host, ours, name, possible):
+    """The rules by which the peer, told to bring just our builds, comes to our transaction, or cannot for a reason that has a name; and what it comes to."""
+    told = possible(sorted(ours[0]), ())
+    if told == ours:
+        return [name], told
+    if mends(host, ours, told):
+        return [MENDED], told
+    return [name, ONE_ARCH] if arches_beside(host, ours) else [], told
 
 
 def arches_beside(host, ours):

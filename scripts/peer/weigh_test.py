@@ -6,17 +6,17 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import ALL_OR_NOTHING, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain, narrowed, needless
+from weigh import ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain, narrowed, needless
 
 
-def package(text, requires=(), obsoletes=()):
+def package(text, requires=(), obsoletes=(), recommends=(), supplements=()):
     """A package from its NEVRA."""
     name, evr, arch = re.fullmatch(r"(.+)-([^-]+-[^-]+)\.([a-z0-9_]+)", text).groups()
     version, release = evr.split("-")
     def entries(kind, names):
         return f"<rpm:{kind}>" + "".join(f'<rpm:entry name="{n}"/>' for n in names) + f"</rpm:{kind}>"
     return Package(f'<package type="rpm"><name>{name}</name><arch>{arch}</arch><version epoch="0" ver="{version}" rel="{release}"/>'
-                   f'<format>{entries("requires", requires)}{entries("obsoletes", obsoletes)}</format></package>')
+                   f'<format>{entries("requires", requires)}{entries("obsoletes", obsoletes)}{entries("recommends", recommends)}{entries("supplements", supplements)}</format></package>')
 
 
 def change(text):
@@ -35,7 +35,7 @@ class Explain(unittest.TestCase):
         def ask(exclude):
             return change(again(exclude))
         found, rules, _ = explain(host, request or Request("all"), change(ours), change(theirs), ask, lambda c: list(faults),
-                                  lambda builds, exclude: change(together) if together is not None else None,
+                                  lambda builds, exclude: change(t) if (t := together(builds) if callable(together) else together) is not None else None,
                                   insist=lambda builds, exclude: change(insisted(builds, exclude)) if insisted else None)
         return found, rules
 
@@ -142,7 +142,8 @@ class Explain(unittest.TestCase):
         self.assertEqual(case(lambda builds, exclude: "" if ("a", "x86_64") in exclude else "-a-1-1.noarch +a-2-1.x86_64")[0], "explained")
 
     def weak(self, ours, theirs, insisted):
-        return self.verdict(["a-1-1.noarch"], ["a-2-1.noarch", "r-1-1.noarch", "s-1-1.noarch"], ours, theirs, together=ours, request=Request("weak"),
+        recommends = ("a-2-1.noarch", (), (), ("r", "s"))
+        return self.verdict(["a-1-1.noarch"], [recommends, "r-1-1.noarch", "s-1-1.noarch"], ours, theirs, together=ours, request=Request("weak"),
                             insisted=lambda builds, exclude: insisted, strong="+a-2-1.noarch")[0]
 
     def test_what_is_recommended_and_we_leave(self):
@@ -153,6 +154,33 @@ class Explain(unittest.TestCase):
         ours = "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch +s-1-1.noarch"
         self.assertEqual(self.weak(ours, "+r-1-1.noarch", ours), "explained")
         self.assertEqual(self.weak("-a-1-1.noarch +a-2-1.noarch", "+r-1-1.noarch", ours), "unexplained")
+
+    def test_another_chain_of_recommendations(self):
+        """r and s exclude each other, and ours has r, at an older build than it might be: dnf must be unable to bring what it has beside ours, or a newer r."""
+        old = "-a-1-1.noarch +a-2-1.noarch"
+        def case(recommends, can, other="s-1-1.noarch"):
+            def together(builds):
+                if set(builds) == {"a-2-1.noarch", "r-1-1.noarch"}:
+                    return f"{old} +r-1-1.noarch"
+                return f"{old} " + " ".join("+" + b for b in builds if b[0] != "a") if set(builds) in can else None
+            available = [("a-2-1.noarch", (), (), recommends), "r-1-1.noarch", "r-2-1.noarch", "s-1-1.noarch"]
+            return self.verdict(["a-1-1.noarch"], available, f"{old} +r-1-1.noarch", f"{old} +{other}", together=together, request=Request("weak"),
+                                insisted=lambda builds, exclude: f"{old} +r-1-1.noarch", strong="+a-2-1.noarch")
+        self.assertEqual(case("rs", []), ("explained", [CHAIN]))
+        self.assertEqual(case("rs", [{"a-2-1.noarch", "r-1-1.noarch", "s-1-1.noarch"}])[0], "unexplained")  # both can be
+        self.assertEqual(case("rs", [], other="r-2-1.noarch"), ("explained", [CHAIN]))
+        self.assertEqual(case("rs", [{"a-2-1.noarch", "r-2-1.noarch"}], other="r-2-1.noarch")[0], "unexplained")
+        self.assertEqual(case("s", [{"a-2-1.noarch"}])[0], "unexplained")  # nobody recommends r
+
+    def test_a_recommendation_that_we_miss(self):
+        """Whatever explains the difference, what ours recommends must not be left; what dnf brings beside it for another reason is none."""
+        def case(name):
+            whole = "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch +" + name
+            available = [("a-2-1.noarch", (), (), ("r",)), ("r-1-1.noarch", (), (), ("s",)), ("t-1-1.noarch", (), (), (), ("r",)), "s-1-1.noarch", "u-1-1.noarch"]
+            ours = "-a-1-1.noarch +a-2-1.noarch +r-1-1.noarch"
+            return self.verdict(["a-1-1.noarch"], available, ours, whole, together=ours, request=Request("weak"), insisted=lambda builds, exclude: whole,
+                                strong="+a-2-1.noarch")[0]
+        self.assertEqual([case(n) for n in ("s-1-1.noarch", "t-1-1.noarch", "u-1-1.noarch")], ["unexplained", "unexplained", "explained"])
 
     def test_a_notice_of_another_stream(self):
         """What lists nothing but builds of streams that are not enabled is not asked of dnf, if the builds are known to be of those."""
