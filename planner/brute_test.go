@@ -372,7 +372,11 @@ func TestAgainstBruteForce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := u.Solve(h, r) // Check has accepted it, or this is an error
+		x, err := lookedUp(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := x.Solve(h, r) // Check has accepted it, or this is an error
 		if errors.As(err, new(*PolicyConflict)) {
 			t.Skip("the policies disagree")
 		}

@@ -384,6 +384,18 @@ func written(r *Result) []string {
 	return out
 }
 
+// lookedUp is the universe of a view whose packages are read from an index when they are asked for, as those of a repository are: who forgets
+// to make one ready fails.
+func lookedUp(v View) (*Universe, error) {
+	v.Sources = slices.Clone(v.Sources)
+	for i := range v.Sources {
+		if s := &v.Sources[i]; s.Index == nil {
+			s.Index, s.Packages = newPackageIndex(s.Packages), nil
+		}
+	}
+	return NewUniverse(v)
+}
+
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.case")
 	if err != nil || len(files) == 0 {
@@ -392,7 +404,7 @@ func TestCases(t *testing.T) {
 	for _, f := range files {
 		for _, c := range readCases(t, f) {
 			t.Run(filepath.Base(f)+"/"+c.name, func(t *testing.T) {
-				u, err := NewUniverse(c.view)
+				u, err := lookedUp(c.view)
 				if err != nil {
 					t.Fatal(err)
 				}

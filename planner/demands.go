@@ -95,7 +95,9 @@ func (p *problem) reachRich(d rpm.Dep) (first error) {
 			first = err
 		}
 		if p.demands[id].always && hasWith(r) { // one package is to fulfil several leaves, or not to fulfil one
-			for _, c := range p.candidatesFor(leaf) {
+			cands := p.candidatesFor(leaf)
+			p.u.ready(cands)
+			for _, c := range cands {
 				p.effort.spend(len(p.name(p.u.cands[c].Name).eligible))
 				if slices.Contains(p.name(p.u.cands[c].Name).eligible, c) {
 					p.node(c)
