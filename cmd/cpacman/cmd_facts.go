@@ -285,7 +285,10 @@ func (s *session) readImport(path string, h *inventory.Host) (*host.Facts, []str
 		}
 	} else {
 		f, warnings, err = host.ImportListing(&limited{file, maxListing}, h.Name, s.now())
-		if err == nil && len(warnings) >= len(f.Packages) {
+		switch {
+		case errors.Is(err, host.ErrUnreadable):
+			err = errors.New("no line of it is a package: this is no listing of rpm -qa; nothing was stored")
+		case err == nil && len(warnings) >= len(f.Packages):
 			err = fmt.Errorf("%d lines are no packages and %d are: this is no listing of rpm -qa; nothing was stored", len(warnings), len(f.Packages))
 		}
 	}

@@ -44,7 +44,7 @@ func (s *session) saySilent(p *planner.Plan) error {
 	}
 	silent, err := s.repos.Silent(s.ctx, ids)
 	if err == nil && len(silent) > 0 {
-		s.say("note: no advisories at all has %s: what its packages fix is not known", strings.Join(silent, ", "))
+		s.say("note: %s: what %s packages fix is not known", fleet.SilentWords(silent), plural(len(silent), "its", "their"))
 	}
 	return err
 }
@@ -92,6 +92,9 @@ func (s *session) plan() error {
 	if err != nil && !(live && errors.Is(err, errNothingToUndo)) {
 		return err
 	}
+	if err := s.askedKeys(&req); err != nil { // before any host is asked
+		return err
+	}
 	if !live {
 		first := s.firstPlanned()
 		if s.ahead.viewed {
@@ -104,9 +107,6 @@ func (s *session) plan() error {
 		}
 	}
 	if req.Hosts, req.Selector, err = s.selected(s.c.Args().Slice(), false); err != nil {
-		return err
-	}
-	if err := s.askedKeys(&req); err != nil {
 		return err
 	}
 	if live {
@@ -251,7 +251,15 @@ func (e *env) planShow(c *cli.Context) error {
 func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	h, ok := p.Host(name)
 	if !ok {
-		return inputf("host %q is not in the plan", name)
+		names := make([]string, len(p.Hosts))
+		for i := range p.Hosts {
+			names[i] = p.Hosts[i].Host
+		}
+		err := inputError{err: fmt.Errorf("host %q is not in the plan", name), hint: "cpacman plan show " + c.Args().Get(1) + " lists its hosts"}
+		if near := nearNames(name, names); len(near) > 0 {
+			err.hint = "near it: " + strings.Join(near, " ")
+		}
+		return err
 	}
 	set, _ := p.Set(h.Set)
 	d := data{columns: []string{"action", "package", "to", "because"}}
@@ -372,6 +380,14 @@ func explainCommand(e *env) *cli.Command {
 			if c.Args().Len() != 2 {
 				return usagef("explain wants a host and a package name")
 			}
+			switch pkg := c.Args().Get(1); {
+			case strings.TrimSpace(pkg) == "":
+				return usagef("the package is an empty word; explain wants a name, a NEVRA or a glob")
+			default:
+				if err := checkGlob(pkg); err != nil {
+					return err
+				}
+			}
 			s, err := e.open(c)
 			if err != nil {
 				return err
@@ -398,7 +414,7 @@ func (s *session) explain(name, pkg string) error {
 		switch cannot.Status {
 		case planner.StatusPolicy:
 			hint = equalPolicies
-		case planner.StatusNoView, planner.StatusNoTarget:
+		case planner.StatusNoView, planner.StatusNoTarget, planner.StatusNoFacts: // the detail of the last says what to do
 			hint = ""
 		}
 		return inputError{err: err, hint: hint}
@@ -423,7 +439,7 @@ func (s *session) explain(name, pkg string) error {
 	}
 	for _, item := range x.Items {
 		if item.State == planner.ExplainUnknown {
-			return inputf("package %q is neither on %s nor in its view", pkg, name)
+			return s.unknownPackage(h, &item, pkg)
 		}
 	}
 	return s.emit(s.c, d)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,6 +15,7 @@ import (
 	"cpacman/internal/repo"
 	"cpacman/internal/rpm"
 	"cpacman/inventory"
+	"cpacman/planner"
 )
 
 func repoCommand(e *env) *cli.Command {
@@ -24,8 +26,9 @@ func repoCommand(e *env) *cli.Command {
 			{Name: "list", Usage: "list repositories", Flags: outputFlags(), Action: e.repoList},
 			{
 				Name: "show", Usage: "what is in a repository", ArgsUsage: "REPO [GLOB]",
-				Flags:  outputFlags(&cli.BoolFlag{Name: "advisories", Usage: "list advisories instead of packages"}),
-				Action: e.repoShow,
+				Description: "GLOB is a name, a name with its arch, or a whole build, each may be a glob; with --advisories the id of an advisory, or a CVE.",
+				Flags:       outputFlags(&cli.BoolFlag{Name: "advisories", Usage: "list advisories instead of packages"}),
+				Action:      e.repoShow,
 			},
 			{
 				Name: "check", Usage: "verify metadata and packages", ArgsUsage: "[REPO…]",
@@ -178,8 +181,8 @@ func (e *env) repoShow(c *cli.Context) error {
 	if c.Args().Len() == 2 {
 		glob = c.Args().Get(1)
 	}
-	if _, err := path.Match(glob, "x"); err != nil {
-		return usagef("bad glob %q", glob)
+	if err := checkGlob(glob); err != nil {
+		return err
 	}
 	s, err := e.open(c)
 	if err != nil {
@@ -198,16 +201,16 @@ func (e *env) repoShow(c *cli.Context) error {
 
 func (s *session) showPackages(r *repo.Repo, glob string) error {
 	type row struct {
-		NEVRA    rpm.NEVRA     `json:"nevra"`
-		Path     string        `json:"path"`
-		Size     int64         `json:"size"`
-		Checksum repo.Checksum `json:"checksum"`
-		Vendor   string        `json:"vendor"`
+		NEVRA    rpm.NEVRA        `json:"nevra"`
+		Path     string           `json:"path"`
+		Size     int64            `json:"size"`
+		Checksum planner.Checksum `json:"checksum"`
+		Vendor   string           `json:"vendor"`
 	}
 	list := []row{}
 	for _, p := range r.Packages() {
-		if ok, _ := path.Match(glob, p.Name); ok {
-			list = append(list, row{p.NEVRA, p.Location, p.Size, p.Checksum, p.Vendor})
+		if planner.Names(glob, p.NEVRA) {
+			list = append(list, row{p.NEVRA, p.Location, p.Size, planner.Checksum(p.Checksum), p.Vendor})
 		}
 	}
 	slices.SortFunc(list, func(a, b row) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
@@ -228,6 +231,55 @@ func (s *session) showPackages(r *repo.Repo, glob string) error {
 	return nil
 }
 
+// shownAdvisory is an advisory in JSON.
+type shownAdvisory struct {
+	ID               string           `json:"id"`
+	Type             string           `json:"type"`
+	Severity         string           `json:"severity"`
+	Status           string           `json:"status"`
+	Title            string           `json:"title"`
+	Issued           *time.Time       `json:"issued"`  // null: not said
+	Updated          *time.Time       `json:"updated"` // null: not said
+	CVEs             []string         `json:"cves"`
+	References       []shownReference `json:"references"`
+	Packages         []rpm.NEVRA      `json:"packages"`
+	RebootSuggested  bool             `json:"reboot_suggested"`
+	RestartSuggested bool             `json:"restart_suggested"`
+}
+
+type shownReference struct {
+	Type  string `json:"type"`
+	ID    string `json:"id"`
+	Href  string `json:"href"`
+	Title string `json:"title"`
+}
+
+func showAdvisory(a *repo.Advisory) shownAdvisory {
+	x := shownAdvisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, Title: a.Title, CVEs: append([]string{}, a.CVEs...),
+		References: []shownReference{}, Packages: []rpm.NEVRA{}, RebootSuggested: a.RebootSuggested, RestartSuggested: a.RestartSuggested}
+	for _, r := range a.References {
+		x.References = append(x.References, shownReference(r))
+	}
+	for _, p := range a.Packages {
+		x.Packages = append(x.Packages, p.NEVRA)
+	}
+	if !a.Issued.IsZero() {
+		x.Issued = &a.Issued
+	}
+	if !a.Updated.IsZero() {
+		x.Updated = &a.Updated
+	}
+	return x
+}
+
+// namesAdvisory tells whether a glob means an advisory, by its id or by one of its CVEs; in any case, as plan takes both.
+func namesAdvisory(glob string, a *repo.Advisory) bool {
+	return slices.ContainsFunc(append([]string{a.ID}, a.CVEs...), func(id string) bool {
+		ok, _ := path.Match(strings.ToLower(glob), strings.ToLower(id))
+		return ok
+	})
+}
+
 func (s *session) showAdvisories(r *repo.Repo, glob string) error {
 	all, err := r.Advisories()
 	if err != nil {
@@ -236,13 +288,13 @@ func (s *session) showAdvisories(r *repo.Repo, glob string) error {
 	if !r.HasAdvisories() {
 		s.say("repository %s has no advisory data: what it fixes is not known", r.ID())
 	}
-	list := []repo.Advisory{}
+	list := []shownAdvisory{}
 	d := data{columns: []string{"id", "type", "severity", "status", "issued", "cves", "packages", "title"}}
 	for _, a := range all {
-		if ok, _ := path.Match(glob, a.ID); !ok {
+		if !namesAdvisory(glob, &a) {
 			continue
 		}
-		list = append(list, a)
+		list = append(list, showAdvisory(&a))
 		issued := ""
 		if !a.Issued.IsZero() {
 			issued = a.Issued.Format("2006-01-02")

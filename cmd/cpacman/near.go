@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"cpacman/internal/fleet"
+	"cpacman/internal/host"
 	"cpacman/internal/repo"
+	"cpacman/inventory"
 	"cpacman/planner"
 )
 
@@ -73,6 +75,7 @@ func (s *session) sayNotes(planned *fleet.Planned) {
 			s.say("note: --package %q: nothing that is installed on any of %d %s matches it%s", g, all, plural(all, "host", "hosts"), s.nearInstalled(g, planned.Plan))
 		}
 	}
+	s.sayIdleExcludes(planned.Plan)
 	for _, n := range slices.Sorted(maps.Keys(about)) {
 		hosts := about[n]
 		where := someOf(hosts, 5)
@@ -83,18 +86,80 @@ func (s *session) sayNotes(planned *fleet.Planned) {
 	}
 }
 
-// nearInstalled says what may have been meant by a glob that nothing installed matches: names like it, or packages that are only in repositories.
-func (s *session) nearInstalled(glob string, p *planner.Plan) string {
-	installed, read := map[string]bool{}, map[string]bool{}
+// unknownPackage is the error of a package that explain knows nothing of, with who wants it all the same and what may have been meant.
+func (s *session) unknownPackage(h *inventory.Host, item *planner.ExplainedItem, pkg string) error {
+	err := inputError{err: fmt.Errorf("package %q is neither on %s nor in its view", pkg, h.Name)}
+	if len(item.Because) > 1 { // the first says the same
+		err.err = fmt.Errorf("%w; %s", err.err, strings.Join(item.Because[1:], "; "))
+	}
+	names := map[string]bool{}
+	if facts, _ := s.fleet.StoredFacts(s.ctx); facts[h.Name] != nil {
+		list, _ := s.store.Installed(s.ctx, facts[h.Name].InstalledDigest)
+		for _, one := range list {
+			names[one.Name] = true
+		}
+		for _, r := range s.fleet.View(h, facts[h.Name]) {
+			if opened, err := s.repos.Open(s.ctx, r.ID); err == nil {
+				for _, n := range namesOf(opened) {
+					names[n] = true
+				}
+			}
+		}
+	}
+	if near := nearNames(pkg, slices.Sorted(maps.Keys(names))); len(near) > 0 {
+		err.hint = "near it: " + strings.Join(near, " ")
+	}
+	return err
+}
+
+// sayIdleExcludes notes what --exclude names and no repository has: with a typo the package that was to stay away comes.
+func (s *session) sayIdleExcludes(p *planner.Plan) {
+	idle := slices.Clone(p.Requested.Filter.Exclude)
+	var names []string
+	for _, r := range p.Repos {
+		if len(idle) == 0 {
+			return
+		}
+		opened, err := s.repos.Open(s.ctx, r.ID)
+		if err != nil {
+			return // nobody knows what it has
+		}
+		names = append(names, namesOf(opened)...)
+		idle = slices.DeleteFunc(idle, func(g string) bool {
+			return slices.ContainsFunc(opened.Packages(), func(one *repo.Package) bool { return planner.Names(g, one.NEVRA) })
+		})
+	}
+	if len(p.Repos) == 0 {
+		return
+	}
+	for _, g := range idle {
+		text := ""
+		if near := nearNames(g, names); len(near) > 0 {
+			text = "; near it: " + strings.Join(near, " ")
+		}
+		s.say("note: --exclude %q: no repository of this plan has a package that it matches, so it keeps nothing out%s", g, text)
+	}
+}
+
+// installedLists reads what hosts of a plan have: they have much in common, so the first 20 that differ tell enough.
+func (s *session) installedLists(p *planner.Plan) (out [][]host.Package) {
+	read := map[string]bool{}
 	for _, h := range p.Hosts {
-		if read[h.InstalledDigest] || len(read) == 20 { // hosts have much in common
+		if h.InstalledDigest == "" || read[h.InstalledDigest] || len(read) == 20 {
 			continue
 		}
 		read[h.InstalledDigest] = true
-		list, err := s.store.Installed(s.ctx, h.InstalledDigest)
-		if err != nil {
-			continue
+		if list, err := s.store.Installed(s.ctx, h.InstalledDigest); err == nil {
+			out = append(out, list)
 		}
+	}
+	return out
+}
+
+// nearInstalled says what may have been meant by a glob that nothing installed matches: names like it, or packages that are only in repositories.
+func (s *session) nearInstalled(glob string, p *planner.Plan) string {
+	installed := map[string]bool{}
+	for _, list := range s.installedLists(p) {
 		for _, one := range list {
 			installed[one.Name] = true
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cpacman/internal/repo"
 	"cpacman/planner"
 )
 
@@ -45,7 +46,7 @@ func (s *session) filter() (planner.Filter, error) {
 			}
 		}
 	}
-	if err := checkFilter(f); err != nil {
+	if err := checkFilter(&f); err != nil {
 		return f, err
 	}
 	if f.Newest && !f.ByAdvisory() {
@@ -57,17 +58,27 @@ func (s *session) filter() (planner.Filter, error) {
 // severities are those that --severity knows, from the worst.
 var severities = []string{"critical", "important", "moderate", "low"}
 
-// checkFilter refuses what can match nothing: a typo must not look like a host that has nothing to do.
-func checkFilter(f planner.Filter) error {
-	for _, one := range f.Severities {
-		if !slices.Contains(severities, strings.ToLower(one)) {
+// checkFilter refuses what can match nothing: a typo must not look like a host that has nothing to do. Severities get the words that notices are read with.
+func checkFilter(f *planner.Filter) error {
+	for i, one := range f.Severities {
+		word := repo.SeverityWord(one)
+		if !slices.Contains(severities, word) {
 			return usagef("unknown severity %q (%s)", one, strings.Join(severities, ", "))
 		}
+		f.Severities[i] = word
 	}
 	for _, glob := range slices.Concat(f.Packages, f.Exclude) {
-		if _, err := path.Match(glob, "x"); err != nil {
-			return usagef("bad glob %q: a [ or a \\ has no end", glob)
+		if err := checkGlob(glob); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkGlob refuses a glob that is none.
+func checkGlob(glob string) error {
+	if _, err := path.Match(glob, "x"); err != nil {
+		return usagef("bad glob %q: a [ or a \\ has no end", glob)
 	}
 	return nil
 }

@@ -18,8 +18,12 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	for _, h := range p.Hosts {
 		count[h.Status]++
 	}
-	s.say("plan %.12s: %d of %d hosts have something to do, %d %s solved, expires %s", p.ID, count[planner.StatusPlanned], len(p.Hosts),
-		planned.Solutions, plural(planned.Solutions, "configuration", "configurations"), p.ExpiresAt.Format("2006-01-02 15:04 MST"))
+	expires := ""
+	if !p.CreatedAt.IsZero() { // else it is from no facts at all, and there is no time that it could expire at
+		expires = ", expires " + p.ExpiresAt.Format("2006-01-02 15:04 MST")
+	}
+	s.say("plan %.12s: %d of %d hosts have something to do, %d %s solved%s", p.ID, count[planner.StatusPlanned], len(p.Hosts),
+		planned.Solutions, plural(planned.Solutions, "configuration", "configurations"), expires)
 	for _, st := range slices.Sorted(maps.Keys(count)) {
 		if st != planner.StatusPlanned && st != planner.StatusNothing {
 			s.say("not planned: %d %s %s", count[st], plural(count[st], "host", "hosts"), st)
@@ -45,7 +49,14 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 			s.say("nothing that can be done")
 			break
 		}
-		s.say("nothing to do")
+		switch nothing := count[planner.StatusNothing]; {
+		case nothing == len(p.Hosts):
+			s.say("nothing to do")
+		case nothing > 0: // nobody knows what the others would have to do
+			s.say("nothing to do on the %d %s that could be planned", nothing, plural(nothing, "host", "hosts"))
+		default:
+			s.say("no host could be planned; the detail column says why")
+		}
 	case out == "":
 		s.say("next: the same with --out plan.json, then: cpacman rollout start plan.json")
 	case len(p.Requested.Filter.OverrideHolds) > 0:

@@ -323,8 +323,10 @@ func rolloutError(err error, id string) error {
 	case errors.As(err, &noRoom):
 		return &statusError{status: statusInterrupted, err: err,
 			hint: "nothing new starts, hosts at work go on; free space in " + noRoom.Dir + ", then: cpacman rollout resume " + id + " (or start again, where it was not recorded yet)"}
-	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrAmended), errors.Is(err, rollout.ErrNotFound):
+	case errors.As(err, &plan), errors.As(err, &started), errors.Is(err, rollout.ErrAborted), errors.Is(err, rollout.ErrAmended):
 		return inputError{err: err}
+	case errors.Is(err, rollout.ErrNotFound):
+		return inputError{err: err, hint: "cpacman rollout list names them"}
 	case errors.As(err, &held):
 		return &statusError{status: statusFailed, err: err, hint: "cpacman rollout watch " + held.Rollout + " follows it; pause, resume, abort and approve work from here"}
 	}

@@ -201,9 +201,18 @@ type UnknownName struct {
 func (e *UnknownName) Error() string {
 	text := fmt.Sprintf("%s %q is in no repository of the site", e.Kind, e.Name)
 	if len(e.Silent) > 0 {
-		text += "; no advisories at all has " + strings.Join(e.Silent, ", ")
+		text += "; " + SilentWords(e.Silent)
 	}
 	return text
+}
+
+// SilentWords says of repositories that they have no updateinfo.
+func SilentWords(ids []string) string {
+	verb := " has"
+	if len(ids) > 1 {
+		verb = " have"
+	}
+	return strings.Join(ids, ", ") + verb + " no advisories at all"
 }
 
 // told names a repository, and the directory that is read in its place.

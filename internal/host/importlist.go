@@ -38,7 +38,7 @@ func ImportListing(r io.Reader, host string, at time.Time) (*Facts, []string, er
 		p, err := listedPackage(l)
 		if err != nil {
 			if len(warnings) < maxWarnings {
-				warnings = append(warnings, fmt.Sprintf("line %d is left out: %v", n, err))
+				warnings = append(warnings, fmt.Sprintf("line %d is left out: %s", n, bounded(err.Error(), 200)))
 			}
 			continue
 		}

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// severityWord gives a severity in the words of Red Hat, with which SUSE, Oracle and the rebuilds write it: Amazon says medium, openEuler high
+// SeverityWord gives a severity in the words of Red Hat, with which SUSE, Oracle and the rebuilds write it: Amazon says medium, openEuler high
 // and medium, and urgent is the word of Bodhi for what Fedora's updateinfo calls critical (bodhi/server/util.py, severity_updateinfo_str). Rocky 8 wrote
 // SEVERITY_MODERATE for a time (peridot, issue 79).
-func severityWord(s string) string {
+func SeverityWord(s string) string {
 	s = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(s)), "severity_")
 	switch s {
 	case "urgent":

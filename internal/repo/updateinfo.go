@@ -396,7 +396,7 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
 		Type:             strings.ToLower(u.Type),
-		Severity:         severityWord(u.Severity),
+		Severity:         SeverityWord(u.Severity),
 		Status:           strings.ToLower(u.Status),
 		Title:            strings.TrimSpace(u.Title),
 		Release:          strings.TrimSpace(u.Release),
