@@ -123,6 +123,7 @@ class Runner:
             plain = [lambda make=make: make().leaving_out(theirs.unknown) for make in plain]
             requests = [r for r in requests if dnf.answers(r)]
             host.one_arch = True
+        host.keep, host.objects = theirs.keep, judge.objects
         host.excluded = any(excluded(g, p) for g in more["exclude"] for p in installed)
         seen = {p.nevra for p in open_to_it}
         host.hidden = [p for n, p in pop.whole.items() if n not in seen]
@@ -137,7 +138,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, explain, narrowed, needless, spares
+        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, explain, narrowed, needless, parts_of, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -149,6 +150,7 @@ class Runner:
                 host.strong = self.ours.plan(Request("all"))[0]
             middle = time.time()
             closed = {p.nevra for p in host.by_nevra.values() if request.closes(p, host.installed)}
+            closed -= parts_of(host, closed)
             if closed:
                 host = host.without(lambda p: p.nevra in closed and p.name == request.value.split()[0])  # what would replace it stays a candidate
             other = theirs.ask(request, closed)

@@ -26,6 +26,7 @@ MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
+PARTS = "libsolv brings a part of what was split without what that requires, and rpm refuses it"
 SPARED = "a kernel stays that something needs (PLAN-5)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
@@ -60,6 +61,7 @@ class Host:
         self.strong = frozenset()  # what comes when nothing is recommended
         self.excluded = False  # whether an exclude names something installed
         self.hidden = []  # what is excluded
+        self.keep, self.objects = 0, lambda change: ()  # how many builds of install-only names the peer leaves, 0 is all; what rpm has against a transaction
         self.one_arch = False  # whether the peer wants one arch of a name
         self.priorities, self.best = priorities or {}, {}
         for p in candidates:
@@ -78,7 +80,7 @@ class Host:
         installed, candidates, *rest = self.made_of
         host = Host(installed, [p for p in candidates if not closed(p)], *rest)
         host.hidden = self.hidden + [p for p in candidates if closed(p)]
-        host.one_arch, host.excluded = self.one_arch, self.excluded
+        host.one_arch, host.excluded, host.keep, host.objects = self.one_arch, self.excluded, self.keep, self.objects
         return host
 
     def stays(self, p):
@@ -176,11 +178,30 @@ def from_faults(faults, host, change, objections=()):
         if not rule and only and f["Text"].startswith("after the upgrade: "):
             rule = STEPS
             names = names or serving(host, change, text)
+        if not rule and objections and f["Kind"] == "requires" and names and (group := split_of(host, change, host.by_nevra[names[0]])):
+            out += [(PARTS, n) for n in group]
+            continue
         if not rule or not names or rule == MODULES and not waits(host, change, names[0], text):
             return None
         out.append((rule, names[0]))
     first = next((r for r in (MODULES, LOCKSTEP, OBSOLETES) if any(r == rule for rule, _ in out)), None)
     return [o for o in out if first is None or o[0] == first]
+
+
+def split_of(host, change, part):
+    """What has an Obsoletes entry for something installed in common with a package that comes in, where more of it comes; () else."""
+    entries = {e for e in part.deps("obsoletes") for i in host.inst.get(e[0], []) if metadata.within(i.evr, e[1], e[2])}
+    group = {c.nevra for l in host.cands.values() for c in l if not entries.isdisjoint(c.deps("obsoletes"))}
+    return sorted(group) if len(group & change[0]) > 1 else ()
+
+
+def parts_of(host, closed):
+    """Of builds that a request keeps out: those that what it lets in of another name was split into. They come with that."""
+    there = [p for p in host.by_nevra.values() if p.nevra not in closed]
+    def part(c):
+        entries = {e for e in c.deps("obsoletes") for i in host.inst.get(e[0], []) if metadata.within(i.evr, e[1], e[2])}
+        return any(p.name == e[0] != c.name and e in p.deps("obsoletes") for e in entries for p in there)
+    return {n for n in closed if part(host.by_nevra[n])}
 
 
 def touching(host, change, text):
@@ -342,10 +363,10 @@ def weakly(host, request, ours, rules, exclude, possible, ask, check, objects):
 def alone(host, request, ours, rules, exclude, check, possible):
     """dnf does nothing at all where one package cannot be as the repositories have it; we do all that can be. Told to bring just our builds it must
     come to our transaction, and with one more of those that we did not bring it must fail, or come to what we may not do, or like less."""
-    told = possible(sorted(ours[0]), ()) if ours[0] else ours
-    if told != ours and arches_beside(host, ours):
+    rule, told = told_ours(host, ours, ALL_OR_NOTHING, possible) if ours[0] else ([ALL_OR_NOTHING], ours)
+    if ONE_ARCH in rule:
         return "explained", sorted({*rules, ONE_ARCH}), difference(ours, told or (frozenset(), frozenset()))
-    if told != ours:
+    if not rule:
         return "unexplained", rules, {"told": difference(ours, told) if told else "impossible"}
     order = Preferences(host, request)
     best, untried = order.vector(ours), list(better_builds(order, ours))
@@ -354,7 +375,7 @@ def alone(host, request, ours, rules, exclude, check, possible):
         got = possible([*rest, build], exclude)
         if got and not forbidden(host, got, True) and not check(got) and order.vector(got) < best:
             return "unexplained", rules, difference(ours, got, exclude=exclude, missed=build)
-    return "explained", sorted({*rules, ALL_OR_NOTHING}), {"tried": min(MISSED, len(untried)), "of": len(untried)}
+    return "explained", sorted({*rules, *rule}), {"tried": min(MISSED, len(untried)), "of": len(untried)}
 
 
 def better_builds(order, ours):
@@ -376,10 +397,15 @@ def spares(host, ours, theirs, unlimited):
 
 
 def needless(host, ours, theirs, objects):
-    """The kernels that the peer removes and we let stay although nothing needs them: rpm has nothing against their leaving too."""
-    spared = sorted(n for n in theirs[1] - ours[1] if host.installed_by[n].only())
+    """The kernels that the peer removes and we let stay although nothing needs them, and there are more of their name than are kept: rpm has nothing against
+    their leaving too."""
+    spared = sorted(n for n in theirs[1] - ours[1] if host.installed_by[n].only() and builds_left(host, ours, host.installed_by[n].name) > host.keep)
     groups = (g for k in range(1, len(spared) + 1) for g in itertools.combinations(spared, k))
     return next((g for g in itertools.islice(groups, GROUPS) if not objects((ours[0], ours[1] | set(g)))), None)
+
+
+def builds_left(host, change, name):
+    return sum(p.name == name for p in host.incoming(change)) + sum(p.nevra not in change[1] for p in host.inst.get(name, []))
 
 
 def together(host, what):
@@ -425,7 +451,23 @@ def told_ours(host, ours, name, possible):
         return [name], told
     if mends(host, ours, told):
         return [MENDED], told
+    if told and told[0] == ours[0] and ours[1] < told[1] and all(host.installed_by[n].only() for n in told[1] - ours[1]) and not needless(host, ours, told, host.objects):
+        return [name, SPARED], told
+    idle = idle_parts(host, ours)
+    if idle and possible(sorted(ours[0]), idle) == ours:
+        return [name, PRIORITY], told
     return [name, ONE_ARCH] if arches_beside(host, ours) else [], told
+
+
+def idle_parts(host, ours):
+    """Candidates that have an Obsoletes entry in common with what comes, for an installed package that a better repository has: they are no choice for it
+    here, and libsolv demands them."""
+    order, out = Preferences(host, Request("all")), set()
+    for p in host.incoming(ours):
+        for i in host.installed:
+            if p.name != i.name and p.obsoletes(i) and order.outranked(p, i):
+                out |= set(split_of(host, (ours[0] | {c.nevra for l in host.cands.values() for c in l}, ours[1]), p))
+    return out - ours[0]
 
 
 def arches_beside(host, ours):

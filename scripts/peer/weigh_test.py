@@ -6,7 +6,8 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, SAME_ARCH, STEPS, TIE, Host, explain, narrowed, needless
+from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of,
+                   split_of)
 
 
 def package(text, requires=(), obsoletes=(), recommends=(), supplements=()):
@@ -199,12 +200,26 @@ class Explain(unittest.TestCase):
         self.assertIsNone(asked(Request("security"), "a-2-1.noarch"))
         self.assertIsNone(asked(Request("all"), *every))
 
+    def test_parts_of_a_split(self):
+        """Only what comes together with another part explains that rpm refuses the peer's transaction; parts of what may come are let in with it."""
+        split = [package(n, (), ("c",)) for n in ("c-2-1.noarch", "c-doc-2-1.noarch")]
+        host = Host([package("c-1-1.noarch")], [*split, package("d-1-1.noarch")], "x86_64")
+        both, doc = change("+c-2-1.noarch +c-doc-2-1.noarch -c-1-1.noarch"), host.by_nevra["c-doc-2-1.noarch"]
+        faults = [{"Kind": "requires", "Text": "after the upgrade: c-doc-2-1.noarch requires x, which nothing provides"}]
+        self.assertEqual(from_faults(faults, host, both, ["x is needed by c-doc"]), [(PARTS, "c-2-1.noarch"), (PARTS, "c-doc-2-1.noarch")])
+        self.assertIsNone(from_faults(faults, host, both))  # rpm has nothing against it
+        self.assertEqual(split_of(host, change("+c-doc-2-1.noarch -c-1-1.noarch"), doc), ())
+        self.assertEqual(parts_of(host, {"c-doc-2-1.noarch"}), {"c-doc-2-1.noarch"})
+        self.assertEqual(parts_of(host, {"c-doc-2-1.noarch", "c-2-1.noarch"}), set())
+
     def test_a_kernel_that_stays(self):
         """Of what the peer removes and we do not: only what rpm has something against may stay."""
         host = Host([package(f"kernel-{n}-1.x86_64") for n in (1, 2, 3)], [package("kernel-4-1.x86_64")], "x86_64")
         ours, theirs = change("+kernel-4-1.x86_64 -kernel-1-1.x86_64"), change("+kernel-4-1.x86_64 -kernel-1-1.x86_64 -kernel-2-1.x86_64")
         self.assertIsNone(needless(host, ours, theirs, lambda c: ["x requires kernel = 2"]))
         self.assertEqual(needless(host, ours, theirs, lambda c: []), ("kernel-2-1.x86_64",))
+        host.keep = 3  # no more of that name are there
+        self.assertIsNone(needless(host, ours, theirs, lambda c: []))
 
     def test_refused_for_no_rule(self):
         got = self.verdict(["a-1-1.noarch"], ["a-2-1.noarch"], "", "-a-1-1.noarch +a-2-1.noarch",
