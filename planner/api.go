@@ -98,6 +98,7 @@ type Host struct {
 	Hold            []string       // globs over installed names, or NEVRAs, that stay as they are
 	Locks           []Lock         // of the host's own package manager
 	Modules         []string       // enabled streams, "name:stream"
+	ModulesUnknown  bool           // nobody knows them: those of what is installed count
 	Protected       []string       // globs over installed names that never leave the host, by Obsoletes, policy or otherwise
 
 	Policies []Rule // decided for this host; for each name the larger priority wins, a tie that disagrees is a *PolicyConflict

@@ -185,7 +185,9 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 			case "hold":
 				c.host.Hold = append(c.host.Hold, v)
 			case "module":
-				c.host.Modules = append(c.host.Modules, v)
+				if c.host.ModulesUnknown = v == "?"; !c.host.ModulesUnknown {
+					c.host.Modules = append(c.host.Modules, v)
+				}
 			case "protected":
 				c.host.Protected = append(c.host.Protected, v)
 			case "vendorchange":

@@ -18,6 +18,7 @@ func Check(u *Universe, h Host, r Request, set Set) (added []Fault) {
 	}()
 	defer giveUp(&err)
 	h.Arch = h.machine()
+	u.assumeStreams(&h)
 	_, added = check(u, &h, &r, &set)
 	return added
 }

@@ -359,12 +359,19 @@ func (e Explanation) Lines() []string {
 			out = append(out, "  "+b)
 		}
 		for _, d := range it.Dropped {
-			if it.Rule == "" || len(it.Because) == 0 {
+			if !it.says(d) {
 				out = append(out, fmt.Sprintf("  not %s: %s (%s)", d.Available, d.Because, d.Rule))
 			}
 		}
 	}
 	return out
+}
+
+// says tells whether what dropped a candidate stands among the reasons already, of it or of a newer one.
+func (it *ExplainedItem) says(d Blocked) bool {
+	return it.Rule != "" && slices.ContainsFunc(it.Because, func(line string) bool {
+		return strings.HasSuffix(strings.TrimSuffix(line, " ("+d.Rule+")"), ": "+d.Because)
+	})
 }
 
 // headline is the state in words.

@@ -173,6 +173,16 @@ installed
 installed
   foo-2-1.x86_64
 `, "nothing", "foo-1-1.x86_64", "foo.x86_64 2-1: nothing newer\n  foo-1-1.x86_64 is older than foo-2-1.x86_64, which is installed"},
+		{"of two streams, neither of which is enabled", `repo base
+  foo-2-1.x86_64
+    modular m:2:1:c
+  foo-3-1.x86_64
+    modular m:3:1:c
+  foo-3-2.x86_64
+    modular m:3:2:c
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-3-2.x86_64 module", "foo", "foo.x86_64 1-1 stays, 3-2 is blocked (module):\n  foo-3-2.x86_64: module stream m:3 is not enabled\n  not foo-2-1.x86_64: module stream m:2 is not enabled (module)"},
 		{"excluded, and so is a newer one", `host exclude=foo
 repo base
   foo-2-1.x86_64

@@ -28,6 +28,9 @@ func Key(h Host, view string, r Request) string {
 		}
 	}
 	k.sorted("modules", h.Modules)
+	if h.ModulesUnknown {
+		k.list("modules-unknown")
+	}
 	k.sorted("protected", h.Protected)
 	k.policies(h.Policies)
 	k.list("vendors", yesNo(h.ForbidVendorChange), strconv.Itoa(len(h.SameVendors)))

@@ -61,6 +61,7 @@ type solution struct {
 func (u *Universe) solve(h *Host, r *Request) (_ *solution, err error) {
 	defer giveUp(&err)
 	h.Arch = h.machine()
+	u.assumeStreams(h)
 	switch r.Type {
 	case "", TypeUpdate, TypeDowngrade, TypeRollback, TypeLock, TypeRepair:
 	default:
@@ -100,6 +101,9 @@ func (u *Universe) solve(h *Host, r *Request) (_ *solution, err error) {
 	}
 	for _, f := range before {
 		s.result.Faults = append(s.result.Faults, f.Text)
+	}
+	if h.ModulesUnknown && len(h.Modules) > 0 {
+		s.note("which module streams are enabled is not known; those count that installed packages are of: %s", strings.Join(h.Modules, ", "))
 	}
 	if r.Type == TypeRepair {
 		s.notMended(left)

@@ -51,6 +51,27 @@ func newModules(list []ModuleStream) modules {
 	return m
 }
 
+// assumeStreams takes the streams of installed packages for enabled where nobody knows which are: dnf installs from no other. A package of several streams, and a
+// module of which several are there, say nothing.
+func (u *Universe) assumeStreams(h *Host) {
+	if !h.ModulesUnknown {
+		return
+	}
+	of := map[string][]string{} // module: streams
+	for _, p := range h.Installed {
+		if streams := u.modules.streamsOf(p); len(streams) == 1 && u.modules.isModular(p) {
+			name, _, _ := strings.Cut(streams[0], ":")
+			of[name] = append(of[name], streams[0])
+		}
+	}
+	h.Modules = nil
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		if l := sorted(of[name]); len(slices.Compact(l)) == 1 {
+			h.Modules = append(h.Modules, l[0])
+		}
+	}
+}
+
 // moduleRule applies PLAN-6: modular packages only from enabled streams, of these only those in a context for what else is enabled, and where an enabled
 // stream has a name no non-modular package that has or provides it, as dnf hides them (dnf_sack_filter_modules in libdnf).
 func (m *modules) moduleRule(c *candidate, enabled []string) (rule, because string) {

@@ -16,6 +16,7 @@ type given struct {
 	arch, kernel, rpmVersion string
 	os                       host.OS
 	modules                  []host.Module
+	noModules                bool // modules are not known
 	holds                    []host.Hold
 	settings                 *inventory.Effective
 	rules                    []inventory.Rule
@@ -26,6 +27,7 @@ type givenID struct {
 	arch, kernel, rpmVersion string
 	os                       host.OS
 	modules                  place[host.Module]
+	noModules                bool
 	holds                    place[host.Hold]
 	settings                 *inventory.Effective
 	rules                    place[inventory.Rule]
@@ -45,14 +47,14 @@ func placeOf[T any](list []T) place[T] {
 }
 
 func (g *given) id() givenID {
-	return givenID{g.arch, g.kernel, g.rpmVersion, g.os, placeOf(g.modules), placeOf(g.holds), g.settings, placeOf(g.rules)}
+	return givenID{g.arch, g.kernel, g.rpmVersion, g.os, placeOf(g.modules), g.noModules, placeOf(g.holds), g.settings, placeOf(g.rules)}
 }
 
 // given collects what a host is planned with at a time. The error is *inventory.PolicyConflict: two policies of equal priority disagree, and nobody may
 // guess which is meant (INV-4).
 func (f *Fleet) given(at time.Time, h *inventory.Host, facts *host.Facts) (given, error) {
-	g := given{arch: facts.Arch, kernel: facts.Kernel, rpmVersion: facts.RPMVersion, os: facts.OS, modules: facts.Modules, holds: facts.Holds,
-		settings: f.Site.Settings(h)}
+	g := given{arch: facts.Arch, kernel: facts.Kernel, rpmVersion: facts.RPMVersion, os: facts.OS, modules: facts.Modules, noModules: facts.Modules == nil,
+		holds: facts.Holds, settings: f.Site.Settings(h)}
 	resolved, conflicts := f.Site.Policies(h, oneHost(facts), at)
 	if len(conflicts) > 0 {
 		return g, conflicts[0]
@@ -72,7 +74,7 @@ func (f *Fleet) plannerHost(at time.Time, h *inventory.Host, facts *host.Facts) 
 
 func (g *given) host() planner.Host {
 	s := g.settings
-	out := planner.Host{Arch: g.arch, RunningKernel: g.kernel, RPMVersion: g.rpmVersion,
+	out := planner.Host{Arch: g.arch, RunningKernel: g.kernel, RPMVersion: g.rpmVersion, ModulesUnknown: g.noModules,
 		Exclude: s.Exclude, ExcludeFrom: s.ExcludeFrom, InstallOnly: s.InstallOnly, KeepInstallOnly: s.InstallOnlyKeep, ModulePatterns: s.KernelModules, SameVendors: s.SameVendor,
 		ForbidVendorChange: s.VendorChange == inventory.VendorChangeForbid ||
 			s.VendorChange == inventory.VendorChangeDefault && forbidsVendorChange(g.os)}
