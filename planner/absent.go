@@ -98,10 +98,31 @@ func (s *solution) absent(key rpm.NameArch, newest rpm.NEVRA) []string {
 			return append([]string{"it would take the place of " + l.NEVRA.String() + ", which is held:"}, l.Because...)
 		}
 	}
+	if out := s.keptFrom(newest); len(out) > 0 {
+		return out
+	}
 	if out := s.brokenWithout(newest); len(out) > 0 {
 		return out
 	}
 	return []string{"it is not installed and nothing that is there or comes needs it"}
+}
+
+// keptFrom says what a build would replace, and which rule forbids that. A plan has one line of a rule for each package, which may be of another build.
+func (s *solution) keptFrom(newest rpm.NEVRA) []string {
+	var out []string
+	for _, it := range s.items {
+		have := s.highest(it)
+		for _, ref := range s.u.obsoleting(it.key.Name) {
+			c := &s.u.cands[ref.id]
+			if c.NEVRA != newest || c.Name == it.key.Name || !obsoletes(c.Package, have) {
+				continue
+			}
+			if rule, because := s.replacesNot(it, have, c, ref.id); rule != "" {
+				out = append(out, "it would take the place of "+have.NEVRA.String()+" ("+rule+"): "+because)
+			}
+		}
+	}
+	return slices.Compact(out)
 }
 
 // brokenWithout lists what is there and lacks a build that does not come: broken before, and so not for a plan that is no repair.

@@ -173,6 +173,14 @@ installed
 installed
   foo-2-1.x86_64
 `, "nothing", "foo-1-1.x86_64", "foo.x86_64 2-1: nothing newer\n  foo-1-1.x86_64 is older than foo-2-1.x86_64, which is installed"},
+		{"in the place of what is pinned", `policy vendor 0 pin foo 1
+repo base
+  foo-2-1.x86_64
+  bar-2-1.x86_64
+    obsoletes foo
+installed
+  foo-1-1.x86_64
+`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 pin", "bar", "bar.x86_64 2-1 is there and not installed:\n  it would take the place of foo-1-1.x86_64 (pin): pinned to 1 by policy vendor (owner ops): a test"},
 		{"of two streams, neither of which is enabled", `repo base
   foo-2-1.x86_64
     modular m:2:1:c
