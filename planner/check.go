@@ -103,12 +103,22 @@ func (c *checker) find(n rpm.NEVRA) *candidate {
 		}
 		open = append(open, cand)
 	}
+	var first *candidate
 	for _, cand := range open {
-		if cand.NEVRA == n && c.u.sources[cand.source].Priority == best {
+		switch {
+		case cand.NEVRA != n || c.u.sources[cand.source].Priority != best:
+		case !c.strange(cand.Package): // of several copies one that may be taken
 			return cand
+		case first == nil:
+			first = cand
 		}
 	}
-	return nil
+	return first
+}
+
+// strange tells whether a build is of another vendor than what is installed of its name, and may not be.
+func (c *checker) strange(p *rpm.Package) bool {
+	return c.h.ForbidVendorChange && slices.ContainsFunc(c.installed(p.Name), func(i *rpm.Package) bool { return !c.h.sameVendor(i.Vendor, p.Vendor) })
 }
 
 // isOnly is the install-only rule, for a name as soon as one of its builds anywhere says so.

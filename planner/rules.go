@@ -145,14 +145,14 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 			r.dropped = append(r.dropped, drop{id, rulePriority, "repository " + src.ID + " has a lower priority than another that has " + c.Name})
 		case seen[c.NEVRA]:
 		default:
-			if seen != nil {
-				seen[c.NEVRA] = true
-			}
 			if rule, because := p.againstInstalled(r, c.Package); rule != "" {
 				if because != "" {
 					r.dropped = append(r.dropped, drop{id, rule, because})
 				}
-				continue
+				continue // another copy may be of another vendor
+			}
+			if seen != nil {
+				seen[c.NEVRA] = true
 			}
 			r.eligible = append(r.eligible, id)
 		}
