@@ -10,17 +10,21 @@ import (
 
 // neededBy says who wants a new package, or what it replaces, and which advisories it is of.
 func neededBy(i planner.Install, advisories string) string {
-	var who, old, text []string
+	var who, weak, old, text []string
 	for _, s := range i.NeededBy {
-		if replaced, is := strings.CutPrefix(s, "obsoletes "); is {
+		switch replaced, is := strings.CutPrefix(s, "obsoletes "); {
+		case is:
 			old = append(old, replaced)
-		} else if s != "requested" {
+		case strings.HasPrefix(s, "recommended by "), strings.HasPrefix(s, "supplements "):
+			weak = append(weak, s)
+		case s != "requested":
 			who = append(who, s)
 		}
 	}
 	if len(who) > 0 {
 		text = append(text, "needed by "+strings.Join(who, ", "))
 	}
+	text = append(text, weak...)
 	if len(old) > 0 {
 		text = append(text, "replaces "+strings.Join(old, ", "))
 	}

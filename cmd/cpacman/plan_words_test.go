@@ -10,8 +10,10 @@ import (
 // TestPlanWords covers the cells of plan show that name a second package.
 func TestPlanWords(t *testing.T) {
 	for want, by := range map[string][]string{
-		"replaces bar-1-1.noarch SA-1":                           {"obsoletes bar-1-1.noarch"},
-		"needed by foo-2-1.noarch; replaces bar-1-1.noarch SA-1": {"foo-2-1.noarch", "obsoletes bar-1-1.noarch"},
+		"replaces bar-1-1.noarch SA-1":                              {"obsoletes bar-1-1.noarch"},
+		"recommended by foo-2-1.noarch SA-1":                        {"recommended by foo-2-1.noarch"},
+		"needed by foo-2-1.noarch; supplements bar-1-1.noarch SA-1": {"foo-2-1.noarch", "supplements bar-1-1.noarch"},
+		"needed by foo-2-1.noarch; replaces bar-1-1.noarch SA-1":    {"foo-2-1.noarch", "obsoletes bar-1-1.noarch"},
 		"requested SA-1": {"requested"},
 		"needed by foo-2-1.noarch, policy p SA-1": {"foo-2-1.noarch", "policy p", "requested"},
 	} {
