@@ -55,6 +55,8 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 			for _, by := range in.NeededBy {
 				if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
 					by = s.neededWords(by)
+				} else if strings.HasPrefix(by, "policy ") {
+					by += " installs it"
 				}
 				e.Because = append(e.Because, by)
 			}
@@ -104,7 +106,33 @@ func (s *solution) absent(key rpm.NameArch, newest rpm.NEVRA) []string {
 	if out := s.brokenWithout(newest); len(out) > 0 {
 		return out
 	}
-	return []string{"it is not installed and nothing that is there or comes needs it"}
+	if text := s.replacesNothing(newest); text != "" {
+		return []string{text}
+	}
+	return []string{"nothing that is installed or comes in needs it"}
+}
+
+// replacesNothing says which rule keeps a build from replacing what it obsoletes; "" where none does. A plan has one line for all that would.
+func (s *solution) replacesNothing(newest rpm.NEVRA) string {
+	if s.target != nil {
+		return ""
+	}
+	for _, id := range s.u.named(newest.Name) {
+		c := &s.u.cands[id]
+		if c.NEVRA != newest {
+			continue
+		}
+		for _, it := range s.items {
+			have := s.highest(it)
+			if c.Name == it.key.Name || !obsoletes(c.Package, have) {
+				continue
+			}
+			if rule, because := s.replacesNot(it, have, c, id); rule != "" {
+				return "it would take the place of " + have.NEVRA.String() + " (" + rule + "): " + because
+			}
+		}
+	}
+	return ""
 }
 
 // keptFrom says what a build would replace, and which rule forbids that. A plan has one line of a rule for each package, which may be of another build.

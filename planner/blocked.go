@@ -122,7 +122,7 @@ func (s *solution) blockedItem(it *item, asked func(*item, *candidate) bool) []B
 	var out []Blocked
 	for _, d := range s.told(it.key.Name) {
 		c := &s.u.cands[d.cand]
-		if (d.rule != ruleArch && c.Arch != it.key.Arch) || !better(c.EVR) || asked != nil && !asked(it, c) {
+		if !s.concerns(d, it) || !better(c.EVR) || asked != nil && !asked(it, c) {
 			continue
 		}
 		at := slices.IndexFunc(out, func(b Blocked) bool { return b.Rule == d.rule })
@@ -135,6 +135,12 @@ func (s *solution) blockedItem(it *item, asked func(*item, *candidate) bool) []B
 		}
 	}
 	return s.blockedElse(it, have, asked, out)
+}
+
+// concerns tells whether a build of an item's name that a rule took away is one that the item would go to without it.
+func (s *solution) concerns(d drop, it *item) bool {
+	c := &s.u.cands[d.cand]
+	return c.Arch == it.key.Arch || d.rule == ruleArch || s.changesArch(c.Package) && archRank(s.h.Arch, c.Arch) == 0
 }
 
 // better tells which builds an item would go to rather than to what it may have, were there no rule: newer ones, or, where a plan takes it down, newer

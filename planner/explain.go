@@ -335,7 +335,7 @@ func (s *solution) droppedFor(it *item) []Blocked {
 	var out []Blocked
 	for _, d := range s.told(it.key.Name) {
 		c := &s.u.cands[d.cand]
-		if news(c.EVR) && (c.Arch == it.key.Arch || d.rule == ruleArch) {
+		if news(c.EVR) && s.concerns(d, it) {
 			out = append(out, Blocked{have.NEVRA, c.NEVRA, d.rule, d.because})
 		}
 	}
@@ -421,9 +421,9 @@ func (it *ExplainedItem) headline() string {
 	case ExplainLeftOut:
 		return " is installed and left out:"
 	case ExplainNotSelected:
-		return " stays; " + evr(it.Available) + " is there:"
+		return " stays; " + evr(it.Available) + " is available:"
 	case ExplainNotInstalled:
-		return evr(it.Available) + " is there and not installed:"
+		return evr(it.Available) + " is available and not installed:"
 	}
 	return ":"
 }

@@ -64,7 +64,7 @@ func TestExplain(t *testing.T) {
 		"lib":             "lib.i686 1-1: nothing newer\nlib.x86_64 1-1 stays, 2-1 is blocked (lockstep):\n  lib-2-1.x86_64: rpm would erase lib-1-1.i686, for which there is no candidate at 2-1",
 		"pinned":          "pinned.x86_64 1-1 stays, 2-1 is blocked (hold):\n  pinned-2-1.x86_64: hold pinned",
 		"barred":          "barred.x86_64 1-1 stays, 2-1 is blocked (exclude):\n  barred-2-1.x86_64: excluded by the host: barred",
-		"spare":           "spare.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it",
+		"spare":           "spare.x86_64 1-1 is available and not installed:\n  nothing that is installed or comes in needs it",
 		"nowhere":         "nowhere :\n  neither the host nor a repository of its view has it",
 		"swap-1-1.x86_64": "swap.x86_64 1-1 -> 2-1: the newest there is",
 	} {
@@ -95,7 +95,7 @@ installed
 	for name, want := range map[string]string{
 		"foo": "foo.x86_64 1-1 -> 2-1: the least version that does what was asked\n  the least change that was asked for; foo-3-1.x86_64 is newer\n  it fixes SA-1",
 		"lib": "lib.x86_64 1-1 -> 2-1: the newest there is\n  not asked for; what was asked for needs it\n  needed by foo-2-1.x86_64",
-		"bar": "bar.x86_64 1-1 stays; 2-1 is there:\n  the request does not ask for it and nothing needs it",
+		"bar": "bar.x86_64 1-1 stays; 2-1 is available:\n  the request does not ask for it and nothing needs it",
 	} {
 		e, err := u.Explain(c.host, c.request, name)
 		if err != nil {
@@ -126,7 +126,7 @@ repo base
 installed
   ex-1-1.noarch
 `, "*ex", "ex.noarch 1-1 stays, newex-2-1.noarch is blocked (exclude):\n  newex-2-1.noarch: it obsoletes ex: excluded by the host: newex\n" +
-			"newex.noarch 2-1 is there and not installed:\n  it would take the place of ex-1-1.noarch (exclude): it obsoletes ex: excluded by the host: newex\n  not newex-2-1.noarch: excluded by the host: newex (exclude)"},
+			"newex.noarch 2-1 is available and not installed:\n  it would take the place of ex-1-1.noarch (exclude): it obsoletes ex: excluded by the host: newex\n  not newex-2-1.noarch: excluded by the host: newex (exclude)"},
 		{`repo best prio=1
   foo-2-1.noarch
 repo base prio=2
@@ -259,11 +259,11 @@ installed
 		"foreign": "foreign.x86_64 1-1 stays, 2-1 is blocked (vendor):\n  foreign-2-1.x86_64: the vendor would change from \"A\" to \"B\"",
 		"kernel":  "kernel.x86_64 1-1 stays, not 2-1:\n  kernel-2-1.x86_64 waits for a build of the out-of-tree module drv-x: drv-x-1-1.x86_64 is not for it",
 		"openssl": "openssl.x86_64 1-1 stays, 2-1 is blocked (only):\n  openssl-2-1.x86_64: repository third is limited to other names",
-		"agent":   "agent.x86_64 1-1: new\n  policy p",
+		"agent":   "agent.x86_64 1-1: new\n  policy p installs it",
 		"gone":    "gone.x86_64 1-1 is removed (policy):\n  removed by policy p (owner ops): a test",
 		"needed":  "needed.x86_64 1-1 stays (remove):\n  to be removed by policy p (owner ops): a test; it stays: user-1-1.x86_64 needs it",
-		"broken":  "broken.x86_64 1-1 is there and not installed:\n  broken is to be installed by policy p and cannot be: broken-1-1.x86_64 requires nowhere, which nothing provides",
-		"sql":     "sql.x86_64 1-1 is there and not installed:\n  it is not installed and nothing that is there or comes needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test; and no repository of the view has sql2 (instead)",
+		"broken":  "broken.x86_64 1-1 is available and not installed:\n  broken is to be installed by policy p and cannot be: broken-1-1.x86_64 requires nowhere, which nothing provides",
+		"sql":     "sql.x86_64 1-1 is available and not installed:\n  nothing that is installed or comes in needs it\n  not sql-1-1.x86_64: sql2 is taken instead by policy p (owner ops): a test; and no repository of the view has sql2 (instead)",
 	} {
 		e, err := u.Explain(c.host, c.request, name)
 		if err != nil {
@@ -288,5 +288,23 @@ installed
 	}
 	if got, want := strings.Join(e.Lines(), "\n"), "foo.x86_64 2-1 -> 1-1: the newest below what is installed"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestExplainReplacements: of several that would replace a package each says why it does not come.
+func TestExplainReplacements(t *testing.T) {
+	world := `host protected=old
+repo base
+  new-2-1.x86_64
+    obsoletes old
+  parts-2-1.x86_64
+    obsoletes old
+installed
+  old-1-1.x86_64
+`
+	plan := "blocked old-1-1.x86_64 new-2-1.x86_64 protected"
+	for _, name := range []string{"new", "parts"} {
+		w := worded{name, world, plan, name, name + ".x86_64 2-1 is available and not installed:\n  it would take the place of old-1-1.x86_64 (protected): protected on the host"}
+		w.check(t)
 	}
 }

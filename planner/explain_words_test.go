@@ -267,7 +267,7 @@ installed
   user-1-1.x86_64
     requires helper
 `, "fault user-1-1.x86_64 requires helper, which nothing provides", "helper",
-			"helper.x86_64 1-1 is there and not installed:\n  user-1-1.x86_64 needs it: it had helper broken before, which only a plan of repairs mends"},
+			"helper.x86_64 1-1 is available and not installed:\n  user-1-1.x86_64 needs it: it had helper broken before, which only a plan of repairs mends"},
 		{"what would replace is held", `repo base
   newex-2-1.noarch
     obsoletes ex
@@ -275,14 +275,14 @@ installed
 installed
   ex-1-1.noarch
 `, "held ex-1-1.noarch newex-2-1.noarch\n  newex-2-1.noarch requires missing, which nothing provides", "newex",
-			"newex.noarch 2-1 is there and not installed:\n  it would take the place of ex-1-1.noarch, which is held:\n  newex-2-1.noarch requires missing, which nothing provides"},
+			"newex.noarch 2-1 is available and not installed:\n  it would take the place of ex-1-1.noarch, which is held:\n  newex-2-1.noarch requires missing, which nothing provides"},
 		{"taken instead", `repo base
   bar-1-1.x86_64
     requires nowhere
 policy p 1 install foo
 policy p 1 instead foo bar
 `, "note foo is to be installed by policy p and cannot be: bar-1-1.x86_64 requires nowhere, which nothing provides", "bar",
-			"bar.x86_64 1-1 is there and not installed:\n  foo is to be installed by policy p and cannot be: bar-1-1.x86_64 requires nowhere, which nothing provides"},
+			"bar.x86_64 1-1 is available and not installed:\n  foo is to be installed by policy p and cannot be: bar-1-1.x86_64 requires nowhere, which nothing provides"},
 		{"an older one of several builds is held", `host installonly=k running=4-1.x86_64
 repo base
   c-1-1.x86_64

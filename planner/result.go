@@ -413,7 +413,7 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 	return slices.Compact(out)
 }
 
-// notInstalled notes what --package names and the host does not have.
+// notInstalled notes what --package names and the host does not have, and that nothing which it has goes to either.
 func (s *solution) notInstalled() {
 	for _, g := range s.r.Filter.Packages {
 		hit := slices.ContainsFunc(s.items, func(it *item) bool {
@@ -421,8 +421,10 @@ func (s *solution) notInstalled() {
 				matchGlob(g, it.key.String()) || slices.ContainsFunc(it.inst, func(n int32) bool { return matchNamed(g, s.nodes[n].pkg.NEVRA) })
 		})
 		for n := s.installed; n < len(s.nodes) && !hit; n++ {
-			hit = matchNamed(g, s.nodes[n].pkg.NEVRA)
+			pkg := s.nodes[n].pkg // of a name that is not installed it may be one that others would bring along
+			hit = matchNamed(g, pkg.NEVRA) && (s.model[n] || len(s.name(pkg.Name).installed) > 0)
 		}
+		hit = hit || slices.ContainsFunc(s.result.Set.Held, func(h Held) bool { return matchNamed(g, h.Available) })
 		hit = hit || slices.ContainsFunc(s.result.Set.Blocked, func(b Blocked) bool { return matchNamed(g, b.Available) })
 		if !hit {
 			s.result.Notes = append(s.result.Notes, NothingMatches(g))
