@@ -77,8 +77,8 @@ func (e *env) auditDrift(c *cli.Context) error {
 			current++
 		}
 	}
-	s.say("%d hosts: %d up to date, %d with updates to install, %d with held or blocked updates only, %d not known; %d %s within classes and clusters",
-		len(drift), current, behind, held, unknown, len(differences), plural(len(differences), "difference", "differences"))
+	s.say("%d %s: %d up to date, %d with updates to install, %d with held or blocked updates only, %d not known; %d %s within classes and clusters",
+		len(drift), plural(len(drift), "host", "hosts"), current, behind, held, unknown, len(differences), plural(len(differences), "difference", "differences"))
 	return nil
 }
 
@@ -114,7 +114,7 @@ func driftDetails(drift []report.HostDrift) data {
 			add(h.Status, "", "", h.Detail)
 		}
 		for _, m := range h.Missing {
-			add("missing", m.Installed.String(), m.Available.EVR.String(), strings.TrimSpace(m.State+" "+m.Rule))
+			add("missing", m.Installed.String(), toward(m.Installed, m.Available), strings.TrimSpace(m.State+" "+m.Rule))
 		}
 		for _, n := range h.Newer {
 			add("newer", n.Installed.String(), n.Available.EVR.String(), "newer than the view")

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -153,6 +154,7 @@ func (d *HostDrift) addResult(r *planner.Result, highest map[rpm.NameArch]rpm.EV
 			d.Missing = append(d.Missing, Missing{Installed: old, Available: i.NEVRA, State: "installable"})
 		}
 	}
+	d.addReplaced(&r.Set)
 	for _, h := range r.Set.Held {
 		d.Missing = append(d.Missing, Missing{Installed: h.NEVRA, Available: h.Available, State: "held"})
 	}
@@ -170,6 +172,25 @@ func (d *HostDrift) addResult(r *planner.Result, highest map[rpm.NameArch]rpm.EV
 		d.Advisories = append(d.Advisories, u.Advisories...)
 	}
 	d.PreBroken = append(d.PreBroken, r.Faults...)
+}
+
+// addReplaced takes over what leaves for new packages that obsolete it: one line for each package that leaves, however many it was split into. What
+// leaves for an update of another package is behind by that one.
+func (d *HostDrift) addReplaced(set *planner.Set) {
+	by := map[string]rpm.NEVRA{}
+	for _, i := range set.Install {
+		for _, why := range i.NeededBy {
+			old, is := strings.CutPrefix(why, "obsoletes ")
+			if _, known := by[old]; is && !known {
+				by[old] = i.NEVRA
+			}
+		}
+	}
+	for _, r := range set.Remove {
+		if to, replaced := by[r.NEVRA.String()]; replaced && r.Rule == "obsoleted" {
+			d.Missing = append(d.Missing, Missing{Installed: r.NEVRA, Available: to, State: "installable"})
+		}
+	}
 }
 
 func (d *HostDrift) sort() {

@@ -92,3 +92,28 @@ func TestDifferences(t *testing.T) {
 		t.Errorf("cluster (-want +got):\n%s", d)
 	}
 }
+
+// TestReplaced: a package that another name replaces is behind, once, however many it was split into.
+func TestReplaced(t *testing.T) {
+	n := func(s string) rpm.NEVRA { return nevra(t, s) }
+	installed := packages(t, "old-1-1.noarch", "part-1-1.noarch", "unwanted-1-1.noarch", "whole-1-1.noarch")
+	result := &planner.Result{Set: planner.Set{
+		Upgrade: []planner.Move{{From: n("whole-1-1.noarch"), To: n("whole-2-1.noarch")}},
+		Install: []planner.Install{
+			{NEVRA: n("new-2-1.noarch"), NeededBy: []string{"new-extras-2-1.noarch", "obsoletes old-1-1.noarch"}},
+			{NEVRA: n("new-extras-2-1.noarch"), NeededBy: []string{"obsoletes old-1-1.noarch"}},
+		},
+		Remove: []planner.Remove{
+			{NEVRA: n("old-1-1.noarch"), Rule: "obsoleted"}, {NEVRA: n("part-1-1.noarch"), Rule: "obsoleted"}, {NEVRA: n("unwanted-1-1.noarch"), Rule: "policy"},
+		},
+	}}
+	known := func(rpm.NEVRA) bool { return true }
+	got := NewOffer(nil, nil).Compare(installed, known, func(*rpm.Package) bool { return false }, result)
+	want := []Missing{
+		{Installed: n("old-1-1.noarch"), Available: n("new-2-1.noarch"), State: "installable"},
+		{Installed: n("whole-1-1.noarch"), Available: n("whole-2-1.noarch"), State: "installable"},
+	}
+	if d := cmp.Diff(want, got.Missing); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
