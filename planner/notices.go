@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"cpacman/internal/rpm"
@@ -47,6 +48,33 @@ func (u *Universe) listedBy(n rpm.NEVRA) []string {
 		}
 	}
 	return out
+}
+
+// Fixes gives the IDs of the advisories that a host has with one build and lacks with another, those of the builds between them among these; sorted.
+// Modules are the streams that the host has enabled.
+func (u *Universe) Fixes(from, to rpm.NEVRA, modules []string) []string {
+	var out []string
+	for _, l := range u.listed(to.Name) {
+		if l.nevra.Arch != to.Arch || rpm.Compare(l.nevra.EVR, to.EVR) > 0 || from.Name == to.Name && rpm.Compare(l.nevra.EVR, from.EVR) <= 0 ||
+			l.advisory.retracted() || !u.about(l, modules) {
+			continue
+		}
+		out = append(out, l.advisory.ID)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// about tells whether an advisory means a build that it lists for a host with these streams. Notices of Rocky and Oracle name none; then it is about the
+// streams that the build is of.
+func (u *Universe) about(l listed, modules []string) bool {
+	streams := slices.Clip(l.advisory.Streams)
+	if len(streams) == 0 {
+		for _, at := range u.ofBuild[l.nevra] {
+			streams = append(streams, u.contexts[at].stream)
+		}
+	}
+	return len(streams) == 0 || slices.ContainsFunc(streams, func(s string) bool { return slices.Contains(modules, s) })
 }
 
 // noticeList answers as Notices from advisories that are all there. They are chained by name: there are thousands of them and few are about what a

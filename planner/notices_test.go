@@ -2,6 +2,7 @@ package planner
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"cpacman/internal/rpm"
@@ -43,5 +44,40 @@ func TestNoticesOrder(t *testing.T) {
 	build.Release = "2"
 	if id, ok := u.retracted(build); ok {
 		t.Errorf("another build is taken back by %q", id)
+	}
+}
+
+// TestFixes: an update is of all advisories that it steps over, of the host's own streams.
+func TestFixes(t *testing.T) {
+	build := func(s string) rpm.NEVRA {
+		n, err := rpm.ParseNEVRA(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	one := func(id, n string, streams ...string) Advisory {
+		return Advisory{ID: id, Status: "final", Streams: streams, Packages: []rpm.NEVRA{build(n)}}
+	}
+	back := one("BACK", "a-2-1.noarch")
+	back.Status = "retracted"
+	u, err := NewUniverse(View{Advisories: []Advisory{one("OLD", "a-1-1.noarch"), one("SEC", "a-2-1.noarch"), one("BUG", "a-3-1.noarch"), one("NEXT", "a-4-1.noarch"),
+		one("ARCH", "a-3-1.x86_64"), one("STREAM", "a-3-1.noarch", "a:3"), back, one("NEW", "b-1-1.noarch")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from, to string
+		modules  []string
+		want     string
+	}{
+		{"a-1-1.noarch", "a-3-1.noarch", nil, "BUG SEC"},
+		{"a-1-1.noarch", "a-3-1.noarch", []string{"a:3"}, "BUG SEC STREAM"},
+		{"a-3-1.noarch", "a-3-1.noarch", nil, ""},
+		{"a-3-1.noarch", "b-2-1.noarch", nil, "NEW"},
+	} {
+		if got := strings.Join(u.Fixes(build(c.from), build(c.to), c.modules), " "); got != c.want {
+			t.Errorf("%s -> %s: %q, want %q", c.from, c.to, got, c.want)
+		}
 	}
 }

@@ -151,6 +151,14 @@ func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, err
 	}
 	installOnly := func(p *rpm.Package) bool { return planner.IsInstallOnly(p, in.Host.InstallOnly) }
 	out := d.offers[ViewID(in.View)].Compare(in.Host.Installed, known, installOnly, result)
+	for _, m := range out.Missing { // an update is of every advisory that it steps over, and one that is held back is owed too
+		out.Advisories = append(out.Advisories, in.Universe.Fixes(m.Installed, m.Available, in.Host.Modules)...)
+	}
+	if err := in.Universe.Err(); err != nil {
+		return out, err
+	}
+	slices.Sort(out.Advisories)
+	out.Advisories = slices.Compact(out.Advisories)
 	out.Extra = append(out.Extra, in.List.Missing...)
 	slices.SortFunc(out.Extra, rpm.CompareNEVRA)
 	if out.Detail = in.List.Unknown(); out.Detail != "" {

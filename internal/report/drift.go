@@ -26,7 +26,7 @@ type HostDrift struct {
 	Retracted   []Retracted `json:"retracted"`
 	Duplicates  []rpm.NEVRA `json:"duplicates"`
 	PreBroken   []string    `json:"pre_broken"`
-	Advisories  []string    `json:"advisories"` // of the missing updates
+	Advisories  []string    `json:"advisories"` // that the host lacks with its missing updates, held and blocked ones among them
 }
 
 // StatusOK marks a host that could be compared with its view.
