@@ -33,10 +33,14 @@ func (s *session) wanted() (fleet.PlanRequest, error) {
 	return r, err
 }
 
-// saySilent tells, where fixes are asked for, which repositories of a plan do not say what their packages fix.
+// saySilent tells, where fixes are asked for, which repositories of a plan do not say what their packages fix, and that kinds of advisories narrow nothing.
 func (s *session) saySilent(p *planner.Plan) error {
-	if !p.Requested.Filter.ByAdvisory() {
+	f := &p.Requested.Filter
+	if !f.ByAdvisory() {
 		return nil
+	}
+	if f.Security && len(f.Severities) > 0 {
+		s.say("note: --security takes security advisories of every severity, also those that --severity does not name; leave it out to take only these")
 	}
 	ids := make([]string, len(p.Repos))
 	for i := range p.Repos {
