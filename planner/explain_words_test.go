@@ -180,7 +180,7 @@ repo base
     obsoletes foo
 installed
   foo-1-1.x86_64
-`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 pin", "bar", "bar.x86_64 2-1 is there and not installed:\n  it would take the place of foo-1-1.x86_64 (pin): pinned to 1 by policy vendor (owner ops): a test"},
+`, "blocked foo-1-1.x86_64 foo-2-1.x86_64 pin", "bar", "bar.x86_64 2-1 is available and not installed:\n  it would take the place of foo-1-1.x86_64 (pin): pinned to 1 by policy vendor (owner ops): a test"},
 		{"of two streams, neither of which is enabled", `repo base
   foo-2-1.x86_64
     modular m:2:1:c
