@@ -317,6 +317,9 @@ func bruteForce(u *Universe, h Host, r Request, res *Result) []rpm.NEVRA {
 	p := newProblem(u, &h, &r)
 	p.findRemovals()
 	for n := range int32(p.installed) {
+		if p.nodes[n].only && slices.ContainsFunc(res.Set.Incoming(), func(in rpm.NEVRA) bool { return in.Name == p.nodes[n].pkg.Name }) {
+			continue // the newer one fulfils what kept it
+		}
 		if slices.ContainsFunc(res.Set.Remove, func(x Remove) bool { return x.Rule == rulePolicy && x.NEVRA == p.nodes[n].pkg.NEVRA }) {
 			p.removals[n] = p.removalRule(n)
 		}

@@ -21,6 +21,7 @@ func (g *splitting) takes(pkg *rpm.Package) bool {
 
 // findParts finds what an item was split into: its newest build says so itself, by obsoleting its own old versions, and what has the same entry is a part;
 // or other names alone have one entry. Parts come together whatever the request asks for: what they took out of the package would be gone from the host.
+// What has no such entry any more in its newest build is none: it would not be asked for once that is there.
 func (p *problem) findParts(it *item, names [][]int32) {
 	var lists [][]int32
 	for _, l := range names {
@@ -31,16 +32,33 @@ func (p *problem) findParts(it *item, names [][]int32) {
 			continue
 		}
 		lists = append(lists, l)
-		if part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool { return !p.isPart(it, n) }); len(part) > 0 {
+		if part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool { return !p.isPart(it, n) }); len(part) > 0 && p.stillPart(part[0], p.entries(it, it.cands[0])) {
 			it.parts = append(it.parts, part)
 		}
 	}
-	it.together = slices.DeleteFunc(p.group(it, lists), func(g splitting) bool { return len(g.lists) < 2 })
+	for _, g := range p.group(it, lists) {
+		g.lists = slices.DeleteFunc(g.lists, func(l []int32) bool { return !p.stillPart(l[0], []depKey{g.entry}) })
+		if len(g.lists) > 1 {
+			it.together = append(it.together, g)
+		}
+	}
 	for _, n := range it.cands {
 		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
 			it.split = append(it.split, n)
 		}
 	}
+}
+
+// stillPart tells whether the newest build of a candidate's name and arch has one of some Obsoletes entries.
+func (p *problem) stillPart(n int32, entries []depKey) bool {
+	pkg := p.nodes[n].pkg
+	for _, id := range p.name(pkg.Name).eligible { // newest first
+		if c := &p.u.cands[id]; c.Arch == pkg.Arch {
+			p.effort.spend(len(c.Obsoletes))
+			return slices.ContainsFunc(c.Obsoletes, func(d rpm.Dep) bool { return slices.Contains(entries, keyOf(d)) })
+		}
+	}
+	return false
 }
 
 // isPart tells whether a candidate of another name is a part of an item that its newest build was split into.
