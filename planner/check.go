@@ -323,7 +323,7 @@ func (c *checker) upgradeStep() (after []*rpm.Package, gone map[*rpm.Package]*rp
 			case i.Name == p.Name && disjoint(i, p):
 			case i.Name == p.Name && rpm.Compare(i.EVR, p.EVR) > 0 && !c.mayLower(p.Name) && !slices.Contains(c.kept, p):
 				c.fault(ruleLockstep, "rpm refuses %s: %s is newer", p.NEVRA, i.NEVRA)
-			case i.Name == p.Name && gone[i] == nil && (rpm.Compare(i.EVR, p.EVR) != 0 || i.Arch != p.Arch && !apart(p, i)), i.Name != p.Name && obsoletes(p, i):
+			case i.Name == p.Name && gone[i] == nil && (i.Arch == p.Arch && rpm.Compare(i.EVR, p.EVR) != 0 || i.Arch != p.Arch && !apart(p, i)), i.Name != p.Name && obsoletes(p, i):
 				gone[i] = p
 			case i.Name != p.Name && obsoletes(i, p) && gone[i] == nil && !c.leaves(i):
 				c.fault("obsoletes", "rpm refuses %s: the installed %s obsoletes it", p.NEVRA, i.NEVRA)

@@ -262,7 +262,7 @@ func (p *problem) succeeds(c, pkg *rpm.Package) bool {
 		return false
 	}
 	r := p.name(pkg.Name)
-	return r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !disjoint(c, pkg) && rpm.Compare(c.EVR, pkg.EVR) != 0
+	return r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !apart(c, pkg) && rpm.Compare(c.EVR, pkg.EVR) != 0
 }
 
 // richClauses states a boolean dependency: wanted for a requirement, its opposite for a conflict.

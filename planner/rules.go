@@ -302,7 +302,7 @@ func (p *problem) againstInstalled(r *nameRule, c *rpm.Package) (rule, because s
 		}
 		switch {
 		case r.only || i.Arch == c.Arch:
-		case disjoint(i, c):
+		case disjoint(i, c), changes && apart(c, i):
 			if changes {
 				beside = i
 			}
@@ -385,7 +385,7 @@ func (p *problem) dropLockstep(r *nameRule) {
 func (p *problem) leftBehind(r *nameRule, c *rpm.Package) *rpm.Package {
 	for _, n := range r.installed {
 		i := p.nodes[n].pkg
-		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 && apart(c, i) || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 {
+		if i.Arch == c.Arch || disjoint(i, c) || rpm.Compare(i.EVR, c.EVR) == 0 && apart(c, i) || r.archChange != nil && archRank(p.h.Arch, c.Arch) == 0 && !apart(c, i) {
 			continue
 		}
 		p.effort.spend(compareSteps * len(r.eligible))
