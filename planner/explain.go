@@ -25,8 +25,8 @@ type ExplainedItem struct {
 	Installed []rpm.NEVRA  `json:"installed"`
 	Taken     *rpm.NEVRA   `json:"taken,omitempty"`     // what comes in
 	Available *rpm.NEVRA   `json:"available,omitempty"` // the newest that the view has for it, whatever the rules say
-	State     ExplainState `json:"state"`
-	Rule      string       `json:"rule,omitempty"`
+	State     ExplainState `json:"state"`               // the manual has them all
+	Rule      string       `json:"rule,omitempty"`      // that keeps it, or takes it away
 	Because   []string     `json:"because,omitempty"`
 	Dropped   []Blocked    `json:"dropped,omitempty"` // candidates that a rule took away, newest first
 

@@ -15,13 +15,13 @@ const PlanFormat = 1
 // stand in the order of their keys, which makes that the order of the file; Set sorts its own.
 type Plan struct {
 	CreatedAt time.Time  `json:"created_at"` // the newest collected_at used, never the wall clock
-	ExpiresAt time.Time  `json:"expires_at"`
+	ExpiresAt time.Time  `json:"expires_at"` // from then on nothing starts it
 	Format    int        `json:"format"`
 	Hosts     []PlanHost `json:"hosts"`
 	ID        string     `json:"id"` // sha256 of the rest, lower-case hex
 	// Keys are the signing keys that hosts of the plan import (PUSH-9), with their text: what is reviewed is what is imported.
 	Keys         []PlanKey     `json:"keys,omitempty"`
-	MissingFiles []string      `json:"missing_files"`
+	MissingFiles []string      `json:"missing_files"` // packages that are not below their repositories: the plan can be read and not started
 	Packages     []PlanPackage `json:"packages"`
 	Repos        []PlanRepo    `json:"repos"`
 	Requested    Requested     `json:"requested"`
@@ -29,9 +29,9 @@ type Plan struct {
 	RollbackPackages []PlanPackage `json:"rollback_packages,omitempty"`
 	// Rollbacks are the sets that take hosts back by themselves (ROLL-7, ROLL-8): PlanHost.Rollback names one.
 	Rollbacks []Set     `json:"rollbacks,omitempty"`
-	Services  *Services `json:"services,omitempty"` // of a plan of TypeServices, and of no other
-	Sets      []Set     `json:"sets"`
-	Type      PlanType  `json:"type"` //
+	Services  *Services `json:"services,omitempty"` // of a plan of type services, and of no other
+	Sets      []Set     `json:"sets"`               // each once, however many hosts have it
+	Type      PlanType  `json:"type"`               // update, downgrade, rollback, repair, lock, reboot or services
 }
 
 // PlanType says what a plan is for; only rollback, downgrade and lock plans may lower an EVR, and moves that a policy allows (SEC-6).
@@ -140,8 +140,8 @@ type Remove struct {
 	Because string    `json:"because"`
 }
 
-// Held is an installed package that could go higher and does not because of dependencies: Available is the newest candidate,
-// To (if any) what it goes to instead; Because is the chain of reasons, in the words of packages.
+// Held is an installed package that could go higher and does not because of dependencies: Available is the newest candidate, Because the chain of
+// reasons, in the words of packages.
 type Held struct {
 	NEVRA     rpm.NEVRA `json:"nevra"`
 	Available rpm.NEVRA `json:"available"`
@@ -180,7 +180,7 @@ type PlanHost struct {
 	Level           string       `json:"level"`
 	MachineID       string       `json:"machine_id"`
 	PreBroken       []string     `json:"pre_broken,omitempty"`
-	Reboot          *OwedReboot  `json:"reboot,omitempty"` // of a planned host in a plan of TypeReboot, and of no other
+	Reboot          *OwedReboot  `json:"reboot,omitempty"` // of a planned host in a plan of type reboot, and of no other
 	Rollback        RollbackInfo `json:"rollback"`
 	Set             string       `json:"set,omitempty"` // ID of a Set; empty when the host is not planned
 	Status          HostStatus   `json:"status"`        // planned, nothing, or why it is not planned
@@ -242,7 +242,7 @@ type Impact struct {
 
 // PlanPackage is one file that the plan needs, with where it comes from.
 type PlanPackage struct {
-	Advisories []string  `json:"advisories"`
+	Advisories []string  `json:"advisories"` // those that list this very build
 	Checksum   Checksum  `json:"checksum"`
 	NEVRA      rpm.NEVRA `json:"nevra"`
 	Path       string    `json:"path"` // relative to the repository

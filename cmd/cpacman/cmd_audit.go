@@ -57,10 +57,7 @@ func (e *env) auditDrift(c *cli.Context) error {
 	case c.Bool("differences"):
 		d = differenceTable(differences)
 	}
-	d.value = struct {
-		Hosts       []report.HostDrift  `json:"hosts"`
-		Differences []report.Difference `json:"differences"`
-	}{drift, differences}
+	d.value = driftReport{drift, differences}
 	if err := s.emit(c, d); err != nil {
 		return err
 	}
@@ -80,6 +77,12 @@ func (e *env) auditDrift(c *cli.Context) error {
 	s.say("%d %s: %d up to date, %d with updates to install, %d with held or blocked updates only, %d not known; %d %s within classes and clusters",
 		len(drift), plural(len(drift), "host", "hosts"), current, behind, held, unknown, len(differences), plural(len(differences), "difference", "differences"))
 	return nil
+}
+
+// driftReport is what audit drift says in JSON.
+type driftReport struct {
+	Hosts       []report.HostDrift  `json:"hosts"`
+	Differences []report.Difference `json:"differences"` // between hosts that should be alike
 }
 
 func driftTable(drift []report.HostDrift) data {

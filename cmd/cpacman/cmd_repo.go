@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,24 +54,12 @@ func (e *env) repoList(c *cli.Context) error {
 		return err
 	}
 	defer s.Close()
-	type row struct {
-		ID         string `json:"id"`
-		Kind       string `json:"kind"`
-		Packages   int    `json:"packages"`
-		Advisories *int   `json:"advisories"` // null: the repository has no advisory data
-		Priority   int    `json:"priority"`
-		Auto       bool   `json:"auto"`
-		Signed     string `json:"signed"`
-		Digest     string `json:"digest"`
-		Path       string `json:"path"`
-		Error      string `json:"error"`
-	}
-	list := []row{}
+	list := []listedRepo{}
 	d := data{columns: []string{"id", "kind", "packages", "advisories", "priority", "auto", "signed", "digest", "path", "state"}}
 	damaged := 0
 	for i := range s.site.Repos {
 		cfg := &s.site.Repos[i]
-		one := row{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Signed: string(cfg.Signed), Path: cfg.Path}
+		one := listedRepo{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Signed: string(cfg.Signed), Path: cfg.Path}
 		state, advisories := "ok", "no data"
 		if err := s.describeRepo(cfg, &one.Kind, &one.Packages, &one.Advisories, &one.Digest); err != nil {
 			one.Error, state = err.Error(), err.Error()
@@ -200,20 +187,13 @@ func (e *env) repoShow(c *cli.Context) error {
 }
 
 func (s *session) showPackages(r *repo.Repo, glob string) error {
-	type row struct {
-		NEVRA    rpm.NEVRA        `json:"nevra"`
-		Path     string           `json:"path"`
-		Size     int64            `json:"size"`
-		Checksum planner.Checksum `json:"checksum"`
-		Vendor   string           `json:"vendor"`
-	}
-	list := []row{}
+	list := []shownPackage{}
 	for _, p := range r.Packages() {
 		if planner.Names(glob, p.NEVRA) {
-			list = append(list, row{p.NEVRA, p.Location, p.Size, planner.Checksum(p.Checksum), p.Vendor})
+			list = append(list, shownPackage{p.NEVRA, p.Location, p.Size, planner.Checksum(p.Checksum), p.Vendor})
 		}
 	}
-	slices.SortFunc(list, func(a, b row) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
+	slices.SortFunc(list, func(a, b shownPackage) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
 	d := data{columns: []string{"package", "size", "vendor", "path"}, value: list}
 	for _, p := range list {
 		d.rows = append(d.rows, []string{p.NEVRA.String(), humanBytes(p.Size), p.Vendor, p.Path})
@@ -229,47 +209,6 @@ func (s *session) showPackages(r *repo.Repo, glob string) error {
 		return noMatch("package", glob, r, namesOf(r), "cpacman repo show "+r.ID())
 	}
 	return nil
-}
-
-// shownAdvisory is an advisory in JSON.
-type shownAdvisory struct {
-	ID               string           `json:"id"`
-	Type             string           `json:"type"`
-	Severity         string           `json:"severity"`
-	Status           string           `json:"status"`
-	Title            string           `json:"title"`
-	Issued           *time.Time       `json:"issued"`  // null: not said
-	Updated          *time.Time       `json:"updated"` // null: not said
-	CVEs             []string         `json:"cves"`
-	References       []shownReference `json:"references"`
-	Packages         []rpm.NEVRA      `json:"packages"`
-	RebootSuggested  bool             `json:"reboot_suggested"`
-	RestartSuggested bool             `json:"restart_suggested"`
-}
-
-type shownReference struct {
-	Type  string `json:"type"`
-	ID    string `json:"id"`
-	Href  string `json:"href"`
-	Title string `json:"title"`
-}
-
-func showAdvisory(a *repo.Advisory) shownAdvisory {
-	x := shownAdvisory{ID: a.ID, Type: a.Type, Severity: a.Severity, Status: a.Status, Title: a.Title, CVEs: append([]string{}, a.CVEs...),
-		References: []shownReference{}, Packages: []rpm.NEVRA{}, RebootSuggested: a.RebootSuggested, RestartSuggested: a.RestartSuggested}
-	for _, r := range a.References {
-		x.References = append(x.References, shownReference(r))
-	}
-	for _, p := range a.Packages {
-		x.Packages = append(x.Packages, p.NEVRA)
-	}
-	if !a.Issued.IsZero() {
-		x.Issued = &a.Issued
-	}
-	if !a.Updated.IsZero() {
-		x.Updated = &a.Updated
-	}
-	return x
 }
 
 // namesAdvisory tells whether a glob means an advisory, by its id or by one of its CVEs; in any case, as plan takes both.
@@ -325,14 +264,7 @@ func (e *env) repoCheck(c *cli.Context) error {
 	if len(ids) == 0 {
 		ids = s.repos.IDs()
 	}
-	type row struct {
-		Repo    string `json:"repo"`
-		File    string `json:"file"`
-		Package string `json:"package"`
-		What    string `json:"what"`
-		Note    bool   `json:"note"`
-	}
-	list := []row{}
+	list := []shownProblem{}
 	wrong := 0
 	d := data{columns: []string{"repo", "severity", "file", "package", "what"}}
 	for _, id := range ids {
@@ -351,7 +283,7 @@ func (e *env) repoCheck(c *cli.Context) error {
 			} else {
 				wrong++
 			}
-			list = append(list, row{p.Repo, p.File, p.Package, p.What, p.Note})
+			list = append(list, shownProblem{p.Repo, p.File, p.Package, p.What, p.Note})
 			d.rows = append(d.rows, []string{p.Repo, severity, p.File, p.Package, p.What})
 		}
 	}
