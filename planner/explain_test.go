@@ -134,7 +134,7 @@ repo base prio=2
 request package=foo-3-1.noarch
 installed
   foo-1-1.noarch
-`, "foo", "foo.noarch 1-1 stays, 3-1 is blocked (priority):\n  foo-3-1.noarch: repository base has a lower priority than another that has foo"},
+`, "foo", "foo.noarch 1-1 stays, 3-1 is blocked (priority):\n  foo-3-1.noarch: priority 1 of repository best goes before 2 of base, and it has foo"},
 		{`repo base
   lib-2-1.noarch
     requires (glib >= 5 and zlib)

@@ -126,6 +126,16 @@ func (p *problem) name(name string) *nameRule {
 	return r
 }
 
+// outranked says which repository, of those that candidates of a name are from, goes before a source.
+func (p *problem) outranked(src *Source, open []int32, best int) string {
+	for _, id := range open {
+		if first := &p.u.sources[p.u.cands[id].source]; first.Priority == best {
+			return fmt.Sprintf("priority %d of repository %s goes before %d of %s, and it has ", best, first.ID, src.Priority, src.ID)
+		}
+	}
+	return "another repository goes before " + src.ID + ", and it has "
+}
+
 // keepBest finishes a name: priority, the relation to what is installed, lockstep.
 func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 	var seen map[rpm.NEVRA]bool
@@ -142,7 +152,7 @@ func (p *problem) keepBest(r *nameRule, open []int32, best int) {
 		src := &p.u.sources[c.source]
 		switch {
 		case src.Priority > best && p.target == nil:
-			r.dropped = append(r.dropped, drop{id, rulePriority, "repository " + src.ID + " has a lower priority than another that has " + c.Name})
+			r.dropped = append(r.dropped, drop{id, rulePriority, p.outranked(src, open, best) + c.Name})
 		case seen[c.NEVRA]:
 		default:
 			if rule, because := p.againstInstalled(r, c.Package); rule != "" {
