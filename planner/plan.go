@@ -21,7 +21,7 @@ type Plan struct {
 	ID        string     `json:"id"` // sha256 of the rest, lower-case hex
 	// Keys are the signing keys that hosts of the plan import (PUSH-9), with their text: what is reviewed is what is imported.
 	Keys         []PlanKey     `json:"keys,omitempty"`
-	MissingFiles []string      `json:"missing_files"` // packages that are not below their repositories: the plan can be read and not started
+	MissingFiles []string      `json:"missing_files"` // packages that are missing below their repositories, or not as long as the metadata says: the plan can be read and not started
 	Packages     []PlanPackage `json:"packages"`
 	Repos        []PlanRepo    `json:"repos"`
 	Requested    Requested     `json:"requested"`

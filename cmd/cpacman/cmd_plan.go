@@ -358,6 +358,9 @@ func rollbackWords(r planner.RollbackInfo) string {
 
 // repoError makes an input error of damage in a repository.
 func repoError(err error) error {
+	if errors.Is(err, fleet.ErrMoved) {
+		return inputError{err: err, hint: "cpacman repo check looks at the directory of the site and not at that one"}
+	}
 	if fleet.IsDamage(err) {
 		return inputError{err: err, hint: "cpacman repo check tells everything that is wrong with it"}
 	}

@@ -294,7 +294,7 @@ func (e *env) repoCheck(c *cli.Context) error {
 		}
 	}
 	if wrong > 0 {
-		return inputf("%d %s in %d repositories", wrong, plural(wrong, "error", "errors"), len(ids))
+		return inputf("%d %s in %d %s", wrong, plural(wrong, "error", "errors"), len(ids), plural(len(ids), "repository", "repositories"))
 	}
 	s.say("%d %s checked: no error", len(ids), plural(len(ids), "repository", "repositories"))
 	return nil

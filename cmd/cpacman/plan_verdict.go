@@ -35,7 +35,7 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	s.sayOverridden(p, out)
 	short := s.sayShort(planned)
 	if n := len(p.MissingFiles); n > 0 {
-		s.say("warning: %d package %s not below the repositories (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
+		s.say("warning: %d package %s missing or not as long as the metadata says (first: %s): the plan can be read and not started", n, plural(n, "file is", "files are"), p.MissingFiles[0])
 	}
 	switch {
 	case count[planner.StatusPolicy] > 0:

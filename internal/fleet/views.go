@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,12 +100,18 @@ func (r *Repos) openWith(ctx context.Context, id string, advisories bool) (*repo
 		opt := r.opt
 		opt.Advisories = advisories
 		o.repo, o.err = repo.Open(ctx, repo.Config{ID: cfg.ID, Path: path}, opt)
-		if o.err != nil {
+		if o.err != nil && !IsDamage(o.err) { // which names the repository
 			o.err = fmt.Errorf("open repository %s: %w", id, o.err)
+		}
+		if o.err != nil && path != cfg.Path {
+			o.err = fmt.Errorf("%w (%w)", o.err, ErrMoved)
 		}
 	})
 	return o.repo, o.err
 }
+
+// ErrMoved marks errors of a repository that is read from another directory than the site's.
+var ErrMoved = errors.New("read there because of --repo-at")
 
 // OpenAll opens the named repositories side by side and returns them in the given order, or the first error.
 func (r *Repos) OpenAll(ctx context.Context, ids []string) ([]*repo.Repo, error) {

@@ -17,8 +17,8 @@ import (
 func Check(ctx context.Context, cfg Config, opt Options) ([]Problem, error) {
 	opt.CacheDir = ""
 	r, k, err := prepare(cfg, opt)
-	if err != nil {
-		return nil, err
+	if err != nil { // it is not there at all, which is a finding like another
+		return []Problem{asProblem(cfg.ID, err)}, nil
 	}
 	defer k.root.Close() //nolint:errcheck // opened for reading
 	c := &checker{r: r, k: k}

@@ -132,6 +132,10 @@ func prepare(cfg Config, opt Options) (*Repo, *disk, error) {
 		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
+		var place *fs.PathError
+		if errors.As(err, &place) { // which says the path once more
+			err = place.Err
+		}
 		return nil, nil, &Damage{cfg.ID, cfg.Path, "no such repository; check its path", err}
 	}
 	r := &Repo{id: cfg.ID, path: path, opt: opt, log: opt.Logger,
