@@ -419,9 +419,7 @@ func (s *session) explain(name, pkg string) error {
 	if errors.As(err, &cannot) {
 		hint := "cpacman facts " + name
 		switch cannot.Status {
-		case planner.StatusPolicy:
-			hint = equalPolicies
-		case planner.StatusNoView, planner.StatusNoTarget, planner.StatusNoFacts: // the detail of the last says what to do
+		case planner.StatusNoView, planner.StatusNoTarget, planner.StatusNoFacts, planner.StatusPolicy: // the detail says what to do, where that is known
 			hint = ""
 		}
 		return inputError{err: err, hint: hint}

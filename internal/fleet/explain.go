@@ -24,7 +24,7 @@ type CannotPlan struct {
 
 // Error names the host and its status.
 func (e *CannotPlan) Error() string {
-	return fmt.Sprintf("host %s is %s: %s", e.Host, e.Status, e.Detail)
+	return fmt.Sprintf("host %s cannot be planned (%s): %s", e.Host, e.Status, e.Detail)
 }
 
 // IsDamage tells whether an error is damage of a repository.
