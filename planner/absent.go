@@ -53,12 +53,7 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 		if in.NEVRA.NameArch() == key {
 			e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
 			for _, by := range in.NeededBy {
-				if _, err := rpm.ParseNEVRA(by); err == nil && !strings.Contains(by, " ") {
-					by = s.neededWords(by)
-				} else if strings.HasPrefix(by, "policy ") {
-					by += " installs it"
-				}
-				e.Because = append(e.Because, by)
+				e.Because = append(e.Because, s.wantedWords(by))
 			}
 			e.Because = append(e.Because, s.passedOver(in.NEVRA)...)
 		}
@@ -69,6 +64,20 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 		}
 	}
 	return e
+}
+
+// wantedWords says in a sentence what Install.NeededBy has in a word.
+func (s *solution) wantedWords(by string) string {
+	_, err := rpm.ParseNEVRA(by)
+	switch {
+	case err == nil && !strings.Contains(by, " "):
+		return s.neededWords(by)
+	case strings.HasPrefix(by, "policy "):
+		return by + " installs it"
+	case by == "the target":
+		return "the target has it"
+	}
+	return by
 }
 
 // neededWords says who needs a package, and that this one leaves in a step after it.

@@ -84,7 +84,7 @@ note old-1-1.noarch: policy away wants it away: it leaves again with the next pl
 note tool-1-1.noarch: policy there installs it: it comes in again with the next plan for updates
 note web-1-1.noarch: policy pins pins it to 2*: the next plan for updates moves it again, if it can`
 	for _, w := range []worded{
-		{"removed", world, plan, "old", "old.noarch 1-1: new\n  the target\n  policy away wants it away: it leaves again with the next plan for updates, unless something needs it"},
+		{"removed", world, plan, "old", "old.noarch 1-1: new\n  the target has it\n  policy away wants it away: it leaves again with the next plan for updates, unless something needs it"},
 		{"pinned", world, plan, "web", "web.noarch 2-1 -> 1-1: what the target has\n  policy pins pins it to 2*: the next plan for updates moves it again, if it can"},
 		{"installed", world, plan, "tool", "tool.noarch 1-1 is removed (target):\n  the target does not have it\n  policy there installs it: it comes in again with the next plan for updates"},
 	} {

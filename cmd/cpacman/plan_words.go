@@ -17,6 +17,8 @@ func neededBy(i planner.Install, advisories string) string {
 			old = append(old, replaced)
 		case strings.HasPrefix(s, "recommended by "), strings.HasPrefix(s, "supplements "):
 			weak = append(weak, s)
+		case s == "the target":
+			text = append(text, "the target has it")
 		case s != "requested":
 			who = append(who, s)
 		}

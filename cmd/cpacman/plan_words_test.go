@@ -16,6 +16,7 @@ func TestPlanWords(t *testing.T) {
 		"needed by foo-2-1.noarch; replaces bar-1-1.noarch SA-1":    {"foo-2-1.noarch", "obsoletes bar-1-1.noarch"},
 		"requested SA-1": {"requested"},
 		"needed by foo-2-1.noarch, policy p SA-1": {"foo-2-1.noarch", "policy p", "requested"},
+		"the target has it SA-1":                  {"the target"},
 	} {
 		if got := neededBy(planner.Install{NeededBy: by}, "SA-1"); got != want {
 			t.Errorf("%q: got %q, want %q", by, got, want)

@@ -146,6 +146,9 @@ func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, err
 		return err == nil && len(at) > 0
 	}
 	result, err := in.Universe.Solve(in.Host, everything)
+	if errors.As(err, new(*planner.PolicyConflict)) {
+		return report.Incomparable(string(planner.StatusPolicy), err.Error()), nil
+	}
 	if err != nil {
 		return report.Incomparable(string(planner.StatusUnsolved), err.Error()), nil
 	}

@@ -105,7 +105,7 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 	inputs.installed.Save()
 	r, ok := requestFor(&candidate{host: h, settings: f.Site.Settings(h)}, req)
 	if !ok {
-		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, "what the host had before is not recorded"}
+		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, noTarget(req, h.Name)}
 	}
 	if slices.ContainsFunc(in.Host.Policies, func(r planner.Rule) bool { return r.Action == planner.ActionSameEverywhere }) {
 		if in.Host, err = f.agreed(ctx, repos, inputs, h, in.Host, req); err != nil {
@@ -113,6 +113,9 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 		}
 	}
 	e, err := in.Universe.Explain(in.Host, r, pkg)
+	if errors.As(err, new(*planner.PolicyConflict)) { // about what is installed, which only the planner knows
+		return e, &CannotPlan{h.Name, planner.StatusPolicy, err.Error()}
+	}
 	if err != nil {
 		return e, err
 	}

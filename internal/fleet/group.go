@@ -89,10 +89,7 @@ func (k *keyer) key(c *candidate) *keyed {
 	}
 	request, ok := requestFor(c, *k.req)
 	if !ok {
-		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, "what the host had before is not recorded"
-		if why := k.req.Void[c.host.Name]; why != "" {
-			c.entry.Detail = why
-		}
+		c.entry.Status, c.entry.Detail = planner.StatusNoTarget, noTarget(*k.req, c.host.Name)
 		return nil
 	}
 	// Of the request the rest is the same for all hosts.
@@ -131,4 +128,12 @@ func requestFor(c *candidate, req PlanRequest) (planner.Request, bool) {
 		return r, len(r.Target) > 0
 	}
 	return r, true
+}
+
+// noTarget says why a plan that goes back has nothing to go back to on a host.
+func noTarget(req PlanRequest, name string) string {
+	if why := req.Void[name]; why != "" {
+		return why
+	}
+	return "that rollout has begun no transaction on this host: there is nothing to go back to"
 }
