@@ -26,6 +26,7 @@ MODULES = "out-of-tree modules hold the kernel (PLAN-5)"
 STEPS, OBSOLETES = "install-only in its own step (design 5)", "obsoletes as rpm executes them (PLAN-4)"
 ITSELF = "a rich conflict counts for the package itself (rpm)"
 ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
+TRIMMED = "keep-N removes what is one too many with what it needs; dnf keeps all (PLAN-5)"
 PARTS = "libsolv brings a part of what was split without what that requires, and rpm refuses it"
 SPARED = "a kernel stays that something needs (PLAN-5)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
@@ -402,6 +403,14 @@ def needless(host, ours, theirs, objects):
     spared = sorted(n for n in theirs[1] - ours[1] if host.installed_by[n].only() and builds_left(host, ours, host.installed_by[n].name) > host.keep)
     groups = (g for k in range(1, len(spared) + 1) for g in itertools.combinations(spared, k))
     return next((g for g in itertools.islice(groups, GROUPS) if not objects((ours[0], ours[1] | set(g)))), None)
+
+
+def trims(host, ours, theirs):
+    """Whether two transactions differ in kernels alone that leave in ours, each of a name of which enough stay. dnf gives its limit up as a whole where it cannot
+    remove one, as when another that it would keep needs that."""
+    more = ours[1] - theirs[1]
+    return more and ours[0] == theirs[0] and theirs[1] < ours[1] and all(
+        host.installed_by[n].only() and builds_left(host, ours, host.installed_by[n].name) >= host.keep for n in more)
 
 
 def builds_left(host, change, name):

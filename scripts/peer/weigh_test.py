@@ -7,7 +7,7 @@ import unittest
 from metadata import Package
 from peers import Request
 from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of,
-                   split_of)
+                   split_of, trims)
 
 
 def package(text, requires=(), obsoletes=(), recommends=(), supplements=()):
@@ -218,7 +218,10 @@ class Explain(unittest.TestCase):
         ours, theirs = change("+kernel-4-1.x86_64 -kernel-1-1.x86_64"), change("+kernel-4-1.x86_64 -kernel-1-1.x86_64 -kernel-2-1.x86_64")
         self.assertIsNone(needless(host, ours, theirs, lambda c: ["x requires kernel = 2"]))
         self.assertEqual(needless(host, ours, theirs, lambda c: []), ("kernel-2-1.x86_64",))
+        self.assertTrue(trims(host, theirs, ours))
+        self.assertFalse(trims(host, ours, theirs))
         host.keep = 3  # no more of that name are there
+        self.assertFalse(trims(host, theirs, ours))
         self.assertIsNone(needless(host, ours, theirs, lambda c: []))
 
     def test_refused_for_no_rule(self):
