@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -278,12 +279,16 @@ func (s *session) readImport(path string, h *inventory.Host) (*host.Facts, []str
 	n, _ := file.ReadAt(magic, 0)
 	var f *host.Facts
 	var warnings []string
-	if string(magic[:n]) == "SQLite format 3\x00" {
+	switch {
+	case string(magic[:n]) == "SQLite format 3\x00":
 		var headers map[string][]byte
 		if f, headers, err = host.ImportDatabase(s.ctx, path, h.Name, s.now()); err == nil {
 			err = s.store.PutHeaders(s.ctx, headers)
 		}
-	} else {
+	case bytes.IndexByte(magic[:n], 0) >= 0 || bytes.HasPrefix(magic, []byte{0x1f}): // Berkeley DB (to RHEL 8), ndb (SUSE), gzip
+		return nil, nil, inputError{err: fmt.Errorf("import facts of %s: %s is neither a listing nor an rpmdb.sqlite; databases of other kinds and packed files are not read", h.Name, path),
+			hint: `on the host: rpm -qa --qf '%{NAME}-%{EPOCH}:%{VERSION}-%{RELEASE}.%{ARCH}\n' >listing.txt`}
+	default:
 		f, warnings, err = host.ImportListing(&limited{file, maxListing}, h.Name, s.now())
 		switch {
 		case errors.Is(err, host.ErrUnreadable):
