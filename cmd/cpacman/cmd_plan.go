@@ -418,9 +418,9 @@ func (s *session) explain(name, pkg string) error {
 	var cannot *fleet.CannotPlan
 	if errors.As(err, &cannot) {
 		hint := "cpacman facts " + name
-		switch cannot.Status {
-		case planner.StatusNoView, planner.StatusNoTarget, planner.StatusNoFacts, planner.StatusPolicy: // the detail says what to do, where that is known
-			hint = ""
+		other := []planner.HostStatus{planner.StatusNoView, planner.StatusNoTarget, planner.StatusPolicy}
+		if slices.Contains(other, cannot.Status) || strings.Contains(cannot.Detail, hint) {
+			hint = "" // it would not help, or was said
 		}
 		return inputError{err: err, hint: hint}
 	}

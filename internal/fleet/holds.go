@@ -186,3 +186,13 @@ func unjudged(holds []host.Hold) []string {
 	}
 	return out
 }
+
+// unreadWords says which locks, excludes or module streams of a host could not be read, and what to do.
+func unreadWords(facts *host.Facts) string {
+	where := ""
+	if len(facts.Unread) > 0 {
+		where = " (" + strings.Join(facts.Unread, ", ") + ")"
+	}
+	return "the host's package manager has locks, excludes or module streams that could not be read there" + where +
+		", so that nobody knows what they keep; correct that on the host, then: cpacman facts " + facts.Host
+}

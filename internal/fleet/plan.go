@@ -209,7 +209,7 @@ func (f *Fleet) FactsStatus(at time.Time, h *inventory.Host, facts *host.Facts, 
 		return planner.StatusStale, fmt.Sprintf("facts are %s old, more than facts.max_age = %s", age.Round(time.Minute), f.Site.Facts.MaxAge)
 	}
 	if facts.Source == "ssh" && (facts.Holds == nil || facts.Modules == nil) {
-		return planner.StatusUnreadable, "the host's package manager has locks, excludes or module streams that could not be read there, so that nobody knows what they keep"
+		return planner.StatusUnreadable, unreadWords(facts)
 	}
 	if h.OS != "" && h.OS != OSName(facts.OS) {
 		return planner.StatusMismatch, fmt.Sprintf("the inventory says os = %q and the host reports %q", h.OS, OSName(facts.OS))

@@ -1,6 +1,9 @@
 package host
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 const (
 	maxConfig  = 2000     // entries of one kind kept
@@ -12,7 +15,7 @@ const (
 // read makes its kind nil.
 func readConfig(f *Facts, a *answer) {
 	r := configReader{facts: f}
-	f.Repositories, f.Holds, f.Modules = []HostRepo{}, []Hold{}, []Module{}
+	f.Repositories, f.Holds, f.Modules, f.Unread = []HostRepo{}, []Hold{}, []Module{}, nil
 	for _, l := range a.lines {
 		switch l[0] {
 		case "file":
@@ -24,7 +27,7 @@ func readConfig(f *Facts, a *answer) {
 			case r.kind == "repo" || r.kind == "module":
 				r.line(bounded(text, maxField))
 			case len(text) > maxSetting:
-				r.unreadable = true
+				r.giveUp()
 			default:
 				r.line(text)
 			}
@@ -35,14 +38,24 @@ func readConfig(f *Facts, a *answer) {
 		f.Holds = nil
 	}
 	for _, u := range a.all("unreadable") {
-		switch kind, _, _ := strings.Cut(u, " "); kind {
+		kind, file, _ := strings.Cut(bounded(u, maxField), " ")
+		switch kind {
 		case "repo":
 			f.Repositories = nil
 		case "module":
 			f.Modules = nil
+			f.unread(file)
 		case "lock", "main", "protected", "vendors":
 			f.Holds = nil
+			f.unread(file)
 		}
+	}
+}
+
+// unread notes a file whose words nobody knows, for the person who is to correct it.
+func (f *Facts) unread(file string) {
+	if len(f.Unread) < 20 && !slices.Contains(f.Unread, file) {
+		f.Unread = append(f.Unread, file)
 	}
 }
 
@@ -55,6 +68,12 @@ type configReader struct {
 	unreadable                 bool // a list of locks
 
 	holdBytes, searches, vendors int // what the holds so far cost
+}
+
+// giveUp notes that the file that is being read makes no sense, or would cost too much.
+func (r *configReader) giveUp() {
+	r.unreadable = true
+	r.facts.unread(r.source)
 }
 
 // endFile finishes what takes more than one line.
@@ -160,7 +179,7 @@ func (r *configReader) add(h Hold) {
 	switch h.Source = r.source; {
 	case h.Pattern == "":
 	case r.unreadable || r.costs(&h): // what is held then nobody knows
-		r.unreadable = true
+		r.giveUp()
 	default:
 		r.facts.Holds = append(r.facts.Holds, h)
 	}

@@ -34,6 +34,7 @@ type Facts struct {
 	Managers        []string   `json:"managers"`     // nil: not readable
 	Lock            *Lock      `json:"lock"`         // nil: not readable
 	Notes           []string   `json:"notes,omitempty"`
+	Unread          []string   `json:"unread,omitempty"` // files of locks, excludes and module streams that could not be read or made sense of
 }
 
 // OS is from os-release(5).

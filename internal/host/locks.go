@@ -40,7 +40,7 @@ func (r *configReader) lockLine(l string) {
 	switch {
 	case strings.HasSuffix(r.source, ".toml"):
 		if r.toml.Len()+len(l) > maxToml || !plainToml(l) {
-			r.unreadable = true
+			r.giveUp()
 			return
 		}
 		r.toml.WriteString(l + "\n")
@@ -72,7 +72,7 @@ func (r *configReader) readVersionlock() {
 		} `toml:"packages"`
 	}
 	if _, err := toml.Decode(text, &file); err != nil {
-		r.unreadable = true
+		r.giveUp()
 		return
 	}
 	for _, p := range file.Packages {

@@ -149,7 +149,10 @@ func TestConfig(t *testing.T) {
 	if d := cmp.Diff(want, f); d != "" {
 		t.Error(d)
 	}
-	readConfig(&f, parseAnswer("m", []byte("@m unreadable lock /x\n")))
+	readConfig(&f, parseAnswer("m", []byte("@m unreadable lock /x\n@m file lock /etc/dnf/versionlock.toml\n@m line garbage [[\n")))
+	if d := cmp.Diff([]string{"/etc/dnf/versionlock.toml", "/x"}, f.Unread); d != "" {
+		t.Error("unread", d)
+	}
 	if f.Holds != nil || f.Repositories == nil {
 		t.Errorf("unreadable is %v, none is %v", f.Holds, f.Repositories)
 	}
