@@ -243,6 +243,7 @@ func (e *env) inventoryPolicies(c *cli.Context) error {
 	for _, r := range repos {
 		e.say("repository %s", r.Words())
 	}
+	s.sayIdlePolicies(list)
 	return nil
 }
 
