@@ -32,6 +32,9 @@ func (s *session) planVerdict(planned *fleet.Planned, out string) error {
 	if n := vendorChanges(p); n > 0 {
 		s.say("note: %d %s another vendor's; plan show lists them", n, plural(n, "package is replaced by", "packages are replaced by"))
 	}
+	if n := mostTaken(p); n > 0 {
+		s.say("note: what the target does not have is removed: up to %d %s of a host; plan show lists them", n, plural(n, "package", "packages"))
+	}
 	s.sayOverridden(p, out)
 	short := s.sayShort(planned)
 	if n := len(p.MissingFiles); n > 0 {
@@ -115,3 +118,15 @@ func lackOf(set *planner.Set) string {
 }
 
 const equalPolicies = "give one of the policies a larger priority: the larger wins"
+
+// mostTaken counts the packages that a plan which leads to the set of a list or of another host takes from the host that loses most: a list that was cut
+// off takes nearly all. Going back takes what came in, which is what was asked for.
+func mostTaken(p *planner.Plan) int {
+	most := 0
+	for i := range p.Sets {
+		if p.Type == planner.TypeLock {
+			most = max(most, len(p.Sets[i].Remove))
+		}
+	}
+	return most
+}
