@@ -251,6 +251,14 @@ func (e *env) planShow(c *cli.Context) error {
 	return nil
 }
 
+// shownHost is one host of a plan in JSON.
+type shownHost struct {
+	Host     planner.PlanHost      `json:"host"`
+	Set      planner.Set           `json:"set"`
+	Packages []planner.PlanPackage `json:"packages"` // that come in
+	Keys     []planner.PlanKey     `json:"keys,omitempty"`
+}
+
 // planShowHost prints every line of one host's set.
 func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	h, ok := p.Host(name)
@@ -304,11 +312,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	for _, fault := range h.PreBroken {
 		add("pre-broken", fault, "", "")
 	}
-	d.value = struct {
-		Host planner.PlanHost  `json:"host"`
-		Set  planner.Set       `json:"set"`
-		Keys []planner.PlanKey `json:"keys,omitempty"`
-	}{h, set, planKeysOf(p, h.Keys)}
+	d.value = shownHost{h, set, notNil(p.PackagesFor(set)), planKeysOf(p, h.Keys)}
 	if err := e.emit(c, d); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ var jsonRoots = []struct {
 	of   any
 }{
 	{"The plan file, `plan --output json` and `plan show FILE --output json`", planner.Plan{}},
+	{"`plan show FILE HOST --output json`", shownHost{}},
 	{"`explain --output json`", planner.Explanation{}},
 	{"`audit drift --output json`", driftReport{}},
 	{"`facts --output json`, a list of", factsRow{}},
