@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,6 +63,38 @@ func reorder(app *cli.App, args []string) ([]string, error) {
 		out = append(append(out, "--"), words...)
 	}
 	return out, nil
+}
+
+// daysInHours writes durations like 7d, which the configuration takes, as the flag package takes them: flags take what keys take.
+func daysInHours(app *cli.App, args []string) {
+	is := map[string]bool{}
+	walk(app.Commands, func(c *cli.Command) {
+		for _, f := range c.Flags {
+			if _, ok := f.(*cli.DurationFlag); ok {
+				is["--"+f.Names()[0]] = true
+			}
+		}
+	})
+	for i, arg := range args {
+		name, value, inline := strings.Cut(arg, "=")
+		switch {
+		case arg == "--":
+			return
+		case is[name] && inline:
+			args[i] = name + "=" + inHours(value)
+		case is[name] && i+1 < len(args):
+			args[i+1] = inHours(args[i+1])
+		}
+	}
+}
+
+// inHours writes whole days as hours; anything else stays.
+func inHours(duration string) string {
+	days, is := strings.CutSuffix(duration, "d")
+	if n, err := strconv.ParseUint(days, 10, 16); is && err == nil {
+		return strconv.FormatUint(n*24, 10) + "h"
+	}
+	return duration
 }
 
 // flagTable tells for every flag name of the tree whether it takes a value, and which flags belong to the root. A test holds

@@ -63,7 +63,7 @@ func planCommand(e *env) *cli.Command {
 			"everything about one host. --repair, --downgrade, --undo, --like and --lock make plans that go elsewhere than up.",
 		Flags: outputFlags(append(append(append(filterFlags(), kindFlags()...), keyFlags()...),
 			&cli.BoolFlag{Name: "stored", Usage: "plan from stored facts; ask nobody"},
-			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
+			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "7d"},
 		)...),
 		Action: func(c *cli.Context) error {
 			if c.Args().First() == "show" {

@@ -108,7 +108,7 @@ func flagError(c *cli.Context, err error) error {
 	}
 	if m := badValue.FindStringSubmatch(text); m != nil {
 		if takesDuration(c, m[2]) {
-			return usagef("--%s wants a duration like 90s, 30m or 168h, not %s", m[2], m[1])
+			return usagef("--%s wants a duration like 90s, 30m, 12h or 7d, not %s", m[2], m[1])
 		}
 		return usagef("--%s cannot have the value %s", m[2], m[1])
 	}

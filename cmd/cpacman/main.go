@@ -64,6 +64,7 @@ func run(e *env, args []string) int {
 	app := newApp(e)
 	ordered, err := reorder(app, args)
 	if err == nil {
+		daysInHours(app, ordered)
 		err = app.RunContext(e.ctx, ordered)
 	}
 	if err == nil {

@@ -22,7 +22,7 @@ func rebootCommand(e *env) *cli.Command {
 		Flags: watchFlags(append(detachFlags(),
 			&cli.BoolFlag{Name: "stored", Usage: "decide by stored facts; ask nobody before the start"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "write the plan to `FILE` and start nothing"},
-			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
+			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "7d"},
 			&cli.BoolFlag{Name: "force", Usage: "boot every host that is selected, whether it owes a reboot or not; wants --reason"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "ask every host in its wave whether it owes a reboot, and boot none"},
 			&cli.BoolFlag{Name: "ignore-window", Usage: "boot hosts outside of their maintenance windows too; wants --reason"},

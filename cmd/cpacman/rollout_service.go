@@ -18,7 +18,7 @@ func serviceCommand(e *env) *cli.Command {
 			&cli.StringSliceFlag{Name: "without-check", Usage: "leave out the health check `NAME`, which looks at what is stopped; repeatable"},
 			&cli.BoolFlag{Name: "stored", Usage: "decide by stored facts; ask nobody before the start"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "write the plan to `FILE` and start nothing"},
-			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "168h"},
+			&cli.DurationFlag{Name: "expires", Usage: "how long the plan may be started", DefaultText: "7d"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "ask every host in its wave how its units stand, and change none"},
 			&cli.BoolFlag{Name: "ignore-window", Usage: "change hosts outside of their maintenance windows too"},
 			&cli.BoolFlag{Name: "wait", Usage: "stay while paused or waiting for an approval or a maintenance window"},
