@@ -150,11 +150,8 @@ func TestConfig(t *testing.T) {
 		t.Error(d)
 	}
 	readConfig(&f, parseAnswer("m", []byte("@m unreadable lock /x\n@m file lock /etc/dnf/versionlock.toml\n@m line garbage [[\n")))
-	if d := cmp.Diff([]string{"/etc/dnf/versionlock.toml", "/x"}, f.Unread); d != "" {
-		t.Error("unread", d)
-	}
-	if f.Holds != nil || f.Repositories == nil {
-		t.Errorf("unreadable is %v, none is %v", f.Holds, f.Repositories)
+	if f.Holds != nil || f.Repositories == nil || strings.Join(f.Unread, " ") != "/etc/dnf/versionlock.toml /x" {
+		t.Errorf("unreadable is %v of %q, none is %v", f.Holds, f.Unread, f.Repositories)
 	}
 }
 
