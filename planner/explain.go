@@ -245,6 +245,9 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 		e.State, e.Because = ExplainNotNewest, s.chain(top)
 	case len(blocked) > 0 && it.wanted && !slices.ContainsFunc(blocked, func(b Blocked) bool { return b.Rule != ruleModule }):
 		e.State, e.rest = ExplainNewest, "the newest of the module streams that are enabled" // others hold nothing back
+		if !s.u.isModular(s.nodes[top].pkg) {
+			e.rest = "the newest that is of no module stream"
+		}
 	case len(blocked) > 0:
 		e.State, e.Rule = ExplainNotNewest, blocked[0].Rule
 		e.Available = &blocked[0].Available

@@ -181,6 +181,13 @@ repo base
 installed
   foo-1-1.x86_64
 `, "blocked foo-1-1.x86_64 foo-2-1.x86_64 pin", "bar", "bar.x86_64 2-1 is available and not installed:\n  it would take the place of foo-1-1.x86_64 (pin): pinned to 1 by policy vendor (owner ops): a test"},
+		{"beside a stream that is not enabled", `repo base
+  foo-2-1.x86_64
+  foo-3-1.x86_64
+    modular m:3:1:c
+installed
+  foo-1-1.x86_64
+`, "upgrade foo-1-1.x86_64 foo-2-1.x86_64\nblocked foo-1-1.x86_64 foo-3-1.x86_64 module", "foo", "foo.x86_64 1-1 -> 2-1: the newest that is of no module stream\n  not foo-3-1.x86_64: module stream m:3 is not enabled (module)"},
 		{"of two streams, neither of which is enabled", `repo base
   foo-2-1.x86_64
     modular m:2:1:c
