@@ -258,6 +258,8 @@ func (r *factsReader) field(key, raw []byte, f *host.Facts) int {
 		return value(23, r.lock.get(raw, &f.Lock))
 	case "notes":
 		return value(24, r.names.get(raw, &f.Notes))
+	case "unread":
+		return value(25, r.names.get(raw, &f.Unread))
 	}
 	return -1
 }
