@@ -246,6 +246,9 @@ func score(p *problem, in []int32) []int {
 			replaced = append(replaced, bit(slices.ContainsFunc(it.groups, func(g splitting) bool { return whole(g) && g.takes(p.nodes[n].pkg) })))
 		}
 		for _, l := range it.obsoleted {
+			if p.nodes[l[0]].pkg.Arch == it.key.Arch {
+				tails = append(tails, bit(has(l[0]) || !slices.ContainsFunc(l[1:], has)))
+			}
 			for k := len(l) - 1; k > 0; k-- {
 				ranked[l[k]] = true
 				tails = append(tails, -bit(has(l[k])))

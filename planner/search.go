@@ -13,7 +13,8 @@ import (
 //  1. in a repair, each fault is gone; each requested item that may go down moves at all; no other goes down that the view has; each other
 //     requested item moves at all: a fix is in; what policies install and a target has new is in, what the target does not have is out
 //  2. what is to be replaced by Obsoletes is replaced; what was split comes with the best builds of its parts, whoever asked for it
-//  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes
+//  3. each requested item is at the first of its targets that can be: the newest, or the least that fixes; a replacement of its own arch is
+//     among those that come
 //  4. the fewest new or dragged-along packages at less than their newest build, those furthest behind first; then the fewest new ones of
 //     a foreign arch
 //  5. the fewest new packages
@@ -101,6 +102,9 @@ func (p *problem) order() []lit {
 	}
 	for _, it := range p.items {
 		for _, l := range it.obsoleted {
+			if p.nodes[l[0]].pkg.Arch == it.key.Arch {
+				out = append(out, p.leads(l))
+			}
 			for k := len(l) - 1; k > 0; k-- {
 				out = append(out, neg(l[k]))
 			}
@@ -151,6 +155,16 @@ func (p *problem) oneOf(nodes []int32) lit {
 	}
 	x := p.sat.newVar()
 	p.sat.add(p.because(whyGoal, nodes[0], -1, rpm.Dep{}), append(kept(nodes), neg(x))...)
+	return pos(x)
+}
+
+// leads returns a literal that implies that none of the nodes comes in without the first. rpm takes a library out in all of its arches for a build of one arch
+// that obsoletes it.
+func (p *problem) leads(nodes []int32) lit {
+	x := p.sat.newVar()
+	for _, n := range nodes[1:] {
+		p.sat.add(p.because(whyGoal, n, -1, rpm.Dep{}), neg(x), neg(n), pos(nodes[0]))
+	}
 	return pos(x)
 }
 
