@@ -154,6 +154,7 @@ func (p *problem) supplementing(m model, lacking map[int32]bool) [][]int32 {
 type weakWish struct {
 	whose, by []int32
 	dep       rpm.Dep
+	not       []int32 // what a boolean expression names and nobody recommends
 }
 
 // follow adds to the best model what its packages recommend, and what supplements them, then the same of those, and so on. What a later round asks for
@@ -181,7 +182,7 @@ func (p *problem) follow(strong model) (model, error) {
 func (p *problem) unseen(wishes []weakWish, seen map[string]bool) []weakWish {
 	var out []weakWish
 	for _, w := range wishes {
-		key := fmt.Sprint(w.whose, w.by)
+		key := fmt.Sprint(w.whose, w.by, w.dep)
 		p.effort.spend(len(w.by))
 		if !seen[key] {
 			seen[key] = true
@@ -217,6 +218,9 @@ func (p *problem) followed(m model, rounds [][]weakWish) (model, error) {
 		}
 		fresh = append(fresh, n)
 	}
+	strong := p.sat
+	p.sat = t
+	defer func() { p.sat = strong }()
 	for _, wishes := range rounds {
 		for _, w := range wishes {
 			order = append(order, p.weakGoal(t, w, w.by))
@@ -230,9 +234,6 @@ func (p *problem) followed(m model, rounds [][]weakWish) (model, error) {
 	for _, l := range order {
 		settled[l.variable()] = true
 	}
-	strong := p.sat
-	p.sat = t
-	defer func() { p.sat = strong }()
 	rest := append(negated(fresh), p.remaining()...)
 	if err := p.leastDisliked(order, p.disliked(settled), rest); err != nil {
 		return nil, err
@@ -316,9 +317,11 @@ func (p *problem) recommendWishes(m model, lacking map[int32]bool) []weakWish {
 	for _, n := range whose {
 		for _, d := range p.recommended(n) {
 			w := weakWish{whose: []int32{n}, dep: d}
-			for _, q := range p.named(d) { // one of the packages that an expression names is all that is asked
+			for _, q := range p.named(d) {
 				if !lacking[q] && (int(q) < p.installed || !p.inferior(q)) {
 					w.by = append(w.by, q)
+				} else if d.IsRich() {
+					w.not = append(w.not, q)
 				}
 			}
 			out = append(out, w)
@@ -345,7 +348,15 @@ func (p *problem) weakGoal(t *sat, w weakWish, by []int32) lit {
 	if len(w.whose) > 0 {
 		why = w.whose[0]
 	}
-	t.add(p.because(whyGoal, why, -1, w.dep), append(kept(by), neg(x))...)
+	if r, err := rpm.ParseRich(w.dep.Name); w.dep.IsRich() && err == nil {
+		whole := encoder{p: p, why: p.because(whyGoal, why, -1, w.dep)}
+		t.add(whole.why, neg(x), whole.encode(r, true))
+		for _, n := range w.not {
+			t.add(whole.why, neg(x), neg(n))
+		}
+	} else {
+		t.add(p.because(whyGoal, why, -1, w.dep), append(kept(by), neg(x))...)
+	}
 	for _, n := range w.whose {
 		t.add(p.because(whyGoal, n, -1, w.dep), pos(n), neg(x))
 	}
@@ -354,6 +365,9 @@ func (p *problem) weakGoal(t *sat, w weakWish, by []int32) lit {
 
 // newestFirst returns literals for a wish at a build that fewer and fewer newer ones are ahead of, of whatever arch: any of them is its newest.
 func (p *problem) newestFirst(t *sat, w weakWish) (out []lit) {
+	if w.dep.IsRich() { // preference 4 sees to it
+		return nil
+	}
 	l := slices.DeleteFunc(slices.Clone(w.by), func(n int32) bool { return int(n) < p.installed })
 	p.effort.spend(compareSteps * len(l))
 	slices.SortFunc(l, func(a, b int32) int {
@@ -402,7 +416,7 @@ func (s *solution) recommendedBy(n int32) []string {
 			continue
 		}
 		for _, d := range s.recommended(m) {
-			if slices.Contains(s.providersOf(d), n) {
+			if slices.Contains(s.problem.named(d), n) {
 				out = append(out, "recommended by "+s.nodes[m].pkg.NEVRA.String())
 			}
 		}
