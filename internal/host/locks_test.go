@@ -127,6 +127,33 @@ func TestManyHolds(t *testing.T) {
 	}
 }
 
+// What is there in the place of a list and is no file is not one without locks; nothing there, or a device, is.
+func TestListIsNoFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		put  func(path string) error
+		none bool
+	}{
+		"nothing":           {func(string) error { return nil }, true},
+		"/dev/null":         {func(path string) error { return os.Symlink("/dev/null", path) }, true},
+		"a directory":       {func(path string) error { return os.Mkdir(path, 0o755) }, false},
+		"a link to nothing": {func(path string) error { return os.Symlink("/no/such/list", path) }, false},
+	} {
+		root := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(root, "etc/dnf/plugins"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.put(filepath.Join(root, "etc/dnf/plugins/versionlock.list")); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := exec.Command("/bin/sh", "-c", program("config")+"root=$1\nconfig\n", "cpacman", "m", root).Output()
+		var f Facts
+		readConfig(&f, parseAnswer("m", out))
+		if (f.Holds != nil) != c.none {
+			t.Errorf("%s: holds %v: %s", name, f.Holds, out)
+		}
+	}
+}
+
 // A directory that is closed to the login is not one without locks.
 func TestClosedDirectory(t *testing.T) {
 	if os.Getuid() != 0 {

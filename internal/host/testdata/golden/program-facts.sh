@@ -115,7 +115,12 @@ lines() {
 kind=$1
 shift
 for f in "$@"; do
-[ -f "$f" ] || continue
+if [ ! -f "$f" ]; then
+case $kind in # a directory, or a link to nothing: what is kept back is not known
+lock | main) [ ! -d "$f" ] && { [ -e "$f" ] || [ ! -h "$f" ]; } || say unreadable "$kind" "$f" ;;
+esac
+continue
+fi
 if [ ! -r "$f" ]; then
 say unreadable "$kind" "$f"
 continue
