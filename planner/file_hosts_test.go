@@ -143,14 +143,14 @@ func drawSet(t *rapid.T, text *rapid.Generator[string], nevra *rapid.Generator[r
 	texts := rapid.SliceOfN(text, 0, 2)
 	s := Set{ID: text.Draw(t, "id")}
 	for range rapid.IntRange(0, 2).Draw(t, "moves") {
-		s.Upgrade = append(s.Upgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy"), rapid.Bool().Draw(t, "again")})
+		s.Upgrade = append(s.Upgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy"), rapid.Bool().Draw(t, "again"), texts.Draw(t, "fixes")})
 		s.Remove = append(s.Remove, Remove{nevra.Draw(t, "gone"), text.Draw(t, "rule"), text.Draw(t, "because")})
 		s.VendorChanges = append(s.VendorChanges, VendorChange{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "vendor"), text.Draw(t, "other")})
 		s.Overridden = append(s.Overridden, Overridden{nevra.Draw(t, "held"), text.Draw(t, "rule"), text.Draw(t, "because")})
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "others") {
-		s.Downgrade = append(s.Downgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy"), rapid.Bool().Draw(t, "again")})
-		s.Install = append(s.Install, Install{nevra.Draw(t, "new"), texts.Draw(t, "needed"), rapid.Bool().Draw(t, "only")})
+		s.Downgrade = append(s.Downgrade, Move{nevra.Draw(t, "from"), nevra.Draw(t, "to"), text.Draw(t, "policy"), rapid.Bool().Draw(t, "again"), texts.Draw(t, "fixes")})
+		s.Install = append(s.Install, Install{nevra.Draw(t, "new"), texts.Draw(t, "needed"), rapid.Bool().Draw(t, "only"), texts.Draw(t, "fixes")})
 		s.Held = append(s.Held, Held{nevra.Draw(t, "held"), nevra.Draw(t, "to"), texts.Draw(t, "because")})
 		s.Blocked = append(s.Blocked, Blocked{nevra.Draw(t, "blocked"), nevra.Draw(t, "to"), text.Draw(t, "rule"), text.Draw(t, "because")})
 	}
@@ -236,7 +236,7 @@ func TestSealToIsWhatEncodeWrites(t *testing.T) {
 // TestHostFields: a field that is new in a plan's hosts must be written there and drawn above.
 func TestHostFields(t *testing.T) {
 	for of, want := range map[reflect.Type]int{reflect.TypeFor[PlanHost](): 15, reflect.TypeFor[Impact](): 6, reflect.TypeFor[RollbackInfo](): 4,
-		reflect.TypeFor[Set](): 9, reflect.TypeFor[Install](): 3, reflect.TypeFor[Move](): 4, reflect.TypeFor[Remove](): 3, reflect.TypeFor[Held](): 3,
+		reflect.TypeFor[Set](): 9, reflect.TypeFor[Install](): 4, reflect.TypeFor[Move](): 5, reflect.TypeFor[Remove](): 3, reflect.TypeFor[Held](): 3,
 		reflect.TypeFor[Blocked](): 4, reflect.TypeFor[Overridden](): 3, reflect.TypeFor[VendorChange](): 4} {
 		if of.NumField() != want {
 			t.Errorf("%s has %d fields; file_hosts.go, file_sets.go and their test know %d", of, of.NumField(), want)

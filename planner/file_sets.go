@@ -32,6 +32,9 @@ func (w *textWriter) set(indent string, s *Set) {
 	})
 	w.field(in, "id", s.ID)
 	objects(w, in, "install", s.Install, func(in string, i *Install) {
+		if len(i.Fixes) > 0 {
+			w.strings(in, "fixes", i.Fixes)
+		}
 		if i.InstallOnly {
 			w.key(in, "install_only")
 			w.out = append(w.out, "true"...)
@@ -67,6 +70,9 @@ func (w *textWriter) move(in string, m *Move) {
 	if m.Again {
 		w.key(in, "again")
 		w.out = append(w.out, "true"...)
+	}
+	if len(m.Fixes) > 0 {
+		w.strings(in, "fixes", m.Fixes)
 	}
 	w.nevra(in, "from", m.From)
 	if m.Policy != "" {

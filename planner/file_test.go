@@ -168,7 +168,7 @@ func TestPlanFileDowngrades(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := back.Sets[0]; len(s.Downgrade) != 1 || s.Downgrade[0] != m || len(s.VendorChanges) != 1 || s.VendorChanges[0].ToVendor != "B" {
+	if s := back.Sets[0]; len(s.Downgrade) != 1 || !reflect.DeepEqual(s.Downgrade[0], m) || len(s.VendorChanges) != 1 || s.VendorChanges[0].ToVendor != "B" {
 		t.Errorf("%+v", s)
 	}
 }

@@ -65,6 +65,21 @@ func (u *Universe) Fixes(from, to rpm.NEVRA, modules []string) []string {
 	return slices.Compact(out)
 }
 
+// fixesNew is Fixes for what comes in new: beside an older build, or in the place of other packages, as it says why it comes. What comes only because
+// something needs it fixes nothing that the host has.
+func (s *solution) fixesNew(to rpm.NEVRA, why []string) []string {
+	var from rpm.NEVRA
+	for _, n := range s.instByName[to.Name] {
+		if have := s.nodes[n].pkg.NEVRA; have.Arch == to.Arch && (from.Name == "" || rpm.Compare(have.EVR, from.EVR) > 0) {
+			from = have
+		}
+	}
+	if from.Name == "" && !slices.ContainsFunc(why, func(w string) bool { return strings.HasPrefix(w, replacing) }) {
+		return nil
+	}
+	return s.u.Fixes(from, to, s.h.Modules)
+}
+
 // about tells whether an advisory means a build that it lists for a host with these streams. Notices of Rocky and Oracle name none; then it is about the
 // streams that the build is of.
 func (u *Universe) about(l listed, modules []string) bool {

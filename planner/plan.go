@@ -119,6 +119,9 @@ type Install struct {
 	NEVRA       rpm.NEVRA `json:"nevra"`
 	NeededBy    []string  `json:"needed_by"` // NEVRAs or "obsoletes NEVRA" or "requested"; never empty
 	InstallOnly bool      `json:"install_only,omitempty"`
+
+	// Fixes are the IDs of the advisories that the host has with it and lacked with what it stands beside or replaces; sorted.
+	Fixes []string `json:"fixes,omitempty"`
 }
 
 // Move replaces one installed package by another build of the same name and arch. Where a policy allows more, another arch or a
@@ -130,6 +133,9 @@ type Move struct {
 
 	// Again: To is installed beside From, as a transaction that was cut leaves two builds, and is put in again. Its files may be those of From.
 	Again bool `json:"again,omitempty"`
+
+	// Fixes are the IDs of the advisories that the host has with To and lacked with From, those of builds between them among these; sorted.
+	Fixes []string `json:"fixes,omitempty"`
 }
 
 // Remove is a package that leaves the host, with the rule that allows it: "obsoleted" in the transaction itself,

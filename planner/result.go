@@ -181,7 +181,8 @@ func (s *solution) build() {
 		c := &s.u.cands[nd.cand]
 		s.use(c)
 		if nd.only || !s.moves[nd.pkg.NEVRA] {
-			res.Set.Install = append(res.Set.Install, Install{NEVRA: nd.pkg.NEVRA, NeededBy: s.neededBy(n, needers[n]), InstallOnly: nd.only})
+			why := s.neededBy(n, needers[n])
+			res.Set.Install = append(res.Set.Install, Install{NEVRA: nd.pkg.NEVRA, NeededBy: why, InstallOnly: nd.only, Fixes: s.fixesNew(nd.pkg.NEVRA, why)})
 		}
 	}
 	slices.SortFunc(res.Packages, func(a, b Used) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
@@ -260,7 +261,7 @@ func (s *solution) move(from, to *rpm.Package, again bool) {
 		by = append(by, r.archChange.Policy)
 	}
 	if rpm.Compare(to.EVR, from.EVR) > 0 {
-		m.Policy = strings.Join(by, ", ")
+		m.Policy, m.Fixes = strings.Join(by, ", "), s.u.Fixes(from.NEVRA, to.NEVRA, s.h.Modules)
 		s.result.Set.Upgrade = append(s.result.Set.Upgrade, m)
 		return
 	}
@@ -376,6 +377,9 @@ func (s *solution) richNeeds(out map[int32][]need, m int32, d rpm.Dep, wanted bo
 	}
 }
 
+// replacing begins what a new package replaces, among the reasons for which it comes.
+const replacing = "obsoletes "
+
 // neededBy says why a new package comes: what would miss it, what it replaces, or that it is itself what was wanted.
 func (s *solution) neededBy(n int32, needers []need) []string {
 	var out []string
@@ -387,7 +391,7 @@ func (s *solution) neededBy(n int32, needers []need) []string {
 	s.effort.spend(s.installed)
 	for m := range int32(s.installed) {
 		if q := s.nodes[m].pkg; !s.model[m] && !s.nodes[n].only && q.Name != s.nodes[n].pkg.Name && obsoletes(s.nodes[n].pkg, q) {
-			out = append(out, "obsoletes "+q.NEVRA.String())
+			out = append(out, replacing+q.NEVRA.String())
 		}
 	}
 	if s.nodes[n].only && slices.ContainsFunc(s.items, func(it *item) bool { return slices.Contains(it.targets, n) }) {

@@ -282,7 +282,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	}
 	addKeyLines(p, h.Keys, add)
 	for _, m := range set.Upgrade {
-		add("upgrade", m.From.String(), moveTo(m), because(advisories[m.To.String()], m.Policy))
+		add("upgrade", m.From.String(), moveTo(m), because(fixed(m.Fixes, advisories[m.To.String()]), m.Policy))
 	}
 	for _, m := range set.Downgrade {
 		add("downgrade", m.From.String(), moveTo(m), because("", m.Policy))
@@ -292,7 +292,7 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 		if i.InstallOnly {
 			what = "install beside"
 		}
-		add(what, i.NEVRA.String(), "", neededBy(i, advisories[i.NEVRA.String()]))
+		add(what, i.NEVRA.String(), "", neededBy(i, fixed(i.Fixes, advisories[i.NEVRA.String()])))
 	}
 	for _, r := range set.Remove {
 		add("remove", r.NEVRA.String(), "", r.Rule+": "+r.Because)
@@ -319,6 +319,14 @@ func (e *env) planShowHost(c *cli.Context, p *planner.Plan, name string) error {
 	e.say("%s: %s, class %s, level %s, %s to send, rollback %s", h.Host, h.Status, h.Class, h.Level, humanBytes(h.Bytes), rollbackWords(h.Rollback))
 	e.sayImpact(h.Impact)
 	return nil
+}
+
+// fixed is the advisories that the host has with what comes in and lacked before, else those that list the build.
+func fixed(fixes []string, listed string) string {
+	if len(fixes) > 0 {
+		return strings.Join(fixes, " ")
+	}
+	return listed
 }
 
 // because joins the advisories of a move with the policy that allows it.
