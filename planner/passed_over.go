@@ -39,10 +39,8 @@ func (s *solution) passedOver(n rpm.NEVRA) []string {
 	if r.pin != nil && r.pin.Because == "" && !pinned(r.pin.Value, n.EVR) {
 		out = append(out, "policy "+printable(r.pin.Policy)+" pins it to "+printable(r.pin.Value)+": the next plan for updates moves it again, if it can")
 	}
-	for _, x := range r.excludes {
-		if matchPackage(x.Pattern, n) {
-			out = append(out, "excluded "+x.by()+"; it goes back all the same")
-		}
+	if x := r.excludedBy(n); x != nil {
+		out = append(out, "excluded "+x.by()+"; it goes back all the same")
 	}
 	if id, taken := s.u.retracted(n); taken {
 		out = append(out, "retracted by "+id+"; it goes back all the same")

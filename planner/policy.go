@@ -254,12 +254,31 @@ func pinned(value string, e rpm.EVR) bool {
 	return matchGlob(value, e.Version)
 }
 
+// excludedBy gives a rule that keeps a build out; nil for none. A pin of a larger priority that names the build goes before it.
+func (d *decision) excludedBy(n rpm.NEVRA) *Rule {
+	for _, r := range d.excludes {
+		if matchPackage(r.Pattern, n) && (!d.pins(n.EVR) || d.pin.Priority <= r.Priority) {
+			return r
+		}
+	}
+	return nil
+}
+
+// pins tells whether a pin of an inventory names an EVR.
+func (d *decision) pins(e rpm.EVR) bool { return d.pin != nil && d.pin.Because == "" && pinned(d.pin.Value, e) }
+
+// tiesOver gives an exclusion of the pin's priority that keeps out a build which the pin names; nil for none.
+func (d *decision) tiesOver(n rpm.NEVRA) *Rule {
+	if r := d.excludedBy(n); r != nil && d.pins(n.EVR) && r.Priority == d.pin.Priority {
+		return r
+	}
+	return nil
+}
+
 // drops applies the decision to one candidate of the name.
 func (d *decision) drops(c *rpm.Package, isInstalled bool) (rule, because string) {
-	for _, r := range d.excludes {
-		if matchPackage(r.Pattern, c.NEVRA) {
-			return ruleExclude, "excluded " + r.by()
-		}
+	if r := d.excludedBy(c.NEVRA); r != nil {
+		return ruleExclude, "excluded " + r.by()
 	}
 	switch {
 	case d.hold != nil && !isInstalled, d.pin != nil && !pinned(d.pin.Value, c.EVR):

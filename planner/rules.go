@@ -222,6 +222,9 @@ func (p *problem) decide(r *nameRule, name string) {
 		builds[i] = p.nodes[n].pkg.NEVRA
 	}
 	d, bad := decide(p.r.Filter.rulesFor(p.h.Policies, name), name, builds)
+	if bad == nil {
+		bad = p.pinTie(&d, name, builds)
+	}
 	if bad != nil && (p.conflict == nil || bad.Name < p.conflict.Name) {
 		p.conflict = bad
 	}
@@ -234,6 +237,27 @@ func (p *problem) decide(r *nameRule, name string) {
 	if r.stays = d.stays(); r.stays == "" && matchAny(p.h.Protected, func(g string) bool { return matchGlob(g, name) }) {
 		r.stays = "protected on the host"
 	}
+}
+
+// pinTie finds an exclusion of builds that leaves nothing of what a pin of its priority names. It is none where what is named is installed.
+func (p *problem) pinTie(d *decision, name string, installed []rpm.NEVRA) (tie *PolicyConflict) {
+	if d.pin == nil || len(d.excludes) == 0 || slices.ContainsFunc(installed, func(n rpm.NEVRA) bool { return d.pins(n.EVR) }) {
+		return nil
+	}
+	for _, id := range p.u.named(name) {
+		n := p.u.cands[id].NEVRA
+		if archRank(p.h.Arch, n.Arch) < 0 || !d.pins(n.EVR) {
+			continue
+		}
+		r := d.tiesOver(n)
+		if r == nil {
+			return nil
+		}
+		if tie == nil {
+			tie = &PolicyConflict{name, *d.pin, *r}
+		}
+	}
+	return tie
 }
 
 // excluded says who keeps a build of a repository out by name; "" where nobody does.
