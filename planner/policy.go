@@ -265,7 +265,9 @@ func (d *decision) excludedBy(n rpm.NEVRA) *Rule {
 }
 
 // pins tells whether a pin of an inventory names an EVR.
-func (d *decision) pins(e rpm.EVR) bool { return d.pin != nil && d.pin.Because == "" && pinned(d.pin.Value, e) }
+func (d *decision) pins(e rpm.EVR) bool {
+	return d.pin != nil && d.pin.Because == "" && pinned(d.pin.Value, e)
+}
 
 // tiesOver gives an exclusion of the pin's priority that keeps out a build which the pin names; nil for none.
 func (d *decision) tiesOver(n rpm.NEVRA) *Rule {
