@@ -126,7 +126,11 @@ func (l *List) Unknown() string {
 	for _, n := range all[:min(len(all), 3)] {
 		names = append(names, n.String())
 	}
-	return fmt.Sprintf("dependencies of %d installed packages are not known (%s…)", len(all), strings.Join(names, ", "))
+	more := ""
+	if len(names) < len(all) {
+		more = ", …"
+	}
+	return fmt.Sprintf("dependencies of %s are not known (%s%s)", counted(len(all)), strings.Join(names, ", "), more)
 }
 
 // leavesOut lists the packages that are not among Packages and that a name, a build or a glob means.
@@ -144,8 +148,18 @@ func (l *List) LeftOut() string {
 	if len(l.Missing) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d installed packages are left out, since no repository has them and neither their epoch nor their header is known (%s…): "+
-		"collect facts again, or import a listing with epochs", len(l.Missing), l.Missing[0])
+	const why = "neither their epoch nor their header is known, and no repository has them: collect facts again, or import a listing with epochs"
+	if len(l.Missing) == 1 {
+		return fmt.Sprintf("left out is %s (%s): %s", counted(1), l.Missing[0], why)
+	}
+	return fmt.Sprintf("left out are %s (%s, …): %s", counted(len(l.Missing)), l.Missing[0], why)
+}
+
+func counted(n int) string {
+	if n == 1 {
+		return "1 installed package"
+	}
+	return fmt.Sprintf("%d installed packages", n)
 }
 
 // resolve finds the package behind one line of a listing: its header when a digest was listed, else the one package of that
