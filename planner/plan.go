@@ -177,7 +177,7 @@ func (s Set) Empty() bool {
 type PlanHost struct {
 	Bytes           int64        `json:"bytes"` // to transfer if nothing is there yet
 	Class           string       `json:"class"`
-	CollectedAt     time.Time    `json:"collected_at"` // of its facts; year 1 where there are none
+	CollectedAt     time.Time    `json:"collected_at"`     // of its facts; year 1 where there are none
 	Detail          string       `json:"detail,omitempty"` // for people
 	Host            string       `json:"host"`
 	Impact          Impact       `json:"impact"`
