@@ -158,6 +158,7 @@ func repoRows() []KeyDoc {
 		{Key: "auto", Type: "boolean", Default: "true", Doc: "false: neither updates nor dependencies come from it, only what is asked for by name"},
 		{Key: "only", Type: "list of globs", Default: "[]", Doc: "package names it is limited to; then its packages neither replace nor obsolete those of another origin; empty: no limit"},
 		{Key: "exclude", Type: "list of globs", Default: "[]", Doc: "package names that are never taken from it"},
+		{Key: "min_age", Type: "duration", Unit: "s, m, h, d", Default: `"0s"`, Doc: "builds that were made later than so long before the facts of a plan are not taken from it, unless the plan is for security advisories"},
 		{Key: "signed", Type: "required | optional", Default: `"required"`, Doc: "optional: unsigned packages are allowed and printed; a bad or unknown signature is always refused"},
 		{Key: "keys", Type: "list of paths", Default: "[]", Doc: "public keys that may have signed its packages, relative to the site"},
 		{Key: "hosts", Type: "selector", Default: "every host", Doc: "hosts that see it; a value that is not known matches nothing"},

@@ -85,6 +85,13 @@ func (r Repo) Words() string {
 	if !r.Auto {
 		about = append(about, "serves only what is asked for by name")
 	}
+	if r.MinAge > 0 {
+		age := FormatDuration(r.MinAge)
+		if day := 24 * time.Hour; r.MinAge%day == 0 {
+			age = fmt.Sprintf("%dd", r.MinAge/day)
+		}
+		about = append(about, "builds from an age of "+age+" on")
+	}
 	if len(r.Only) > 0 {
 		about = append(about, "limited to "+strings.Join(r.Only, ", "))
 	}

@@ -90,16 +90,17 @@ type FactsSettings struct {
 // Repo is a repository or a directory of packages on local disk.
 type Repo struct {
 	Source
-	ID       string     `toml:"id"`
-	Path     string     `toml:"path"`     // absolute
-	Priority int        `toml:"priority"` // the smaller wins
-	Auto     bool       `toml:"auto"`     // false: only what is asked for by name comes from it
-	Only     []string   `toml:"only"`     // globs of package names it is limited to; empty: no limit
-	Exclude  []string   `toml:"exclude"`  // globs of package names
-	Signed   SignedMode `toml:"signed"`
-	Keys     []string   `toml:"keys"`  // absolute paths of public keys
-	Hosts    Selector   `toml:"hosts"` // the zero selector is every host
-	Place    int        `toml:"-"`     // in the file, from 0
+	ID       string        `toml:"id"`
+	Path     string        `toml:"path"`     // absolute
+	Priority int           `toml:"priority"` // the smaller wins
+	Auto     bool          `toml:"auto"`     // false: only what is asked for by name comes from it
+	Only     []string      `toml:"only"`     // globs of package names it is limited to; empty: no limit
+	Exclude  []string      `toml:"exclude"`  // globs of package names
+	MinAge   time.Duration `toml:"min_age"`  // since they were built, of the builds that are taken from it; 0: any
+	Signed   SignedMode    `toml:"signed"`
+	Keys     []string      `toml:"keys"`  // absolute paths of public keys
+	Hosts    Selector      `toml:"hosts"` // the zero selector is every host
+	Place    int           `toml:"-"`     // in the file, from 0
 }
 
 // Class owns a view of the repositories.

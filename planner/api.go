@@ -3,6 +3,7 @@ package planner
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"cpacman/internal/rpm"
 )
@@ -29,10 +30,11 @@ type FileSource interface {
 // Source is one repository of a view.
 type Source struct {
 	ID       string
-	Priority int      // smaller wins, as in dnf; 99 where nothing is said
-	Auto     bool     // false: only what is asked for by name comes from it (PLAN-8)
-	Exclude  []string // globs over names, or NEVRAs
-	Only     []string // globs over names: the only ones that it serves, and that its packages may obsolete (PLAN-15); empty: all
+	Priority int           // smaller wins, as in dnf; 99 where nothing is said
+	Auto     bool          // false: only what is asked for by name comes from it (PLAN-8)
+	Exclude  []string      // globs over names, or NEVRAs
+	Only     []string      // globs over names: the only ones that it serves, and that its packages may obsolete (PLAN-15); empty: all
+	MinAge   time.Duration // nothing comes from it that was built later than so long before Request.At, unless security advisories are asked for
 	Packages []Candidate
 	Index    Index      // instead of Packages
 	Files    FileSource // nil: every file is in Packages
@@ -117,6 +119,7 @@ type Request struct {
 	Filter Filter
 	Type   PlanType    // "" is TypeUpdate
 	Target []rpm.NEVRA // TypeRollback and TypeLock: what is to be installed afterwards, all of it
+	At     time.Time   // what Source.MinAge counts back from, the time of the facts; zero: nothing is old enough
 	Weak   bool        // follow what packages that come in recommend, as dnf's install_weak_deps; else nothing is recommended
 }
 

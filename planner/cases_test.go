@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cpacman/internal/rpm"
 )
@@ -139,6 +140,11 @@ func (c *planCase) directive(t *testing.T, word, rest string, bad func(string)) 
 				src.Exclude = append(src.Exclude, v)
 			case "only":
 				src.Only = append(src.Only, v)
+			case "minage":
+				var err error
+				if src.MinAge, err = time.ParseDuration(v); err != nil {
+					bad(err.Error())
+				}
 			default:
 				bad("unknown option " + o)
 			}
@@ -276,6 +282,8 @@ func (c *planCase) ask(f []string, bad func(string)) {
 			c.request.Type = PlanType(v)
 		case "weak":
 			c.request.Weak = true
+		case "at":
+			c.request.At = day(v, bad)
 		default:
 			bad("unknown request " + o)
 		}
@@ -315,6 +323,8 @@ func (c *planCase) property(t *testing.T, p *rpm.Package, word, rest string, bad
 		p.Vendor = rest
 	case "source":
 		p.SourceRPM = rest
+	case "built":
+		p.BuildTime = day(rest, bad).Unix()
 	case "file":
 		p.Files = append(p.Files, rest)
 	case "modular":
@@ -328,6 +338,15 @@ func (c *planCase) property(t *testing.T, p *rpm.Package, word, rest string, bad
 	default:
 		bad("unknown property")
 	}
+}
+
+// day reads a date.
+func day(text string, bad func(string)) time.Time {
+	at, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		bad(err.Error())
+	}
+	return at
 }
 
 // fixesWord begins the line of the advisories that a host has with what the line before it says.

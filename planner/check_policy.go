@@ -62,6 +62,9 @@ func (c *checker) barred(cand *candidate) bool {
 	if !c.u.sources[cand.source].allows(cand.Name) {
 		return true
 	}
+	if !c.toTarget() && c.r.tooYoung(&c.u.sources[cand.source], cand.Package) != "" {
+		return true
+	}
 	d, there := c.decision(cand.Name), c.isInstalled(cand.Name)
 	if rule, _ := d.drops(cand.Package, there); rule != "" {
 		return true

@@ -323,16 +323,7 @@ func (f *Filter) selects(a *Advisory) bool {
 // Oracle do not say so; then it is about the streams that the build is of.
 func (p *problem) selects(l listed) bool {
 	p.effort.spend(1 + len(l.advisory.CVEs)*len(p.r.Filter.CVEs))
-	if !p.r.Filter.selects(l.advisory) {
-		return false
-	}
-	streams := slices.Clip(l.advisory.Streams)
-	if len(streams) == 0 {
-		for _, at := range p.u.ofBuild[l.nevra] {
-			streams = append(streams, p.u.contexts[at].stream)
-		}
-	}
-	return len(streams) == 0 || slices.ContainsFunc(streams, func(s string) bool { return slices.Contains(p.h.Modules, s) })
+	return p.r.Filter.selects(l.advisory) && p.u.about(l, p.h.Modules)
 }
 
 // names tells whether the filter asks for an advisory by its ID or a CVE.

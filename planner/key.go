@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"cpacman/internal/rpm"
 )
@@ -50,6 +51,7 @@ func Key(h Host, view string, r Request) string {
 		target[i] = n.String()
 	}
 	k.sorted("target", target)
+	k.list("at", r.At.UTC().Format(time.RFC3339Nano))
 	k.list("severities", f.Severities...)
 	k.list("advisories", f.Advisories...)
 	k.list("cves", f.CVEs...)

@@ -17,6 +17,7 @@ const (
 	ruleAuto      = "auto"
 	ruleLockstep  = "lockstep"
 	ruleRetracted = "retracted"
+	ruleAge       = "age"
 	ruleModule    = "module"
 	ruleHold      = "hold"
 	ruleObsoleted = "obsoleted"
@@ -194,6 +195,9 @@ func (p *problem) dropRule(r *nameRule, id int32) (rule, because string) {
 	}
 	if id, ok := p.u.retracted(c.NEVRA); ok {
 		return ruleRetracted, "retracted by " + id
+	}
+	if because := p.r.tooYoung(src, c.Package); because != "" {
+		return ruleAge, because
 	}
 	if rule, because := p.u.moduleRule(c, p.h.Modules); rule != "" {
 		return rule, because

@@ -272,7 +272,7 @@ func (d *Deployment) Recheck(ctx context.Context, name string, facts any) (rollo
 		return r, err
 	}
 	input.Installed = list.Packages
-	request, _ := requestFor(&candidate{host: h, settings: d.fleet.Site.Settings(h)}, PlanRequest{Request: planner.Request{Filter: plan.Requested.Filter, Type: plan.Type, Weak: plan.Requested.Weak}})
+	request, _ := requestFor(&candidate{host: h, settings: d.fleet.Site.Settings(h)}, PlanRequest{Request: planner.Request{Filter: plan.Requested.Filter, Type: plan.Type, Weak: plan.Requested.Weak, At: plan.CreatedAt}})
 	result, err := u.Solve(input, request)
 	if err != nil {
 		return r, err

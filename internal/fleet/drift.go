@@ -24,7 +24,7 @@ func (f *Fleet) Drift(ctx context.Context, repos *Repos, hosts []*inventory.Host
 	if _, err := repos.OpenAll(ctx, repos.IDs()); err != nil {
 		return nil, nil, err
 	}
-	d := &drifter{fleet: f, repos: repos, offers: map[string]*report.Offer{}}
+	d := &drifter{fleet: f, repos: repos, offers: map[string]*report.Offer{}, everything: planner.Request{Type: planner.TypeUpdate, At: prepare.newest()}}
 	out := make([]report.HostDrift, len(hosts))
 	inputs := make([]*Input, len(hosts))
 	for i, h := range hosts {
@@ -54,10 +54,9 @@ type drifter struct {
 	fleet  *Fleet
 	repos  *Repos
 	offers map[string]*report.Offer // by view
-}
 
-// everything is the request that drift is measured by.
-var everything = planner.Request{Type: planner.TypeUpdate}
+	everything planner.Request // that drift is measured by
+}
 
 func (d *drifter) solve(ctx context.Context, inputs []*Input, out []report.HostDrift) error {
 	keys := make([]string, len(inputs))
@@ -68,7 +67,7 @@ func (d *drifter) solve(ctx context.Context, inputs []*Input, out []report.HostD
 		}
 		shell := in.Host
 		shell.Installed = nil
-		keys[i] = in.Facts.InstalledDigest + "\x00" + planner.Key(shell, ViewID(in.View), everything)
+		keys[i] = in.Facts.InstalledDigest + "\x00" + planner.Key(shell, ViewID(in.View), d.everything)
 		if _, seen := first[keys[i]]; !seen {
 			first[keys[i]] = i
 		}
@@ -145,7 +144,7 @@ func (d *drifter) compare(ctx context.Context, in *Input) (report.HostDrift, err
 		at, err := d.repos.Find(ctx, n)
 		return err == nil && len(at) > 0
 	}
-	result, err := in.Universe.Solve(in.Host, everything)
+	result, err := in.Universe.Solve(in.Host, d.everything)
 	if errors.As(err, new(*planner.PolicyConflict)) {
 		return report.Incomparable(string(planner.StatusPolicy), err.Error()), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cpacman/internal/host"
 	"cpacman/internal/repo"
@@ -64,6 +65,16 @@ func (f *Fleet) NewInputs(ctx context.Context, repos *Repos) (*Inputs, error) {
 	return &Inputs{fleet: f, repos: repos, installed: f.NewInstalled(repos), facts: facts, contacts: contacts}, nil
 }
 
+// newest is when the newest facts are of, which is what ages are counted back from.
+func (i *Inputs) newest() (at time.Time) {
+	for _, f := range i.facts {
+		if f.CollectedAt.After(at) {
+			at = f.CollectedAt
+		}
+	}
+	return at
+}
+
 // Host prepares one host. The error is *CannotPlan when its facts do not serve; with current set they do not either when the host
 // did not answer since.
 func (i *Inputs) Host(ctx context.Context, h *inventory.Host, current bool) (*Input, error) {
@@ -103,6 +114,7 @@ func (f *Fleet) Explain(ctx context.Context, repos *Repos, h *inventory.Host, re
 		return planner.Explanation{}, err
 	}
 	inputs.installed.Save()
+	req.Request.At = inputs.newest()
 	r, ok := requestFor(&candidate{host: h, settings: f.Site.Settings(h)}, req)
 	if !ok {
 		return planner.Explanation{}, &CannotPlan{h.Name, planner.StatusNoTarget, noTarget(req, h.Name)}
@@ -174,6 +186,7 @@ func (f *Fleet) agreed(ctx context.Context, repos *Repos, inputs *Inputs, h *inv
 	if err != nil {
 		return own, err
 	}
+	req.Request.At = candidates.at
 	groups, err := f.group(ctx, repos, req, candidates.list)
 	if err != nil {
 		return own, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"cpacman/internal/rpm"
@@ -47,6 +48,15 @@ func compareHeader(metadata, header *rpm.Package) []string {
 	out = append(out, addedFiles(metadata.Files, header.Files)...)
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// madeOlder tells where metadata says that a package was built before its signed header does: a plan goes by that age.
+func madeOlder(metadata, header *rpm.Package) []string {
+	if metadata.BuildTime >= header.BuildTime {
+		return nil
+	}
+	day := func(p *rpm.Package) string { return time.Unix(p.BuildTime, 0).UTC().Format("2006-01-02 15:04:05Z") }
+	return []string{fmt.Sprintf("metadata says that it was built on %s, the header on %s", day(metadata), day(header))}
 }
 
 // addedWeak lists weak dependencies that are in the metadata alone. Older createrepo leaves them out.

@@ -58,3 +58,15 @@ func TestCompareHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestMadeOlder(t *testing.T) {
+	header := &rpm.Package{BuildTime: 1_700_000_000}
+	for said, want := range map[int64]string{
+		1_700_000_000: "", 1_700_000_001: "",
+		1_699_999_999: "metadata says that it was built on 2023-11-14 22:13:19Z, the header on 2023-11-14 22:13:20Z",
+	} {
+		if got := strings.Join(madeOlder(&rpm.Package{BuildTime: said}, header), "; "); got != want {
+			t.Errorf("%d: %q", said, got)
+		}
+	}
+}

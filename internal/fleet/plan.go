@@ -71,6 +71,7 @@ type candidate struct {
 type candidates struct {
 	list    []*candidate
 	entries []planner.PlanHost // theirs, in the same order
+	at      time.Time          // of the newest facts
 }
 
 // into gives a plan its hosts and its times.
@@ -79,11 +80,8 @@ func (l *candidates) into(p *planner.Plan, expiry time.Duration) {
 		if c.note != "" && !strings.Contains(c.entry.Detail, "rebuilt: ") {
 			c.entry.Detail = strings.TrimSuffix(c.note+"; "+c.entry.Detail, "; ")
 		}
-		if c.entry.CollectedAt.After(p.CreatedAt) {
-			p.CreatedAt = c.entry.CollectedAt
-		}
 	}
-	p.Hosts = l.entries
+	p.Hosts, p.CreatedAt = l.entries, l.at
 	if expiry > 0 {
 		p.ExpiresAt = p.CreatedAt.Add(expiry)
 	}
@@ -115,6 +113,7 @@ func (f *Fleet) Plan(ctx context.Context, repos *Repos, req PlanRequest) (*Plann
 	if req.Keys.Only {
 		return f.planKeysOnly(ctx, req, candidates)
 	}
+	req.Request.At = candidates.at
 	groups, err := f.group(ctx, repos, req, candidates.list)
 	if err != nil {
 		return nil, err
@@ -186,6 +185,11 @@ func (f *Fleet) candidates(ctx context.Context, req PlanRequest) (*candidates, e
 			}
 		}
 	})
+	for i := range out.entries {
+		if at := out.entries[i].CollectedAt; at.After(out.at) {
+			out.at = at
+		}
+	}
 	return out, nil
 }
 

@@ -181,7 +181,11 @@ func (f *Fleet) prove(ctx context.Context, repos *Repos, p planner.PlanPackage, 
 	if header.NEVRA != p.NEVRA {
 		return out, warnings, fmt.Errorf("metadata says %s and the signed header says %s", p.NEVRA, header.NEVRA)
 	}
-	if diff := compareHeader(located.Package.Package, header); len(diff) > 0 {
+	diff := compareHeader(located.Package.Package, header)
+	if f.Site.Repo(p.Repo).MinAge > 0 {
+		diff = append(diff, madeOlder(located.Package.Package, header)...)
+	}
+	if len(diff) > 0 {
 		return out, warnings, fmt.Errorf("metadata and signed header disagree: %s", strings.Join(diff[:min(len(diff), 3)], "; "))
 	}
 	signer, err := verifyPackage(file, keys, f.Site.Repo(p.Repo).Signed)

@@ -255,7 +255,7 @@ func (r *Repos) view(ctx context.Context, view []inventory.Repo) (planner.View, 
 	v.Clash = (&clashes{ctx: ctx, repos: r}).of
 	for i, one := range repos {
 		cfg := view[i]
-		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude, Only: cfg.Only}
+		source := planner.Source{ID: cfg.ID, Priority: cfg.Priority, Auto: cfg.Auto, Exclude: cfg.Exclude, Only: cfg.Only, MinAge: cfg.MinAge}
 		x := index{one.Lookup()}
 		source.Index, source.Files = x, x
 		v.Sources = append(v.Sources, source)
