@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cpacman/internal/rpm"
@@ -53,12 +54,27 @@ func (f *Filter) forSecurity() bool {
 	return f.Security || len(f.Severities)+len(f.Advisories)+len(f.CVEs) > 0
 }
 
-// noteYoung notes what comes in all the same because of what was asked for.
-func (s *solution) noteYoung(c *candidate) {
+// noteYoung notes what comes in all the same because of what was asked for, a line for each repository.
+func (s *solution) noteYoung() {
 	if s.target != nil || !s.r.Filter.forSecurity() {
 		return
 	}
-	if why := s.u.sources[c.source].young(c.Package, s.r.At); why != "" {
-		s.note("%s comes in because advisories are asked for: %s", c.NEVRA, why)
+	for i := range s.u.sources {
+		src := &s.u.sources[i]
+		var names []string
+		for j := range s.result.Packages {
+			if p := &s.result.Packages[j]; p.Source == src.ID && src.young(p.Package, s.r.At) != "" {
+				names = append(names, p.NEVRA.String())
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		const shown = 3
+		text := strings.Join(names[:min(len(names), shown)], ", ")
+		if n := len(names) - shown; n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		s.note("because advisories are asked for, builds come in that are younger than the %s from which on repository %s gives them: %s", ageWords(src.MinAge), src.ID, text)
 	}
 }

@@ -186,6 +186,7 @@ func (s *solution) build() {
 		}
 	}
 	slices.SortFunc(res.Packages, func(a, b Used) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
+	s.noteYoung()
 	if s.r.Type == "" || s.r.Type == TypeUpdate || s.r.Type == TypeDowngrade {
 		s.keepN()
 		s.policyRemovals()
@@ -206,7 +207,6 @@ func (s *solution) build() {
 // use lists a package as one that comes in.
 func (s *solution) use(c *candidate) {
 	used := Used{Candidate: *c.Candidate, Source: s.u.sources[c.source].ID, Advisories: s.u.listedBy(c.NEVRA)}
-	s.noteYoung(c)
 	slices.Sort(used.Advisories)
 	used.Advisories = slices.Compact(used.Advisories)
 	s.result.Packages = append(s.result.Packages, used)
