@@ -36,6 +36,7 @@ type checker struct {
 	decided   map[string]*decision
 	undecided decision
 	names     map[string][]*rpm.Package // c.start by name
+	comes     map[string][]*rpm.Package // c.upgrades by name
 	leaving   map[rpm.NEVRA]leaving     // what the lines of the set say
 	faults    []Fault
 	effort    effort
@@ -354,15 +355,33 @@ func (c *checker) concerned(p *rpm.Package, replacing []*rpm.Package) []*rpm.Pac
 
 // together checks what comes in beside a package of step (a).
 func (c *checker) together(p *rpm.Package) {
-	c.effort.spend(len(c.upgrades) * (1 + len(p.Obsoletes)))
-	for _, q := range c.upgrades {
-		if p.Name != q.Name && obsoletes(p, q) {
-			c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)
+	c.effort.spend(1 + len(p.Obsoletes))
+	var gone []*rpm.Package
+	for i := range p.Obsoletes {
+		for _, q := range c.coming(p.Obsoletes[i].Name) {
+			c.effort.spend(1 + len(gone) + len(p.Obsoletes))
+			if p.Name != q.Name && !slices.Contains(gone, q) && obsoletes(p, q) {
+				gone = append(gone, q)
+				c.fault("obsoletes", "%s obsoletes %s, and both would come in", p.NEVRA, q.NEVRA)
+			}
 		}
-		if p.Name == q.Name && p != q && !disjoint(p, q) && rpm.Compare(p.EVR, q.EVR) != 0 {
+	}
+	for _, q := range c.coming(p.Name) {
+		if p != q && !disjoint(p, q) && rpm.Compare(p.EVR, q.EVR) != 0 {
 			c.fault(ruleLockstep, "%s and %s would come in at different versions", p.NEVRA, q.NEVRA)
 		}
 	}
+}
+
+// coming lists the packages of a name that step (a) brings.
+func (c *checker) coming(name string) []*rpm.Package {
+	if c.comes == nil {
+		c.comes = make(map[string][]*rpm.Package, len(c.upgrades))
+		for _, p := range c.upgrades {
+			c.comes[p.Name] = append(c.comes[p.Name], p)
+		}
+	}
+	return c.comes[name]
 }
 
 // leaving is what the set says of a build: that another comes in its place, that something obsoletes it.
@@ -398,7 +417,6 @@ func (c *checker) leaves(i *rpm.Package) bool {
 
 // sameMoves compares what rpm would erase with what the set says, and every removal with its rule.
 func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
-	all := slices.Concat(c.upgrades, c.kept)
 	for _, i := range c.start {
 		by := gone[i]
 		said := c.said(i)
@@ -408,9 +426,9 @@ func (c *checker) sameMoves(gone map[*rpm.Package]*rpm.Package) {
 			c.fault("execution", "%s would stay, and the set says it leaves", i.NEVRA)
 		case by != nil && !moved && !obsoleted:
 			c.fault(ruleLockstep, "rpm would erase %s for %s, and the set does not say so", i.NEVRA, by.NEVRA)
-		case by != nil && moved && !slices.ContainsFunc(all, func(p *rpm.Package) bool {
-			return p.Name == i.Name && (p.Arch == i.Arch || slices.Contains(c.kept, p) || c.decision(p.Name).archChange != nil)
-		}):
+		case by != nil && moved &&
+			!slices.ContainsFunc(c.coming(i.Name), func(p *rpm.Package) bool { return p.Arch == i.Arch || c.decision(p.Name).archChange != nil }) &&
+			!slices.ContainsFunc(c.kept, func(p *rpm.Package) bool { return p.Name == i.Name }):
 			c.fault("execution", "%s is said to be upgraded, and no build of it comes in", i.NEVRA)
 		case obsoleted && !moved && !slices.ContainsFunc(c.upgrades, func(p *rpm.Package) bool {
 			return p.Name != i.Name && obsoletes(p, i) && (c.mayGo(i) || mayObsolete(c.h.Arch, p.Arch, i.Arch))

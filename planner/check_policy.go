@@ -110,8 +110,11 @@ func (c *checker) archRules(after []*rpm.Package) {
 			!slices.ContainsFunc(c.installed(p.Name), func(i *rpm.Package) bool { return i.Arch == p.Arch })
 	}
 	for _, p := range c.upgrades {
+		if !changes(p) {
+			continue
+		}
 		for _, q := range after {
-			if q != p && q.Name == p.Name && changes(p) {
+			if q != p && q.Name == p.Name {
 				c.fault(ruleArch, "%s would come in beside %s, not in its place", p.NEVRA, q.NEVRA)
 			}
 		}
@@ -181,8 +184,8 @@ func (c *checker) vendorRules(gone map[*rpm.Package]*rpm.Package) {
 // mayReplace tells why what takes the place of an installed package may not; "" where something may. That is the build of its own name, if one comes: what else
 // obsoletes the old build takes no place then. Of several that obsolete it, one that may is enough.
 func (c *checker) mayReplace(old *rpm.Package) (rule, because string) {
-	for _, p := range c.upgrades {
-		if p.Name == old.Name && !disjoint(old, p) {
+	for _, p := range c.coming(old.Name) {
+		if !disjoint(old, p) {
 			if c.h.ForbidVendorChange && !c.h.sameVendor(old.Vendor, p.Vendor) {
 				return ruleVendor, fmt.Sprintf("%s of %q, not of %q", p.NEVRA, p.Vendor, old.Vendor)
 			}

@@ -53,8 +53,9 @@ type solution struct {
 	result *Result
 	bare   *sat // the rules alone, for reasons
 	moves  map[rpm.NEVRA]bool
-	erased []int32 // leave by rpm -e because the target does not have them
-	alone  bool    // what stays of several builds is not put in again
+	comes  map[string][]int32 // of the model, by name
+	erased []int32            // leave by rpm -e because the target does not have them
+	alone  bool               // what stays of several builds is not put in again
 }
 
 // solve is for a host of the caller's own: it notes there what the machine runs.
@@ -243,12 +244,25 @@ func (s *solution) leaving(n int32) {
 func (s *solution) next(n int32) *rpm.Package {
 	pkg := s.nodes[n].pkg
 	var next *rpm.Package
-	for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
-		if q := s.nodes[m].pkg; s.model[m] && !s.nodes[m].only && q.Name == pkg.Name && s.succeeds(q, pkg) && (next == nil || q.Arch == pkg.Arch) {
+	for _, m := range s.coming(pkg.Name) {
+		if q := s.nodes[m].pkg; s.succeeds(q, pkg) && (next == nil || q.Arch == pkg.Arch) {
 			next = q
 		}
 	}
 	return next
+}
+
+// coming lists the nodes of a name that come in, but for those that stand beside older builds.
+func (s *solution) coming(name string) []int32 {
+	if s.comes == nil {
+		s.comes = map[string][]int32{}
+		for m := int32(s.installed); m < int32(len(s.nodes)); m++ {
+			if s.model[m] && !s.nodes[m].only {
+				s.comes[s.nodes[m].pkg.Name] = append(s.comes[s.nodes[m].pkg.Name], m)
+			}
+		}
+	}
+	return s.comes[name]
 }
 
 // move writes an upgrade or a downgrade; again is said of what is installed.

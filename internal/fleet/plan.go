@@ -313,33 +313,6 @@ func (f *Fleet) lists(ctx context.Context, repos *Repos, groups []*group) error 
 	return nil
 }
 
-// solve answers every group, side by side.
-func (f *Fleet) solve(ctx context.Context, repos *Repos, groups []*group) error {
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(runtime.GOMAXPROCS(0))
-	for _, g := range groups {
-		work.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			u, err := repos.Universe(ctx, g.view)
-			if err != nil {
-				return err
-			}
-			g.universe = u
-			if g.err != nil {
-				return nil
-			}
-			g.result, g.err = u.Solve(g.input, g.request)
-			if errors.Is(g.err, planner.ErrNotBuilt) {
-				return g.err
-			}
-			return nil
-		})
-	}
-	return work.Wait()
-}
-
 // assemble writes the plan.
 func (f *Fleet) assemble(ctx context.Context, repos *Repos, req PlanRequest, candidates *candidates, groups []*group) (*Planned, error) {
 	out := &Planned{Notes: map[string][]string{}, Solutions: len(groups)}
