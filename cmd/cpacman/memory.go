@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
 // What hosts need while they are asked or worked on, in bytes, beside what the process has already: for each of them at once its connection and
@@ -30,6 +31,12 @@ func boundMemory(atOnce int, each int64) (end func()) {
 // planGarbage is how much the heap may grow, in percent, before what is not needed any more is looked for while a plan is made from stored
 // facts: such a process lives for a second, and twice Go's own value takes a quarter off its time. Memory it costs where there was little.
 const planGarbage = 200
+
+// Where very much is needed, as for thousands of hosts that all differ, no more than so many bytes may be garbage, or so many percent of what is needed.
+const (
+	mostGarbage  = 256 << 20
+	leastGarbage = 40
+)
 
 // The heap of a plan that is made from stored facts, in bytes, up to which nothing is looked for: what a plan of one host takes, what each further host
 // adds, and at most. The most comes in large pages; what is not needed is never touched and costs nothing.
@@ -60,10 +67,27 @@ func shortLived(large bool) (known func(hosts int)) {
 			if os.Getenv("GOGC") == "" {
 				heap := int64(min(heapOfPlan+hosts*heapPerHost, mostHeap))
 				percent = max(planGarbage, int(heap*100/leastHeap)-100)
-				// The cleanup of what nobody holds is run after the first collection.
-				runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, planGarbage)
+				afterCollection()
 			}
 			debug.SetGCPercent(percent)
 		}()
 	}
+}
+
+// afterCollection sets, after each collection from now on, how far the heap may grow until the next.
+func afterCollection() {
+	// The cleanup of what nobody holds is run after a collection.
+	runtime.AddCleanup(new([64]byte), func(int) {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		if live[0].Value.Kind() == metrics.KindUint64 {
+			debug.SetGCPercent(garbageFor(live[0].Value.Uint64()))
+		}
+		afterCollection()
+	}, 0)
+}
+
+// garbageFor is how much a heap of so many bytes may grow, in percent.
+func garbageFor(live uint64) int {
+	return int(max(leastGarbage, min(planGarbage, mostGarbage*100/max(live, 1)))) //nolint:gosec // at most planGarbage
 }

@@ -50,3 +50,12 @@ func TestNamesOneHost(t *testing.T) {
 		t.Error("none, or several")
 	}
 }
+
+// TestGarbageFor: a small heap may grow to three times its size, a large one by a part.
+func TestGarbageFor(t *testing.T) {
+	for live, want := range map[uint64]int{0: 200, 1: 200, 64 << 20: 200, 128 << 20: 200, 256 << 20: 100, 512 << 20: 50, 1 << 30: leastGarbage, 1 << 62: leastGarbage} {
+		if got := garbageFor(live); got != want {
+			t.Errorf("%d: %d, want %d", live, got, want)
+		}
+	}
+}
