@@ -19,7 +19,7 @@ import (
 // cache file holds.
 const (
 	cacheMagic   = "cpacman index\n"
-	cacheFormat  = 7
+	cacheFormat  = 8
 	cacheHead    = len(cacheMagic) + 4 + 8 + 4
 	cacheSuffix  = ".index"
 	maxCacheFile = 4 << 30

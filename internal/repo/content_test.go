@@ -3,6 +3,7 @@ package repo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -282,6 +283,23 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestURLs: metadata may give a whole URL for a package; the file is looked for under its name.
+func TestURLs(t *testing.T) {
+	for href, base := range map[string]string{"https://mirror/x/y/foo.rpm": "https://mirror/x/y/", "HTTPS://mirror/foo.rpm?token=a/b#c": "HTTPS://mirror/", "file:/srv/foo.rpm": "file:/srv/"} {
+		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", "Packages/foo-1.2-3.el9.x86_64.rpm", href), packageXML("bar"))})
+		r := open(t, dir, Options{})
+		p := r.Packages()[0]
+		if p.Location != "foo.rpm" || p.Base != base {
+			t.Errorf("%s: %q, %q", href, p.Location, p.Base)
+		}
+		_, err := r.FilePath(p)
+		wantDamage(t, err, p.Location, fmt.Sprintf("the metadata has it at %q", base))
+		if !errors.Is(err, ErrNotLocal) {
+			t.Error(err)
+		}
+	}
+}
+
 // TestAmazonStore: metadata of Amazon Linux say that packages are in a store outside of the repository; its reposync puts them inside.
 func TestAmazonStore(t *testing.T) {
 	store := "../../../../blobstore/" + strings.Repeat("0aB1", 16) + "/"
@@ -301,6 +319,26 @@ func TestAmazonStore(t *testing.T) {
 		dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo", `href="Packages/`, `href="`+href))})
 		_, err := Open(t.Context(), Config{ID: "t", Path: dir}, Options{})
 		wantDamage(t, err, "repodata/primary", "leaves the repository")
+	}
+}
+
+// TestSizeNotSaid: who does not know a size leaves it out, or empty, or writes 0. The checksum says what the file is.
+func TestSizeNotSaid(t *testing.T) {
+	for _, size := range []string{"", `<size package="" installed="" archive=""/>`, `<size package="0" installed="0" archive="0"/>`} {
+		content := primaryXML(packageXML("foo", `<size package="100" installed="200" archive="300"/>`, size))
+		dir := madeRepo(t, metaFile{kind: "primary", content: content, compress: "gz", change: func(s string) string {
+			s, _, _ = strings.Cut(s, "<size>")
+			return s + "<size>0</size><open-size>0</open-size></data>"
+		}})
+		r := open(t, dir, Options{})
+		p := r.Packages()[0]
+		if p.Size != -1 {
+			t.Errorf("%s: size %d", size, p.Size)
+		}
+		write(t, filepath.Join(dir, p.Location), []byte("foo"))
+		if _, err := r.VerifyPackage(t.Context(), p); err != nil {
+			t.Errorf("%s: %v", size, err)
+		}
 	}
 }
 

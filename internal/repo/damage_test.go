@@ -67,7 +67,8 @@ func TestDamage(t *testing.T) {
 		"nameless dep":      {edit(`name="/bin/sh"`, `nome="/bin/sh"`), file, "dependency without a name"},
 		"bad size":          {edit(`package="100"`, `package="1e9"`), file, "absurd size"},
 		"package escape":    {edit(`href="Packages/`, `href="Packages/../../../`), file, "leaves the repository"},
-		"package URL":       {edit(`href="Packages/`, `href="https://mirror/`), file, "is a URL"},
+		"package URL":       {edit(`href="Packages/foo-1.2-3.el9.x86_64.rpm"`, `href="https://mirror/x/"`), file, "empty location"},
+		"package URL up":    {edit(`href="Packages/foo-1.2-3.el9.x86_64.rpm"`, `href="https://mirror/.."`), file, "leaves the repository"},
 		"terminal escape":   {edit(`href="Packages/`, `href="Packages/`+"\u009b"), file, "control characters"},
 		"right to left":     {edit("<name>foo</name>", "<name>foo\u202egpj</name>"), file, "has a character no name has"},
 		"space in name":     {edit("<name>foo</name>", "<name>foo bar</name>"), file, "has a character no name has"},
@@ -174,7 +175,7 @@ func TestXZDictionary(t *testing.T) {
 func TestLocation(t *testing.T) {
 	for in, want := range map[string]string{
 		"a.rpm": "a.rpm", "./a.rpm": "a.rpm", "x//a.rpm": "x/a.rpm", "x/./a": "x/a", "a..b": "a..b", "...": "...",
-		"f-1:2-3.rpm": "f-1:2-3.rpm", "ä b.rpm": "ä b.rpm",
+		"f-1:2-3.rpm": "f-1:2-3.rpm", "ä b.rpm": "ä b.rpm", "core:/stable:/a.rpm": "core:/stable:/a.rpm",
 		"": "", "/a": "", "..": "", "a/../b": "", "a/..": "", "../a": "", "a/": "", ".": "", "./": "", "a\x00b": "", "a\nb": "", "a\x1b[0m": "",
 		"a\u202eb": "", "a\u2028b": "", "\xff": "", "http://x/y": "", "file:/etc": "", "FTP+x://y": "", strings.Repeat("a", 5000): "",
 	} {

@@ -52,7 +52,16 @@ var storePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile
 
 // cutStore divides a location in such a store into the way there and the rest, under which Amazon's reposync puts the package into the repository
 // (dnf-plugins-core, pull request 481; its metadata stay as they are). Other locations come back whole.
+//
+// It does so with a URL too, which dnf takes where xml:base belongs: without its query, and the file's name is the rest.
 func cutStore(s string) (store, rest string) {
+	if hasScheme(s) {
+		if i := strings.IndexAny(s, "?#"); i >= 0 {
+			s = s[:i]
+		}
+		slash := strings.LastIndexByte(s, '/') + 1
+		return s[:slash], s[slash:]
+	}
 	if !strings.HasPrefix(s, "../") {
 		return "", s
 	}
@@ -65,10 +74,14 @@ func isUnsafe(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
-// hasScheme tells "http://x", "file:/x" and the like. A colon alone is no scheme: file names with an epoch have one.
+// hasScheme tells "http://x", "file:/x" and the like. A colon alone is no scheme: file names with an epoch have one. Nor is one before a single slash,
+// but for that of files: the directories of a build service are called core:/stable:/v1.30.
 func hasScheme(s string) bool {
 	i := strings.IndexByte(s, ':')
 	if i < 1 || i+1 >= len(s) || s[i+1] != '/' {
+		return false
+	}
+	if !strings.HasPrefix(s[i:], "://") && !strings.EqualFold(s[:i], "file") {
 		return false
 	}
 	for j := 0; j < i; j++ {

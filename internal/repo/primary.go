@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"cpacman/internal/rpm"
 )
@@ -184,11 +183,13 @@ func (s *primarySink) sizes(attrs []xmlAttr) {
 	for _, a := range attrs {
 		switch string(a.name) {
 		case "package":
-			n, err := strconv.ParseInt(string(a.value), 10, 64)
-			if err != nil || n < 0 {
-				s.fail("absurd size %s", quoted(a.value))
+			n, err := parseSize(string(a.value))
+			if err != nil {
+				s.fail("%w", err)
 			}
-			s.pkg.Size = n
+			if n != 0 { // no package has 0 bytes: programs that do not know the size write it
+				s.pkg.Size = n
+			}
 		case "installed":
 			s.pkg.InstalledSize = lenientInt(a.value)
 		}

@@ -151,6 +151,9 @@ func (xd xmlData) entry() (dataEntry, error) {
 	if e.OpenSize, err = parseSize(xd.OpenSize); err != nil {
 		return e, fmt.Errorf("open-size: %w", err)
 	}
+	if e.Checksum.Type != "" { // which proves more than a size
+		e.Size, e.OpenSize = unsaid(e.Size), unsaid(e.OpenSize)
+	}
 	return e, nil
 }
 
@@ -174,6 +177,14 @@ func parseSize(s string) (int64, error) {
 		return -1, fmt.Errorf("absurd size %s", quoted(s))
 	}
 	return n, nil
+}
+
+// unsaid takes a size of 0 for none: programs that do not know the size write it, and librepo takes it so.
+func unsaid(size int64) int64 {
+	if size == 0 {
+		return -1
+	}
+	return size
 }
 
 // find returns the first entry of a type.
