@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -164,11 +163,11 @@ func formOf(b []byte) string {
 }
 
 // decompressor returns the reader of the opened bytes and what frees it.
-func decompressor(form string, magic []byte, r io.Reader) (io.Reader, func(), error) {
+func decompressor(form string, magic []byte, r *bufio.Reader) (io.Reader, func(), error) {
 	none := func() {}
 	switch form {
 	case "gz":
-		z, err := gzip.NewReader(r)
+		z, err := newGzipReader(r)
 		return z, none, err
 	case "bz2":
 		return bzip2.NewReader(r), none, nil

@@ -23,3 +23,30 @@ func TestSkippableFrames(t *testing.T) {
 		}
 	}
 }
+
+// TestGzipMembers: a file of several members is one, and what is behind them and is no member is nothing, as for zlib. A member that is cut is damage.
+func TestGzipMembers(t *testing.T) {
+	content := primaryXML(packageXML("foo"))
+	gz := func(s string) string { return string(compressed(t, "gz", []byte(s))) }
+	for name, c := range map[string]struct{ raw, fault string }{
+		"two members":  {gz(content[:100]) + gz(content[100:]), ""},
+		"empty member": {gz("") + gz(content) + gz(""), ""},
+		"zeros":        {gz(content) + strings.Repeat("\x00", 512), ""},
+		"text":         {gz(content) + "x", ""},
+		"cut member":   {gz(content[:100]) + gz(content[100:])[:40], "truncated"},
+		"magic alone":  {gz(content) + "\x1f\x8b", "truncated"},
+		"wrong sum":    {gz(content)[:len(gz(content))-8] + "12345678", "invalid checksum"},
+	} {
+		dir := madeRepo(t, metaFile{kind: "primary", content: c.raw, change: func(s string) string {
+			s, _, _ = strings.Cut(strings.Replace(s, "<open-checksum", "<x", 1), "<open-size>")
+			return strings.Replace(s, "</open-checksum>", "</x>", 1) + "</data>"
+		}})
+		r, err := Open(t.Context(), Config{"test", dir}, Options{})
+		switch {
+		case c.fault != "":
+			wantDamage(t, err, "repodata/primary", c.fault)
+		case err != nil || r.Len() != 1:
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
