@@ -23,12 +23,27 @@ func SeverityWord(s string) string {
 	return s
 }
 
-// titleCVEs finds the CVEs of a notice that has no reference of type cve: those of Fedora and EPEL name them in the titles of the bugs that are
-// fixed, and sometimes in their own.
-func titleCVEs(a *Advisory) []string {
+// referenceCVEs gives the CVEs of a reference of type cve, as --cve names them: a hand-made notice may have several in one id, in small letters, or none but in
+// title or address. An id that is of another kind (CAN-2005-1234) is what it is.
+func referenceCVEs(out []string, ref *Reference) []string {
+	id := strings.TrimSpace(ref.ID)
+	for _, text := range []string{id, ref.Title, ref.Href} {
+		if more := appendCVEs(nil, text); len(more) > 0 {
+			return append(out, more...)
+		}
+		if id != "" {
+			return append(out, id)
+		}
+	}
+	return out
+}
+
+// otherCVEs finds the CVEs of a notice that has no reference of type cve: those of Fedora and EPEL name them in the titles of the bugs that are
+// fixed, and sometimes in their own. A reference of another type may have one as its id.
+func otherCVEs(a *Advisory) []string {
 	out := appendCVEs(nil, a.Title)
 	for _, ref := range a.References {
-		out = appendCVEs(out, ref.Title)
+		out = appendCVEs(appendCVEs(out, ref.ID), ref.Title)
 	}
 	return out
 }
@@ -58,6 +73,7 @@ func appendCVEs(out []string, text string) []string {
 var dateForms = [...]string{ //nolint:gochecknoglobals // a constant list
 	"2006-01-02 15:04:05", "2006-01-02", time.RFC3339, "2006-01-02 15:04:05 MST", "2006-01-02 15:04", "2006-01-02T15:04:05",
 	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02T15:04:05-0700",
+	time.ANSIC, time.UnixDate, time.RFC1123, time.RFC1123Z, // what languages print by themselves
 }
 
 // time reads the forms of dates that are in use; all are UTC.

@@ -24,7 +24,7 @@ type Advisory struct {
 	Issued   time.Time // zero if not known; UTC
 	Updated  time.Time // zero if not known; UTC
 
-	CVEs       []string // from references of type cve, else from what titles name; sorted
+	CVEs       []string // from references of type cve, else from what titles and other references name; sorted
 	References []Reference
 	Packages   []AdvisoryPackage
 
@@ -395,9 +395,9 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 	}
 	a := &Advisory{
 		ID:               strings.TrimSpace(u.ID),
-		Type:             strings.ToLower(u.Type),
+		Type:             strings.ToLower(strings.TrimSpace(u.Type)),
 		Severity:         SeverityWord(u.Severity),
-		Status:           strings.ToLower(u.Status),
+		Status:           strings.ToLower(strings.TrimSpace(u.Status)),
 		Title:            strings.TrimSpace(u.Title),
 		Release:          strings.TrimSpace(u.Release),
 		RebootSuggested:  said(u.Reboot),
@@ -418,14 +418,14 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 		*when.to = t
 	}
 	for _, x := range u.References {
-		ref := Reference{strings.ToLower(x.Type), x.ID, x.Href, x.Title}
+		ref := Reference{strings.ToLower(strings.TrimSpace(x.Type)), x.ID, x.Href, x.Title}
 		a.References = append(a.References, ref)
-		if ref.Type == "cve" && ref.ID != "" {
-			a.CVEs = append(a.CVEs, ref.ID)
+		if ref.Type == "cve" {
+			a.CVEs = referenceCVEs(a.CVEs, &ref)
 		}
 	}
 	if len(a.CVEs) == 0 {
-		a.CVEs = titleCVEs(a)
+		a.CVEs = otherCVEs(a)
 	}
 	slices.Sort(a.CVEs)
 	a.CVEs = slices.Compact(a.CVEs)
@@ -453,7 +453,7 @@ func (u *xmlUpdate) advisory(epochs *epochBook) (*Advisory, []noticeNote) {
 func (x *xmlAdvisoryRPM) pkg(epochs *epochBook) (AdvisoryPackage, error) {
 	p := AdvisoryPackage{Filename: x.Filename, EpochKnown: true}
 	p.NEVRA = rpm.NEVRA{Name: x.Name, EVR: rpm.EVR{Version: x.Version, Release: x.Release}, Arch: x.Arch}
-	if x.Epoch != nil && *x.Epoch != "" {
+	if x.Epoch != nil && !isNothing(*x.Epoch) {
 		e, err := parseEpoch([]byte(*x.Epoch))
 		if err != nil {
 			return p, err
@@ -466,6 +466,15 @@ func (x *xmlAdvisoryRPM) pkg(epochs *epochBook) (AdvisoryPackage, error) {
 		return p, errors.New("name, version, release or arch is missing: " + quoted(p.NEVRA.String()))
 	}
 	return p, checkNEVRA(p.NEVRA)
+}
+
+// isNothing tells what programs write for an epoch that a package has not, in their own word for nothing.
+func isNothing(s string) bool {
+	switch s {
+	case "", "(none)", "None", "null":
+		return true
+	}
+	return false
 }
 
 // said reads elements such as <reboot_suggested/>: there, and not "False" or "0".
