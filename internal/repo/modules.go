@@ -13,7 +13,7 @@ import (
 	"cpacman/internal/rpm"
 )
 
-// ModuleStream is one build of a module stream (modulemd version 2).
+// ModuleStream is one build of a module stream (modulemd version 2, or 1, which libmodulemd takes for the same).
 type ModuleStream struct {
 	Name, Stream  string
 	Version       uint64
@@ -79,7 +79,7 @@ func (r *Repo) loadModules() error {
 	}
 	if d, ok := r.cache.load(kindModules, r.digest); ok {
 		if data := d.modules(r.id); d.err == nil {
-			r.modules = data
+			r.serveModules(data)
 			return nil
 		}
 		r.cache.bad(kindModules, r.digest)
@@ -104,8 +104,16 @@ func (r *Repo) loadModules() error {
 		e.modules(data)
 		r.cache.store(kindModules, r.digest, e)
 	}
-	r.modules = data
+	r.serveModules(data)
 	return nil
+}
+
+// serveModules answers from module metadata, and tells who plans from them what is wrong with them.
+func (r *Repo) serveModules(data *moduleData) {
+	r.modules = data
+	if r.opened {
+		r.logProblems(context.Background(), slices.DeleteFunc(slices.Clone(data.problems), func(p Problem) bool { return p.Note }))
+	}
 }
 
 // yamlModule is a document of modules.yaml. Streams and versions look like numbers and are text.
@@ -117,14 +125,12 @@ type yamlModule struct {
 
 // yamlStream has nodes where there is text: YAML takes some texts for nothing at all ("null", "~"), and libmodulemd none.
 type yamlStream struct {
-	Name         yaml.Node `yaml:"name"`
-	Stream       yaml.Node `yaml:"stream"`
-	Version      yaml.Node `yaml:"version"`
-	Context      yaml.Node `yaml:"context"`
-	Arch         yaml.Node `yaml:"arch"`
-	Dependencies []struct {
-		Requires yamlLists `yaml:"requires"`
-	} `yaml:"dependencies"`
+	Name          yaml.Node        `yaml:"name"`
+	Stream        yaml.Node        `yaml:"stream"`
+	Version       yaml.Node        `yaml:"version"`
+	Context       yaml.Node        `yaml:"context"`
+	Arch          yaml.Node        `yaml:"arch"`
+	Dependencies  yamlAlternatives `yaml:"dependencies"`
 	Demodularized struct {
 		RPMs yamlStrings `yaml:"rpms"`
 	} `yaml:"demodularized"`
@@ -211,7 +217,7 @@ func readModules(r io.Reader, data *moduleData) (err error) {
 // add takes one document.
 func (m *moduleData) add(doc *yamlModule) error {
 	switch {
-	case doc.Document == "modulemd" && doc.Version == "2":
+	case doc.Document == "modulemd" && (doc.Version == "2" || doc.Version == "1"):
 		return m.addStream(&doc.Data)
 	case doc.Document == "modulemd-defaults" && doc.Version == "1":
 		var y yamlDefaults
@@ -230,8 +236,12 @@ func (m *moduleData) add(doc *yamlModule) error {
 		// an empty document between two separators
 	default:
 		what := fmt.Sprintf("a document %s of version %s is not read", quoted(doc.Document), quoted(doc.Version))
+		stream := doc.Document == "modulemd"
+		if stream {
+			what += ": packages of that stream count as packages of none"
+		}
 		if !slices.ContainsFunc(m.problems, func(p Problem) bool { return p.What == what }) {
-			m.problems = append(m.problems, Problem{What: what, Note: true})
+			m.problems = append(m.problems, Problem{What: what, Note: !stream})
 		}
 	}
 	return nil

@@ -2,7 +2,9 @@ package repo
 
 import (
 	"fmt"
+	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,4 +151,46 @@ func keysOf(n int) string {
 		fmt.Fprintf(&b, "  k%d: 1\n", i)
 	}
 	return b.String()
+}
+
+// TestModuleVersions: streams of version 1, as Fedora 28 had them, are streams. Of a version that nobody knows yet the packages would look as if they
+// were of no stream, which is more than a note.
+func TestModuleVersions(t *testing.T) {
+	old := `document: modulemd
+version: 1
+data:
+  name: perl
+  stream: 5.26
+  version: 1
+  dependencies: {buildrequires: {platform: f28}, requires: {platform: f28}}
+  artifacts: {rpms: [a-0:1-1.noarch]}
+---
+{document: modulemd, version: 1, data: {name: bare}}
+---
+{document: modulemd-packager, version: 3, data: {}}
+`
+	dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML()}, metaFile{kind: "modules", content: old + "---\n{document: modulemd, version: 7, data: {}}\n"})
+	want := []ModuleStream{{Name: "perl", Stream: "5.26", Version: 1, Artifacts: []rpm.NEVRA{{Name: "a", EVR: rpm.EVR{Version: "1", Release: "1"}, Arch: "noarch"}},
+		Requires: []map[string][]string{{"platform": {"f28"}}}}, {Name: "bare"}}
+	opt := Options{CacheDir: t.TempDir()}
+	for _, how := range []string{"read", "from the cache"} {
+		var out strings.Builder
+		opt.Logger = slog.New(slog.NewTextHandler(&out, nil))
+		got, _, err := open(t, dir, opt).Modules()
+		if err != nil || cmp.Diff(want, got) != "" {
+			t.Errorf("%s: %v %s", how, err, cmp.Diff(want, got))
+		}
+		if log := out.String(); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "packages of none") || strings.Contains(log, "packager") {
+			t.Errorf("%s: %s", how, log)
+		}
+	}
+	problems, err := Check(t.Context(), Config{"test", dir}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, note := range map[string]bool{`"modulemd" of version "7"`: false, `"modulemd-packager" of version "3"`: true} {
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return strings.Contains(p.What, what) && p.Note == note }) {
+			t.Errorf("%s: %v", what, problems)
+		}
+	}
 }

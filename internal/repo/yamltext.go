@@ -110,3 +110,18 @@ func (m yamlLists) lists() map[string][]string {
 	}
 	return out
 }
+
+// yamlAlternatives are the dependencies of a stream. Version 1 has one alternative, and no list of them.
+type yamlAlternatives []struct {
+	Requires yamlLists `yaml:"requires"`
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (a *yamlAlternatives) UnmarshalYAML(n *yaml.Node) error {
+	type list yamlAlternatives // without this method
+	if n.Kind != yaml.MappingNode {
+		return n.Decode((*list)(a))
+	}
+	*a = make(yamlAlternatives, 1)
+	return n.Decode(&(*a)[0])
+}
