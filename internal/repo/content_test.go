@@ -354,6 +354,24 @@ func TestZchunkBeside(t *testing.T) {
 	}
 }
 
+// TestTwoLists: of two different package lists one is read, and that is told, also when it comes from the cache.
+func TestTwoLists(t *testing.T) {
+	list := func(href string, packages ...string) metaFile {
+		return metaFile{kind: "primary", href: href, content: primaryXML(packages...)}
+	}
+	const want = "names several files of type primary: repodata/a is read, repodata/b is not"
+	for _, other := range []metaFile{list("repodata/b", packageXML("bar")), list("repodata/b", packageXML("foo"))} {
+		dir, opt := madeRepo(t, list("repodata/a", packageXML("foo")), other), Options{CacheDir: t.TempDir()}
+		for range 2 {
+			r := open(t, dir, opt)
+			told := slices.ContainsFunc(r.Problems(), func(p Problem) bool { return p.What == want && !p.Note })
+			if r.Packages()[0].Name != "foo" || told != strings.Contains(other.content, "bar") {
+				t.Error(r.Packages(), r.Problems())
+			}
+		}
+	}
+}
+
 // TestMoved: a repository stays on the directory it was opened at, however the link to it moves.
 func TestMoved(t *testing.T) {
 	a, b := rpmDir(t), t.TempDir()

@@ -277,6 +277,13 @@ func (r *Repo) noteMetadata(k *disk) {
 			}
 		}
 	}
+	for _, kind := range []string{"primary", "filelists"} {
+		for i, e := range r.md.all(kind) {
+			if first, _ := r.md.find(kind); i > 0 && e.Checksum != first.Checksum {
+				r.problem(Problem{File: repomdPath, What: fmt.Sprintf("names several files of type %s: %s is read, %s is not", kind, first.Location, e.Location)})
+			}
+		}
+	}
 	if !r.md.namesFilelists() && r.Len() > 0 {
 		r.problem(Problem{File: repomdPath, What: noFileLists})
 	}
