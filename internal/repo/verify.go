@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,14 +24,41 @@ const nonblock = syscall.O_NONBLOCK
 // FilePath returns the absolute path of a package's file. The file is there and has the right size; no symbolic link leads out of the
 // repository. OpenPackage is safer where the file is read.
 func (r *Repo) FilePath(p *Package) (string, error) {
-	f, err := r.OpenPackage(p)
+	d, err := r.OpenDir()
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	f, err := d.OpenPackage(p)
 	if err != nil {
 		return "", err
 	}
 	if err := f.Close(); err != nil {
 		return "", &Damage{r.id, p.Location, "cannot be read", err}
 	}
-	return filepath.Join(r.path, filepath.FromSlash(p.Location)), nil
+	return filepath.Join(r.path, filepath.FromSlash(d.k.place(p))), nil
+}
+
+// place is where a package's file is. Some programs write locations as parts of a URL are written (%5E for ^, %2B for +), and who mirrors by URL has the
+// characters themselves on disk: such a file counts where there is none at the location as it stands. Like every other it is proven by its checksum.
+func (k *disk) place(p *Package) string {
+	if strings.IndexByte(p.Location, '%') < 0 {
+		return p.Location
+	}
+	text, err := url.PathUnescape(p.Location)
+	if err == nil {
+		text, err = cleanLocation(text)
+	}
+	if err != nil {
+		return p.Location
+	}
+	if _, err := k.root.Stat(p.Location); !errors.Is(err, fs.ErrNotExist) {
+		return p.Location
+	}
+	if _, err := k.root.Stat(text); err != nil {
+		return p.Location
+	}
+	return text
 }
 
 // OpenPackage opens a package's file for reading; the caller closes it. It is a regular file below the repository, of the right
@@ -64,7 +92,7 @@ func (d *Dir) OpenPackage(p *Package) (*os.File, error) { return d.k.openPackage
 
 // FileID tells whether the file of a package is the one that was looked at before, without opening it; its errors are those of OpenPackage.
 func (d *Dir) FileID(p *Package) (FileID, error) {
-	st, err := d.k.root.Stat(p.Location)
+	st, err := d.k.root.Stat(d.k.place(p))
 	if err != nil {
 		return FileID{}, d.k.absent(p, err)
 	}
@@ -75,7 +103,7 @@ func (d *Dir) FileID(p *Package) (FileID, error) {
 }
 
 func (k *disk) openPackage(p *Package) (*os.File, error) {
-	f, err := k.root.OpenFile(p.Location, os.O_RDONLY|nonblock, 0)
+	f, err := k.root.OpenFile(k.place(p), os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, k.absent(p, err)
 	}
