@@ -254,7 +254,7 @@ type PlanPackage struct {
 	Path       string    `json:"path"` // relative to the repository
 	Repo       string    `json:"repo"`
 	SHA256     string    `json:"sha256,omitempty"` // from metadata of that type; rollout start computes it otherwise
-	Size       int64     `json:"size"`             // bytes, as metadata says
+	Size       int64     `json:"size"`             // bytes, as metadata says, else as the file has; 0 where there is none either
 	Vendor     string    `json:"vendor"`
 }
 

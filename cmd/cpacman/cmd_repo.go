@@ -190,13 +190,21 @@ func (s *session) showPackages(r *repo.Repo, glob string) error {
 	list := []shownPackage{}
 	for _, p := range r.Packages() {
 		if planner.Names(glob, p.NEVRA) {
-			list = append(list, shownPackage{p.NEVRA, p.Location, p.Size, planner.Checksum(p.Checksum), p.Vendor})
+			one := shownPackage{p.NEVRA, p.Location, nil, planner.Checksum(p.Checksum), p.Vendor}
+			if size, known := r.SizeOf(p); known {
+				one.Size = &size
+			}
+			list = append(list, one)
 		}
 	}
 	slices.SortFunc(list, func(a, b shownPackage) int { return rpm.CompareNEVRA(a.NEVRA, b.NEVRA) })
 	d := data{columns: []string{"package", "size", "vendor", "path"}, value: list}
 	for _, p := range list {
-		d.rows = append(d.rows, []string{p.NEVRA.String(), humanBytes(p.Size), p.Vendor, p.Path})
+		size := "unknown"
+		if p.Size != nil {
+			size = humanBytes(*p.Size)
+		}
+		d.rows = append(d.rows, []string{p.NEVRA.String(), size, p.Vendor, p.Path})
 	}
 	if err := s.emit(s.c, d); err != nil {
 		return err

@@ -26,7 +26,7 @@ type listedRepo struct {
 type shownPackage struct {
 	NEVRA    rpm.NEVRA        `json:"nevra"`
 	Path     string           `json:"path"` // below the repository
-	Size     int64            `json:"size"` // bytes
+	Size     *int64           `json:"size"` // bytes; null where neither metadata nor a file tell
 	Checksum planner.Checksum `json:"checksum"`
 	Vendor   string           `json:"vendor"`
 }

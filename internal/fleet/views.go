@@ -293,7 +293,7 @@ type index struct{ repo.Lookup }
 // At implements planner.Index.
 func (x index) At(place int32) planner.Candidate {
 	p := x.Lookup.At(place)
-	return planner.Candidate{Package: p.Package, Path: p.Location, Checksum: planner.Checksum(p.Checksum), Size: p.Size}
+	return planner.Candidate{Package: p.Package, Path: p.Location, Checksum: planner.Checksum(p.Checksum), Size: x.SizeOf(p)}
 }
 
 // Providers implements planner.FileSource.

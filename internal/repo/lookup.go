@@ -64,6 +64,12 @@ func (l Lookup) Required(yield func(path string)) {
 	}
 }
 
+// SizeOf is that of Repo; 0 where nobody knows.
+func (l Lookup) SizeOf(p *Package) int64 {
+	size, _ := l.r.SizeOf(p)
+	return size
+}
+
 // Provides gives, in the order of places, who has a capability, and how its Provides say so, or its name and EVR where they lack it. The packages
 // themselves are not read for that: a kernel alone provides ten thousand symbols.
 func (l Lookup) Provides(name string, yield func(place int32, has rpm.Dep)) {

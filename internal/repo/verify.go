@@ -90,6 +90,20 @@ func (d *Dir) Close() { d.k.root.Close() } //nolint:errcheck,gosec // opened for
 // OpenPackage is that of Repo.
 func (d *Dir) OpenPackage(p *Package) (*os.File, error) { return d.k.openPackage(p) }
 
+// SizeOf gives the bytes of a package's file: as metadata have them, else as the file has. It is false where neither tells.
+func (r *Repo) SizeOf(p *Package) (size int64, known bool) {
+	if p.Size >= 0 {
+		return p.Size, true
+	}
+	d, err := r.OpenDir()
+	if err != nil {
+		return 0, false
+	}
+	defer d.Close()
+	id, err := d.FileID(p)
+	return id.Size, err == nil
+}
+
 // FileID tells whether the file of a package is the one that was looked at before, without opening it; its errors are those of OpenPackage.
 func (d *Dir) FileID(p *Package) (FileID, error) {
 	st, err := d.k.root.Stat(d.k.place(p))
