@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 
@@ -22,10 +23,10 @@ func Check(ctx context.Context, cfg Config, opt Options) ([]Problem, error) {
 	}
 	defer k.root.Close() //nolint:errcheck // opened for reading
 	c := &checker{r: r, k: k}
-	if _, err := k.root.Stat("repodata"); err == nil {
-		c.repomd(ctx)
-	} else {
+	if _, err := k.root.Lstat("repodata"); errors.Is(err, fs.ErrNotExist) { // as Open takes it
 		c.directory(ctx)
+	} else {
+		c.repomd(ctx)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -133,6 +133,24 @@ func TestSymlinkOut(t *testing.T) {
 	wantDamage(t, err, "repodata/primary", "escapes")
 }
 
+// TestRepodataLinked: metadata in a directory that is a link out of the repository, or to nothing, are damage. The RPMs beside it are not the
+// repository: repo check found no fault with them.
+func TestRepodataLinked(t *testing.T) {
+	made := madeRepo(t, metaFile{kind: "primary", content: primaryXML(packageXML("foo"))})
+	for target, want := range map[string]string{filepath.Join(made, "repodata"): "escapes", "gone": "missing"} {
+		dir := t.TempDir()
+		if err := os.Symlink(target, filepath.Join(dir, "repodata")); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(t.Context(), Config{"test", dir}, Options{})
+		wantDamage(t, err, repomdPath, want)
+		problems, err := Check(t.Context(), Config{"test", dir}, Options{})
+		if err != nil || len(problems) != 1 || problems[0].File != repomdPath || problems[0].Note || !strings.Contains(problems[0].What, want) {
+			t.Errorf("%s: %v %v", target, problems, err)
+		}
+	}
+}
+
 // TestBomb opens little to very much, and stops at what repomd.xml says, or at the limit when it says nothing.
 func TestBomb(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -83,7 +83,7 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Repo, error) {
 	}
 	defer k.root.Close() //nolint:errcheck // opened for reading
 	_, err = k.root.Stat(repomdPath)
-	_, noDir := k.root.Stat("repodata")
+	_, noDir := k.root.Lstat("repodata") // a link to nothing is there too
 	switch {
 	case err == nil:
 		err = r.openRepomd(ctx, k)
