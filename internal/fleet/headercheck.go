@@ -113,11 +113,8 @@ func leftOut(p *rpm.Package) func(rpm.Dep) bool {
 	}
 	provided := depSet(p.Provides)
 	return func(d rpm.Dep) bool {
-		switch {
-		case strings.HasPrefix(d.Name, "rpmlib("), strings.HasPrefix(d.Name, "libc.so."):
+		if strings.HasPrefix(d.Name, "rpmlib(") || strings.HasPrefix(d.Name, "libc.so.") || files[d.Name] {
 			return true
-		case strings.HasPrefix(d.Name, "/"):
-			return files[d.Name]
 		}
 		return provided[depKey(d)] || d.Sense == 0 && slices.ContainsFunc(p.Provides, func(x rpm.Dep) bool { return x.Name == d.Name })
 	}

@@ -21,8 +21,8 @@ func dep(name, op, evr string) rpm.Dep {
 
 func TestCompareHeader(t *testing.T) {
 	header := &rpm.Package{
-		Provides:  []rpm.Dep{dep("app", "=", "2.0-1"), dep("app(x)", "", "")},
-		Requires:  []rpm.Dep{dep("lib", ">=", "2.0"), dep("rpmlib(PayloadIsZstd)", "<", "5.4"), dep("/usr/bin/app", "", ""), dep("app(x)", "", ""), dep("libc.so.6(GLIBC_2.4)(64bit)", "", ""), dep("lib", ">=", "2.0")},
+		Provides:  []rpm.Dep{dep("app", "=", "2.0-1"), dep("app(x)", "", ""), dep("/bin/sh", "", "")},
+		Requires:  []rpm.Dep{dep("lib", ">=", "2.0"), dep("rpmlib(PayloadIsZstd)", "<", "5.4"), dep("/usr/bin/app", "", ""), dep("/bin/sh", "", ""), dep("app(x)", "", ""), dep("libc.so.6(GLIBC_2.4)(64bit)", "", ""), dep("lib", ">=", "2.0")},
 		Obsoletes: []rpm.Dep{dep("old", "<", "2.0")},
 		Conflicts: []rpm.Dep{dep("other", "", "")},
 		Files:     []string{"/usr/bin/app", "/usr/share/app"}, Recommends: []rpm.Dep{dep("weak", "", "")}, Vendor: "A  B",
@@ -40,7 +40,7 @@ func TestCompareHeader(t *testing.T) {
 	}{
 		{"what createrepo_c leaves out is no difference", func(*rpm.Package) {}, ""},
 		{"a requirement hidden", func(p *rpm.Package) { p.Requires = nil }, "metadata hides: requires lib >= 2.0"},
-		{"a provide added", func(p *rpm.Package) { p.Provides = append(p.Provides[:2:2], dep("openssl", "=", "9-1")) }, "metadata adds: provides openssl = 9-1"},
+		{"a provide added", func(p *rpm.Package) { p.Provides = append(p.Provides[:3:3], dep("openssl", "=", "9-1")) }, "metadata adds: provides openssl = 9-1"},
 		{"an obsolete added", func(p *rpm.Package) { p.Obsoletes = append(p.Obsoletes[:1:1], dep("openssh-server", "", "")) }, "metadata adds: obsoletes openssh-server"},
 		{"a range widened", func(p *rpm.Package) { p.Obsoletes = []rpm.Dep{dep("old", "<", "9.0")} }, "metadata adds: obsoletes old < 9.0; metadata hides: obsoletes old < 2.0"},
 		{"a vendor changed", func(p *rpm.Package) { p.Vendor = "" }, `metadata has the vendor "", the header "A B"`},
