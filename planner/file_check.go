@@ -229,7 +229,13 @@ func notPlain(r rune) bool {
 // safePath tells whether a path is relative and stays below its root.
 func safePath(p string) bool {
 	return p != "" && !path.IsAbs(p) && path.Clean(p) == p && p != ".." && !strings.HasPrefix(p, "../") &&
-		!strings.ContainsFunc(p, func(r rune) bool { return !unicode.IsPrint(r) })
+		!strings.ContainsFunc(p, isHidden)
+}
+
+// isHidden tells characters that say something to a terminal, or make text read as something else. They are those that no repository may have in a path:
+// what is read from one can be planned.
+func isHidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
 // Set returns the set with the given id.

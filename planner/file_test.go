@@ -418,3 +418,15 @@ func TestSealObserver(t *testing.T) {
 		t.Error("a host twice, not sorted")
 	}
 }
+
+// TestSafePath: every path that a repository may have is one that a plan may have, those with other spaces than the usual one too.
+func TestSafePath(t *testing.T) {
+	for path, want := range map[string]bool{
+		"a b.rpm": true, "a\u00a0b.rpm": true, "a\u3000b.rpm": true, "a\ue000b.rpm": true, "core:/stable:/a.rpm": true,
+		"a\nb.rpm": false, "a\x1b[0mb.rpm": false, "a\u202eb.rpm": false, "a\u2028b.rpm": false, "a\u009bb.rpm": false, "../a.rpm": false, "/a.rpm": false, "": false,
+	} {
+		if safePath(path) != want {
+			t.Errorf("%q: %v", path, !want)
+		}
+	}
+}
