@@ -31,20 +31,20 @@ func (h *Host) mayRun(p *rpm.Package) bool {
 	return h.RunningKernel == "" || isRunning(p, h.RunningKernel)
 }
 
-// keepN removes the oldest builds of each install-only name that gets a new one, down to the number to keep: never the running
-// kernel, never what something else needs that stays (PLAN-5).
+// keepN removes the oldest builds of each install-only name down to the number to keep, where it or another of its family gets a new one: never the
+// running kernel, never what something else needs that stays (PLAN-5).
 func (s *solution) keepN() {
 	if s.h.KeepInstallOnly <= 0 {
 		return
 	}
 	keep := max(s.h.KeepInstallOnly, minInstallOnly)
 	out := map[int32]bool{}
-	for _, it := range s.items {
-		if !it.only || !slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] }) {
-			continue
-		}
+	for _, it := range s.onlyItems() {
 		old := slices.DeleteFunc(slices.Clone(it.inst), func(n int32) bool { return !s.model[n] })
-		excess := len(old) + 1 - keep
+		excess := len(old) - keep
+		if s.comesIn(it) {
+			excess++
+		}
 		if excess <= 0 {
 			continue
 		}
@@ -75,6 +75,53 @@ func (s *solution) keepN() {
 				fmt.Sprintf("%d builds of %s are kept", keep, s.nodes[n].pkg.NameArch())})
 		}
 	}
+}
+
+// onlyItems lists the install-only names of families of which something comes in. A family is what marks install-only packages in one way (libdnf,
+// limit_installonly_packages): a build of kernel-core leaves with its kernel, also where its newest is there already.
+func (s *solution) onlyItems() (out []*item) {
+	coming := map[string]bool{}
+	for _, it := range s.items {
+		if it.only && s.comesIn(it) {
+			for _, n := range it.cands {
+				for _, m := range s.marks(n) {
+					coming[m] = coming[m] || s.model[n]
+				}
+			}
+		}
+	}
+	for _, it := range s.items {
+		if it.only && (s.comesIn(it) || slices.ContainsFunc(it.inst, func(n int32) bool {
+			return slices.ContainsFunc(s.marks(n), func(m string) bool { return coming[m] })
+		})) {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// comesIn tells whether a new build of an item comes in.
+func (s *solution) comesIn(it *item) bool {
+	return slices.ContainsFunc(it.cands, func(n int32) bool { return s.model[n] })
+}
+
+// marks lists what makes a package install-only: its name, provides, globs of the host.
+func (s *solution) marks(n int32) (out []string) {
+	p := s.nodes[n].pkg
+	if marksInstallOnly(p.Name) {
+		out = append(out, p.Name)
+	}
+	for i := range p.Provides {
+		if marksInstallOnly(p.Provides[i].Name) {
+			out = append(out, p.Provides[i].Name)
+		}
+	}
+	for _, g := range s.h.InstallOnly {
+		if matchGlob(g, p.Name) {
+			out = append(out, g)
+		}
+	}
+	return out
 }
 
 // spared says why keep-N leaves a build; "" where it may go.
