@@ -170,7 +170,11 @@ func (s *solution) tell(t *sat, n int32, core []int32) []string {
 			t.effort.spend(len(t.clauses[id].lits))
 			return unit(t.clauses[id].lits, known)
 		}
-		at := slices.IndexFunc(left, func(id int32) bool { return follows(id) && touches(t.clauses[id].lits, known) })
+		about := func(id int32) bool { return touches(t.clauses[id].lits, known) }
+		at := slices.IndexFunc(left, func(id int32) bool { return follows(id) && about(id) })
+		if at < 0 { // one of several that are open: why each of them cannot be comes below
+			at = slices.IndexFunc(left, about)
+		}
 		if at < 0 {
 			at = max(0, slices.IndexFunc(left, follows))
 		}
@@ -216,7 +220,7 @@ func (s *solution) line(why int32) string {
 		return name(r.a) + " requires " + r.dep.String() + s.offers(r)
 	case whyConflicts:
 		if r.b < 0 {
-			return name(r.a) + " conflicts with " + r.dep.String()
+			return name(r.a) + " conflicts with " + r.dep.String() + s.met(r)
 		}
 		return name(r.a) + " conflicts with " + r.dep.String() + ", which " + name(r.b) + " provides"
 	case whyObsoletes:
@@ -313,6 +317,30 @@ func (s *solution) offers(r reason) string {
 		return text + " provides"
 	}
 	return text + " provide"
+}
+
+// met says of a boolean conflict which of the packages that it names are there.
+func (s *solution) met(r reason) string {
+	rich, err := rpm.ParseRich(r.dep.Name)
+	if err != nil {
+		return ""
+	}
+	var who []string
+	rich.Leaves(func(leaf rpm.Dep) {
+		for _, n := range s.there(leaf) {
+			if s.nodes[n].pkg.NameArch() != s.nodes[r.a].pkg.NameArch() { // in whose place it would come
+				who = append(who, s.nodes[n].pkg.NEVRA.String())
+			}
+		}
+	})
+	slices.Sort(who)
+	switch who = slices.Compact(who); {
+	case len(who) == 0 || len(who) > 3:
+		return ""
+	case len(who) == 1:
+		return ", as " + who[0] + " is there"
+	}
+	return ", as " + strings.Join(who, " and ") + " are there"
 }
 
 // lacking says of a boolean requirement what it names and nobody provides.
