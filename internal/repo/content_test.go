@@ -231,6 +231,38 @@ func TestFilelistsNotNamed(t *testing.T) {
 	}
 }
 
+// TestThinPackageList: makers of repositories that list no configuration, or no files at all, in the package list have them in the file lists. Where the
+// package list has some of a kind, it has all.
+func TestThinPackageList(t *testing.T) {
+	for name, c := range map[string]struct {
+		listed []string
+		want   map[string]int
+	}{
+		"nothing":       {nil, map[string]int{"/etc/foo.conf": 1, "/usr/bin/foo": 1, "/usr/share/foo": 1, "/etc/none": 0}},
+		"programs only": {[]string{"/usr/bin/other"}, map[string]int{"/etc/foo.conf": 1, "/usr/bin/foo": 0, "/usr/bin/other": 1, "/usr/share/foo": 1}},
+		"some of each":  {[]string{"/usr/bin/other", "/etc/other"}, map[string]int{"/etc/foo.conf": 0, "/usr/bin/foo": 0, "/etc/other": 1, "/usr/share/foo": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := append([]string{"/etc/foo.conf", "/usr/bin/foo", "/usr/share/foo"}, c.listed...)
+			elements := ""
+			for _, f := range c.listed {
+				elements += "<file>" + f + "</file>\n"
+			}
+			pkg := packageXML("foo", "<file>/usr/bin/foo</file>", elements, `<file type="dir">/etc/foo</file>`, "")
+			dir := madeRepo(t, metaFile{kind: "primary", content: primaryXML(pkg)},
+				metaFile{kind: "filelists", content: filelistsXML(map[string][]string{"foo": files}, "foo")})
+			r := open(t, dir, Options{})
+			for path, want := range c.want {
+				got, err := r.ProvidersOf(path)
+				places, err2 := r.Lookup().Carriers(path)
+				if err != nil || err2 != nil || len(got) != want || len(places) != want {
+					t.Errorf("%s: %v, %v; %v, %v", path, got, err, places, err2)
+				}
+			}
+		})
+	}
+}
+
 func TestInPrimary(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/usr/bin/x": true, "/sbin/x": true, "/opt/bin/deep/x": true, "/etc/x": true, "/usr/lib/sendmail": true,

@@ -78,11 +78,32 @@ func (r *Repo) FilesOf(p *Package) ([]string, error) {
 // inPrimaryList is createrepo's rule for the files that primary.xml carries; libsolv relies on it as well.
 var inPrimaryList = regexp.MustCompile(`^(.*bin/.*|/etc/.*|/usr/lib/sendmail)$`)
 
-// InPrimary tells paths that the package list alone has for all packages, so that no file lists are opened for them.
+// InPrimary tells paths that the package list alone should have for all packages, so that no file lists are opened for them.
 func InPrimary(path string) bool { return inPrimaryList.MatchString(path) }
 
+// primaryKind sorts the paths of a package list: those of configuration, and the rest, which are programs.
+func primaryKind(path string) int {
+	if strings.HasPrefix(path, "/etc/") {
+		return 0
+	}
+	return 1
+}
+
+// listsAny tells whether the package list has any path of the kind that a path is of. Where it has none its maker may leave them out, as some
+// registries do, which list programs only or nothing.
+func (x *index) listsAny(path string) bool {
+	x.kinds.Do(func() {
+		for i := 0; i < x.listed.keys.len() && x.lists != [2]bool{true, true}; i++ {
+			if path := x.strings.at(x.listed.keys.at(i)); InPrimary(path) {
+				x.lists[primaryKind(path)] = true
+			}
+		}
+	})
+	return x.lists[primaryKind(path)]
+}
+
 // ProvidersOf lists the packages that have a file, directory or ghost of that path, in the order of Packages. The complete file lists
-// are read only for paths that the package list does not carry. Where the repository names none, as it may, nobody carries more than the package
+// are read only for paths that the package list does not carry, or seems to leave out. Where the repository names none, as it may, nobody carries more than the package
 // list says; Problems tells it.
 func (r *Repo) ProvidersOf(path string) ([]*Package, error) {
 	numbers, err := r.carriers(path)
@@ -104,9 +125,9 @@ func (r *Repo) carriers(path string) ([]int32, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, nil
 	}
-	if r.kind == KindDirectory || InPrimary(path) || !r.md.namesFilelists() {
-		l := r.Lookup()
-		numbers := l.Lists(path)
+	l := r.Lookup()
+	numbers := l.Lists(path)
+	if r.kind == KindDirectory || !r.md.namesFilelists() || InPrimary(path) && (len(numbers) > 0 || l.ix.listsAny(path)) {
 		for i, place := range numbers {
 			numbers[i] = int32(l.ix.order.at(int(place))) //nolint:gosec // fewer than 2^31 packages
 		}
@@ -118,7 +139,7 @@ func (r *Repo) carriers(path string) ([]int32, error) {
 	if err := r.loadFiles(context.Background()); err != nil {
 		return nil, err
 	}
-	var numbers []int32
+	numbers = numbers[:0]
 	for _, n := range r.files.find(path) {
 		numbers = append(numbers, int32(n)) //nolint:gosec // as above
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"cpacman/internal/rpm"
 )
@@ -172,6 +173,9 @@ type index struct {
 	order   u32s // place → number
 
 	names, provides, obsoletes, listed, locations, required, supplements table
+
+	kinds sync.Once
+	lists [2]bool // by primaryKind: whether the package list has such paths, once kinds is done
 }
 
 // u32s is a list of numbers of four bytes each.
