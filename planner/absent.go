@@ -51,7 +51,7 @@ func (s *solution) explainAbsent(key rpm.NameArch, newest rpm.NEVRA) ExplainedIt
 	}
 	for _, in := range s.result.Set.Install {
 		if in.NEVRA.NameArch() == key {
-			e.State, e.Taken, e.Because = ExplainPulledIn, &in.NEVRA, nil
+			e.State, e.Taken, e.Because, e.Fixes = ExplainPulledIn, &in.NEVRA, nil, in.Fixes
 			for _, by := range in.NeededBy {
 				e.Because = append(e.Because, s.wantedWords(by))
 			}

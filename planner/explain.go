@@ -28,6 +28,8 @@ type ExplainedItem struct {
 	State     ExplainState `json:"state"`               // the manual has them all
 	Rule      string       `json:"rule,omitempty"`      // that keeps it, or takes it away
 	Because   []string     `json:"because,omitempty"`
+	Fixes     []string     `json:"fixes,omitempty"`   // IDs of the advisories that what comes in fixes, sorted
+	Open      []string     `json:"open,omitempty"`    // IDs of the advisories that Available, which does not come, would fix beside these
 	Dropped   []Blocked    `json:"dropped,omitempty"` // candidates that a rule took away, newest first
 
 	rest string // what is said instead of that there is nothing newer
@@ -179,6 +181,7 @@ func (s *solution) explainItem(it *item) ExplainedItem {
 		}
 	}
 	s.alsoSay(it, &e)
+	s.sayFixes(it, &e)
 	return e
 }
 
@@ -265,9 +268,6 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 			e.Because = append(e.Because, s.neededNow(n)...)
 		}
 	}
-	if fixed := s.fixed(it, *e.Taken); len(fixed) > 0 {
-		e.Because = append(e.Because, "it fixes "+strings.Join(fixed, ", "))
-	}
 	for _, m := range slices.Concat(s.result.Set.Upgrade, s.result.Set.Downgrade) {
 		if m.To == *e.Taken && m.Policy != "" {
 			e.Because = append(e.Because, m.From.String()+" -> "+m.To.String()+" is allowed by policy "+printable(m.Policy))
@@ -275,14 +275,23 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 	}
 }
 
-// fixed names the advisories that were asked for and that a build has of an item.
-func (s *solution) fixed(it *item, taken rpm.NEVRA) []string {
-	var out []string
-	for _, a := range s.fixedBy(it, taken) {
-		out = append(out, a.ID)
+// sayFixes says what comes in fixes, and what stays open because the newest does not come.
+func (s *solution) sayFixes(it *item, e *ExplainedItem) {
+	base := s.highest(it).NEVRA
+	for _, m := range s.result.Set.Upgrade {
+		if e.Taken != nil && m.To == *e.Taken && slices.Contains(e.Installed, m.From) {
+			e.Fixes, base = m.Fixes, m.To
+		}
 	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	for _, in := range s.result.Set.Install {
+		if e.Taken != nil && in.NEVRA == *e.Taken {
+			e.Fixes, base = in.Fixes, in.NEVRA
+		}
+	}
+	if e.Available == nil || s.target != nil || s.lowers() || e.State == ExplainRemoved {
+		return
+	}
+	e.Open = slices.DeleteFunc(s.u.Fixes(base, *e.Available, s.h.Modules), func(id string) bool { return slices.Contains(e.Fixes, id) })
 }
 
 // alsoSay adds what is to be known of an item whatever becomes of it: builds of it that leave, a policy that wants it away, and that the build which is
@@ -361,6 +370,8 @@ func (e Explanation) Lines() []string {
 		for _, b := range it.Because {
 			out = append(out, "  "+b)
 		}
+		out = append(out, advisoryLine("it fixes ", it.Fixes)...)
+		out = append(out, advisoryLine("stays open: ", it.Open)...)
 		for _, d := range it.Dropped {
 			if !it.says(d) {
 				out = append(out, fmt.Sprintf("  not %s: %s (%s)", d.Available, d.Because, d.Rule))
@@ -368,6 +379,20 @@ func (e Explanation) Lines() []string {
 		}
 	}
 	return out
+}
+
+// maxAdvisories is how many advisories stand in a line.
+const maxAdvisories = 8
+
+// advisoryLine lists advisories for people, none in no line.
+func advisoryLine(what string, ids []string) []string {
+	switch more := len(ids) - maxAdvisories; {
+	case len(ids) == 0:
+		return nil
+	case more > 0:
+		return []string{fmt.Sprintf("  %s%s and %d more", what, strings.Join(ids[:maxAdvisories], ", "), more)}
+	}
+	return []string{"  " + what + strings.Join(ids, ", ")}
 }
 
 // says tells whether what dropped a candidate stands among the reasons already, of it or of a newer one.

@@ -107,6 +107,48 @@ installed
 	}
 }
 
+// TestExplainFixes: whatever was asked for, explain says what comes with a move and what stays open without one.
+func TestExplainFixes(t *testing.T) {
+	u, c := oneCase(t, `repo base
+  foo-2-1.noarch
+  foo-3-1.noarch
+  held-2-1.noarch
+    requires nonesuch
+  part-2-1.noarch
+  part-3-1.noarch
+    requires nonesuch
+  new-2-1.noarch
+    obsoletes old
+advisory SA-1 security Low final - foo-2-1.noarch held-2-1.noarch
+advisory BA-2 bugfix Low final - foo-3-1.noarch
+advisory SA-3 security Low final - part-2-1.noarch
+advisory SA-4 security Low final - part-3-1.noarch
+advisory SA-5 security Low final - new-2-1.noarch
+installed
+  foo-1-1.noarch
+  held-1-1.noarch
+  part-1-1.noarch
+  old-1-1.noarch
+`)
+	for name, want := range map[string]string{
+		"foo":  "foo.noarch 1-1 -> 3-1: the newest there is\n  it fixes BA-2, SA-1",
+		"held": "held.noarch 1-1 stays, not 2-1:\n  held-2-1.noarch requires nonesuch, which nothing provides\n  stays open: SA-1",
+		"part": "part.noarch 1-1 -> 2-1, not 3-1:\n  part-3-1.noarch requires nonesuch, which nothing provides\n  it fixes SA-3\n  stays open: SA-4",
+		"new":  "new.noarch 2-1: new\n  obsoletes old-1-1.noarch\n  it fixes SA-5",
+	} {
+		e, err := u.Explain(c.host, c.request, name)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := strings.Join(e.Lines(), "\n"); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+		}
+	}
+	if got := strings.Join(advisoryLine("", strings.Fields("a b c d e f g h i j")), ""); got != "  a, b, c, d, e, f, g, h and 2 more" {
+		t.Error(got)
+	}
+}
+
 // TestExplainWhatElse: what is said names the package that it is about, and all that becomes of it.
 func TestExplainWhatElse(t *testing.T) {
 	for _, one := range []struct{ world, pkg, want string }{

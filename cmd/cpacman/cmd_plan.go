@@ -439,13 +439,14 @@ func (s *session) explain(name, pkg string) error {
 	if err != nil {
 		return repoError(err)
 	}
-	d := data{columns: []string{"package", "state", "installed", "taken", "available", "rule", "because"}, value: x, text: strings.Join(x.Lines(), "\n") + "\n"}
+	d := data{columns: []string{"package", "state", "installed", "taken", "available", "rule", "because", "fixes", "open"}, value: x, text: strings.Join(x.Lines(), "\n") + "\n"}
 	for _, item := range x.Items {
 		var installed []string
 		for _, n := range item.Installed {
 			installed = append(installed, n.EVR.String())
 		}
-		row := []string{item.Name, string(item.State), strings.Join(installed, " "), "", "", item.Rule, strings.Join(item.Because, "; ")}
+		row := []string{item.Name, string(item.State), strings.Join(installed, " "), "", "", item.Rule, strings.Join(item.Because, "; "),
+			strings.Join(item.Fixes, " "), strings.Join(item.Open, " ")}
 		if item.Taken != nil {
 			row[3] = item.Taken.EVR.String()
 		}
