@@ -70,6 +70,10 @@ func TestHoldsOfAHost(t *testing.T) {
 			[]Hold{{Kind: "versionlock", Pattern: "bash-0:4.2.46-33.el7.*", Source: list}, {Kind: "versionlock", Pattern: "!evil-1:6.6-1.*", Source: list}}},
 		"a list elsewhere": {map[string]string{"etc/yum/pluginconf.d/versionlock.conf": "[main]\nenabled = 1\nlocklist = ROOT/etc/my.list\n", "etc/my.list": "0:bash-4.2.46-33.el7.*\n"},
 			[]Hold{{Kind: "versionlock", Pattern: "0:bash-4.2.46-33.el7.*", Source: "/etc/my.list"}}},
+		"a list elsewhere that is not there": {map[string]string{"etc/dnf/plugins/versionlock.conf": "[main]\nenabled = 1\nlocklist = ROOT/etc/my.list\n", list: "bash-0:4.2.46-33.el7.*\n"}, nil},
+		"a plugin that is turned off": {map[string]string{"etc/dnf/plugins/versionlock.conf": "[main]\nlocklist = ROOT/etc/none\nenabled = No\n", list: "bash-0:4.2.46-33.el7.*\n",
+			"etc/yum/pluginconf.d/versionlock.conf": "[main]\nenabled=0\nenabled=1\n", "etc/yum/pluginconf.d/versionlock.list": "foo-0:1-1.*\n"},
+			[]Hold{{Kind: "versionlock", Pattern: "foo-0:1-1.*"}}},
 		"dnf 5": {map[string]string{toml: "version = \"1.0\"\n\n# keep\n[[packages]]\nname = \"bash\" # comment\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"=\"\n" +
 			"value = \"0:5.2.15-5.fc39\"\n\n[[packages]]\nname = \"iftop\"\ncomment = \"x\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"!=\"\nvalue = \"0:1.0-0.31\"\n" +
 			"[[packages]]\nname = \"acpi\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \"<\"\nvalue = \"4\"\n[[packages.conditions]]\nkey = \"evr\"\ncomparator = \">=\"\nvalue = \"3\"\n" +

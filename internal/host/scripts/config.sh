@@ -47,18 +47,27 @@ lines() {
 		done <"$f"
 	done
 }
-# locklist CONF FILE: sets list to the list of locks that a plugin reads: FILE, or what its configuration names.
+# locklist CONF FILE: sets list to the list of locks that a plugin reads: FILE, or what its configuration names; to nothing where that turns the plugin off.
+# What it names is there, or the package manager does nothing at all.
 locklist() {
 	list=$2
 	[ -r "$1" ] || return 0
+	named= off=
 	while read -r l || [ -n "$l" ]; do
+		value=${l#*=}
+		value=${value#"${value%%[![:space:]]*}"}
 		case $l in
-		locklist=* | locklist[" $tab"]*=*)
-			l=${l#*=}
-			list=${l#"${l%%[![:space:]]*}"}
+		locklist=* | locklist[" $tab"]*=*) list=$value named=1 ;;
+		enabled=* | enabled[" $tab"]*=*)
+			case $value in
+			0 | [Nn][Oo] | [Oo][Ff][Ff] | [Ff][Aa][Ll][Ss][Ee]) off=1 ;;
+			*) off= ;;
+			esac
 			;;
 		esac
 	done <"$1"
+	[ -z "$off" ] || list= named=
+	[ -z "$named" ] || [ -e "$list" ] || [ -h "$list" ] || say unreadable lock "${list:-$1}"
 }
 # closed KIND DIRECTORY…: says which of them cannot be looked into.
 closed() {

@@ -160,14 +160,22 @@ done
 locklist() {
 list=$2
 [ -r "$1" ] || return 0
+named= off=
 while read -r l || [ -n "$l" ]; do
+value=${l#*=}
+value=${value#"${value%%[![:space:]]*}"}
 case $l in
-locklist=* | locklist[" $tab"]*=*)
-l=${l#*=}
-list=${l#"${l%%[![:space:]]*}"}
+locklist=* | locklist[" $tab"]*=*) list=$value named=1 ;;
+enabled=* | enabled[" $tab"]*=*)
+case $value in
+0 | [Nn][Oo] | [Oo][Ff][Ff] | [Ff][Aa][Ll][Ss][Ee]) off=1 ;;
+*) off= ;;
+esac
 ;;
 esac
 done <"$1"
+[ -z "$off" ] || list= named=
+[ -z "$named" ] || [ -e "$list" ] || [ -h "$list" ] || say unreadable lock "${list:-$1}"
 }
 closed() {
 kind=$1
