@@ -138,7 +138,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, TRIMMED, explain, narrowed, needless, parts_of, spares, trims
+        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, TOGETHER, TRIMMED, explain, narrowed, needless, parts_of, siblings_of, spares, trims
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -170,6 +170,10 @@ class Runner:
                 again = theirs.ask(narrow, closed)
                 if again != other:
                     first, asked, other = [*first, CLOSED], narrow, again
+            if mine != other and (siblings := siblings_of(host, closed)):
+                again = theirs.ask(asked, closed | siblings)
+                if again != other:
+                    first, closed, other = [*first, TOGETHER], closed | siblings, again
             if mine != other and host.excluded and theirs.lets is not None:
                 theirs.lets = True
                 again = theirs.ask(asked, closed)

@@ -28,6 +28,7 @@ ITSELF = "a rich conflict counts for the package itself (rpm)"
 ALL_OR_NOTHING = "what can be is planned; dnf refuses the whole (PLAN-4)"
 TRIMMED = "keep-N removes what is one too many with what it needs; dnf keeps all (PLAN-5)"
 PARTS = "libsolv brings a part of what was split without what that requires, and rpm refuses it"
+TOGETHER = "what was split comes whole, and waits for what a hold keeps out of it (PLAN-4)"
 SPARED = "a kernel stays that something needs (PLAN-5)"
 MENDED = "what was broken before is not mended unasked (PLAN-16)"
 WEAKLY = "what is recommended changes nothing of what comes without it (planner/weak.go)"
@@ -203,6 +204,15 @@ def parts_of(host, closed):
         entries = {e for e in c.deps("obsoletes") for i in host.inst.get(e[0], []) if metadata.within(i.evr, e[1], e[2])}
         return any(p.name == e[0] != c.name and e in p.deps("obsoletes") for e in entries for p in there)
     return {n for n in closed if part(host.by_nevra[n])}
+
+
+def siblings_of(host, closed):
+    """Of builds that a request keeps out: what else takes the place of something installed with the same entry. It would come without them."""
+    out = set()
+    for c in (host.by_nevra[n] for n in closed if n in host.by_nevra):
+        entries = {e for e in c.deps("obsoletes") for i in host.inst.get(e[0], []) if e[0] != c.name and metadata.within(i.evr, e[1], e[2])}
+        out |= {p.nevra for p in host.by_nevra.values() if p.name != c.name and not entries.isdisjoint(p.deps("obsoletes"))}
+    return out - closed
 
 
 def touching(host, change, text):

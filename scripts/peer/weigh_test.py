@@ -6,7 +6,7 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of,
+from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of, siblings_of,
                    split_of, trims)
 
 
@@ -211,6 +211,9 @@ class Explain(unittest.TestCase):
         self.assertEqual(split_of(host, change("+c-doc-2-1.noarch -c-1-1.noarch"), doc), ())
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch"}), {"c-doc-2-1.noarch"})
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch", "c-2-1.noarch"}), set())
+        new = Host([package("c-1-1.noarch")], [package("d-2-1.noarch", (), ("c",)), package("e-2-1.noarch", (), ("c",))], "x86_64")
+        self.assertEqual(siblings_of(new, {"d-2-1.noarch", "not-there-1-1.noarch"}), {"e-2-1.noarch"})
+        self.assertEqual(siblings_of(new, {"d-2-1.noarch", "e-2-1.noarch"}), set())
 
     def test_a_kernel_that_stays(self):
         """Of what the peer removes and we do not: only what rpm has something against may stay."""
