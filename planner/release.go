@@ -32,24 +32,24 @@ func withinRelease(release, named string) bool {
 	return len(have) >= len(want) && slices.Equal(have[:len(want)], want)
 }
 
-// releaseRule returns the rule that says which release a host may be; nil when there is none.
+// releaseRule returns the rule that says which release a host may be; nil when there is none. Only those of the largest priority can disagree.
 func releaseRule(rules []Rule) (*Rule, error) {
-	var best *Rule
+	var best []*Rule
 	for i := range rules {
-		r := &rules[i]
-		switch {
-		case r.Action != ActionRelease:
-		case best == nil || r.Priority > best.Priority:
-			best = r
-		case r.Priority == best.Priority && r.Value != best.Value:
-			a, b := best, r
-			if compareRules(b, a) < 0 {
-				a, b = b, a
-			}
-			return nil, &PolicyConflict{"the release", *a, *b}
+		if r := &rules[i]; r.Action == ActionRelease {
+			best = append(best, r)
 		}
 	}
-	return best, nil
+	if len(best) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(best, compareRules)
+	for _, r := range best {
+		if r.Priority == best[0].Priority && r.Value != best[0].Value {
+			return nil, &PolicyConflict{"the release", *best[0], *r}
+		}
+	}
+	return best[0], nil
 }
 
 // crosses says to which release a result would take the host, when that is not the one that a policy names: such a plan is refused as a
