@@ -278,7 +278,7 @@ func (s *solution) explainMove(it *item, e *ExplainedItem, held int, blocked []B
 // sayFixes says what comes in fixes, and what stays open because the newest does not come.
 func (s *solution) sayFixes(it *item, e *ExplainedItem) {
 	base := s.highest(it).NEVRA
-	for _, m := range s.result.Set.Upgrade {
+	for _, m := range s.result.Set.moves() {
 		if e.Taken != nil && m.To == *e.Taken && slices.Contains(e.Installed, m.From) {
 			e.Fixes, base = m.Fixes, m.To
 		}
@@ -288,7 +288,7 @@ func (s *solution) sayFixes(it *item, e *ExplainedItem) {
 			e.Fixes, base = in.Fixes, in.NEVRA
 		}
 	}
-	if e.Available == nil || s.target != nil || s.lowers() || e.State == ExplainRemoved {
+	if e.Available == nil || s.target != nil || e.State == ExplainRemoved { // a target's builds are asked for, and no newer ones
 		return
 	}
 	e.Open = slices.DeleteFunc(s.u.Fixes(base, *e.Available, s.h.Modules), func(id string) bool { return slices.Contains(e.Fixes, id) })

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"cpacman/internal/rpm"
 )
 
 func writeFile(t *testing.T, path, text string) {
@@ -143,6 +145,11 @@ installed
 		if got := strings.Join(e.Lines(), "\n"); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
+	}
+	c.request.Type, c.request.Filter.Packages, c.host.Installed[0].EVR = TypeDowngrade, []string{"foo-2-1.noarch"}, rpm.EVR{Version: "4", Release: "1"}
+	e, err := u.Explain(c.host, c.request, "foo")
+	if want := "foo.noarch 4-1 -> 2-1: the newest below what is installed\n  stays open: BA-2"; err != nil || strings.Join(e.Lines(), "\n") != want {
+		t.Errorf("going down: %v, got\n%s\nwant\n%s", err, strings.Join(e.Lines(), "\n"), want)
 	}
 	if got := strings.Join(advisoryLine("", strings.Fields("a b c d e f g h i j")), ""); got != "  a, b, c, d, e, f, g, h and 2 more" {
 		t.Error(got)
