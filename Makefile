@@ -3,7 +3,7 @@
 # make test    every test but peer, bench and long; installs what it needs
 # make long    what make test leaves out for its time: SIGKILL at every point, cuts at every command on a host, a rollout of a thousand hosts, and the simulation of 100,000
 # make vm      a new kernel is booted once, on real boot loaders: needs debootstrap, qemu and a mirror; see scripts/vm/README.md
-# make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run
+# make bench   ratios against clush, parallel-ssh, ansible, scp, rsync and dnf on the same fleet in one run; BENCH="--hosts 2 --large 60000 repos" for its flags
 # make lint    golangci-lint with the import table
 # make fuzz    each fuzz target for FUZZTIME (10s)
 
@@ -33,7 +33,7 @@ vm: build
 	scripts/vm/run $(VMDIR)
 
 bench:
-	scripts/bench/run
+	scripts/bench/run $(BENCH)
 
 lint:
 	go run $(GOLANGCI) run ./...
