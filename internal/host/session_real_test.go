@@ -365,16 +365,20 @@ setsid sh /opt/others </dev/null >/dev/null 2>&1 &`)
 		t.Fatal(err)
 	}
 	for name, shell := range shells {
+		reads := 60 // the kernel is the same for all of them, and every read of what forks so much costs the tests beside it
+		if name == "dash" {
+			reads = 300
+		}
 		missed, err := l.host.exec(context.Background(), append(slices.Clone(shell), "-c", string(prelude)+`
 n=0 free=0
-while [ $n -lt 300 ]; do
+while [ $n -lt "$1" ]; do
 	n=$(($n + 1))
 	lockholder /var/lib/rpm/.rpm.lock
 	case $h in "held "*) ;; *) free=$(($free + 1)) ;; esac
 done
-echo $free`, "cpacman", "mark")...).CombinedOutput()
+echo $free`, "cpacman", "mark", strconv.Itoa(reads))...).CombinedOutput()
 		if err != nil || string(missed) != "0\n" {
-			t.Errorf("%s: the lock was not seen %s times of 300, %v", name, bytes.TrimSpace(missed), err)
+			t.Errorf("%s: the lock was not seen %s times of %d, %v", name, bytes.TrimSpace(missed), reads, err)
 		}
 	}
 	l.host.sh("rm /opt/held")
