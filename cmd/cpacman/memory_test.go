@@ -25,17 +25,16 @@ func TestShortLived(t *testing.T) {
 			}
 		}
 	}
-	t.Setenv("GOGC", "")
-	shortLived(true)(1)
-	waitFor("a plan of one host", func(p uint64) bool { return p >= planGarbage && p < 1<<20 })
-	for range 3 { // a cleanup is queued by one collection and run soon after
-		runtime.GC()
-	}
-	waitFor("after the first collection", func(p uint64) bool { return p == planGarbage })
 	debug.SetGCPercent(70)
 	t.Setenv("GOGC", "70")
 	shortLived(false)(10_000)
 	waitFor("with GOGC", func(p uint64) bool { return p == 70 })
+	// This comes last: what is done after each collection goes on as long as the process lives.
+	t.Setenv("GOGC", "")
+	shortLived(true)(1)
+	waitFor("a plan of one host", func(p uint64) bool { return p >= planGarbage && p < 1<<20 })
+	// A cleanup is queued by one collection and run soon after; with little to do the runtime may leave it for the next one.
+	waitFor("after some collections", func(p uint64) bool { runtime.GC(); return p == planGarbage })
 }
 
 // TestNamesOneHost: what may be more than one host is not taken for one.
