@@ -167,10 +167,11 @@ func (p *problem) follow(strong model) (model, error) {
 		if len(more) == 0 {
 			more = p.unseen(p.recommendWishes(m, lacking), seen)
 		}
-		if len(more) == 0 {
+		if len(more) > 0 {
+			rounds = append(rounds, more)
+		} else if !p.dropGroundless(strong, m, rounds) {
 			return m, nil
 		}
-		rounds = append(rounds, more)
 		var err error
 		if m, err = p.followed(strong, rounds); err != nil {
 			return nil, err

@@ -417,7 +417,7 @@ def needless(host, ours, theirs, objects):
 
 def trims(host, ours, theirs):
     """Whether two transactions differ in kernels alone that leave in ours, each of a name of which enough stay. dnf gives its limit up as a whole where it cannot
-    remove one, as when another that it would keep needs that."""
+    remove one, as when another that it would keep, for it moves only some or an exclude keeps its new build out, needs that."""
     more = ours[1] - theirs[1]
     return more and ours[0] == theirs[0] and theirs[1] < ours[1] and all(
         host.installed_by[n].only() and builds_left(host, ours, host.installed_by[n].name) >= host.keep for n in more)
@@ -458,6 +458,8 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
             name = kind
             break
     rule, told = told_ours(host, ours, name, possible)
+    if not rule and name == TIE and host.excluded and trims(host, ours, now):
+        rule = [TRIMMED]
     if not rule:
         return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")
     return "explained", sorted({*rules, *rule}), difference(ours, now, exclude=exclude)
@@ -472,6 +474,9 @@ def told_ours(host, ours, name, possible):
         return [MENDED], told
     if told and told[0] == ours[0] and ours[1] < told[1] and all(host.installed_by[n].only() for n in told[1] - ours[1]) and not needless(host, ours, told, host.objects):
         return [name, SPARED], told
+    parts = {n for p in host.incoming(ours) for n in split_of(host, told, p)} - ours[0] if told else set()
+    if parts and told[0] - ours[0] <= parts and host.objects(told) and possible(sorted(ours[0]), parts) == ours:
+        return [name, PARTS], told
     idle = idle_parts(host, ours)
     if idle and possible(sorted(ours[0]), idle) == ours:
         return [name, PRIORITY], told

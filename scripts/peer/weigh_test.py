@@ -7,7 +7,7 @@ import unittest
 from metadata import Package
 from peers import Request
 from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of, siblings_of,
-                   split_of, trims)
+                   by_preference, split_of, told_ours, trims, TRIMMED)
 
 
 def package(text, requires=(), obsoletes=(), recommends=(), supplements=()):
@@ -212,7 +212,19 @@ class Explain(unittest.TestCase):
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch"}), {"c-doc-2-1.noarch"})
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch", "c-2-1.noarch"}), set())
         new = Host([package("c-1-1.noarch")], [package("d-2-1.noarch", (), ("c",)), package("e-2-1.noarch", (), ("c",))], "x86_64")
+        alone = change("+c-2-1.noarch -c-1-1.noarch")
+        told = lambda builds, exclude: alone if exclude else both
+        host.objects = lambda c: ["x is needed by c-doc"]
+        self.assertEqual(told_ours(host, alone, TIE, told), ([TIE, PARTS], both))
+        host.objects = lambda c: []
+        self.assertEqual(told_ours(host, alone, TIE, told), ([], both))
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "not-there-1-1.noarch"}), {"e-2-1.noarch"})
+        alone = change("+c-2-1.noarch -c-1-1.noarch")
+        told = lambda builds, exclude: alone if exclude else both
+        host.objects = lambda c: ["x is needed by c-doc"]
+        self.assertEqual(told_ours(host, alone, TIE, told), ([TIE, PARTS], both))
+        host.objects = lambda c: []
+        self.assertEqual(told_ours(host, alone, TIE, told), ([], both))
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "e-2-1.noarch"}), set())
 
     def test_a_kernel_that_stays(self):
@@ -223,6 +235,10 @@ class Explain(unittest.TestCase):
         self.assertEqual(needless(host, ours, theirs, lambda c: []), ("kernel-2-1.x86_64",))
         self.assertTrue(trims(host, theirs, ours))
         self.assertFalse(trims(host, ours, theirs))
+        host.excluded = True
+        self.assertEqual(by_preference(host, Request("all"), theirs, ours, [], (), lambda builds, exclude: None)[:2], ("explained", [TRIMMED]))
+        host.excluded = False  # and the request is for all
+        self.assertEqual(by_preference(host, Request("all"), theirs, ours, [], (), lambda builds, exclude: None)[0], "unexplained")
         host.keep = 3  # no more of that name are there
         self.assertFalse(trims(host, theirs, ours))
         self.assertIsNone(needless(host, ours, theirs, lambda c: []))
