@@ -163,10 +163,11 @@ func (p *problem) follow(strong model) (model, error) {
 	lacking, seen := p.lacking(), map[string]bool{}
 	var rounds [][]weakWish
 	for m := strong; ; {
-		more := p.unseen(p.supplementWishes(strong, m, lacking), seen) // before what is recommended, as in dnf
-		if len(more) == 0 {
-			more = p.unseen(p.recommendWishes(m, lacking), seen)
+		more, recommended := p.unseen(p.supplementWishes(strong, m, lacking), seen), p.recommendWishes(m, lacking)
+		if len(more) == 0 { // what is recommended comes later, as in dnf
+			more = p.unseen(recommended, seen)
 		}
+		p.widen(more, recommended)
 		if len(more) > 0 {
 			rounds = append(rounds, more)
 		} else if !p.dropGroundless(strong, m, rounds) {
@@ -175,6 +176,22 @@ func (p *problem) follow(strong model) (model, error) {
 		var err error
 		if m, err = p.followed(strong, rounds); err != nil {
 			return nil, err
+		}
+	}
+}
+
+// widen lets what supplements something come as any build that is recommended as well: it comes at its newest of those, though that supplements nothing.
+func (p *problem) widen(supplements, recommended []weakWish) {
+	for i, w := range supplements {
+		if w.dep.Name != "" { // recommended itself
+			continue
+		}
+		for _, r := range recommended {
+			for _, n := range r.by {
+				if !r.dep.IsRich() && p.nodes[n].pkg.Name == p.nodes[w.by[0]].pkg.Name && !slices.Contains(supplements[i].by, n) {
+					supplements[i].by = append(slices.Clone(supplements[i].by), n)
+				}
+			}
 		}
 	}
 }

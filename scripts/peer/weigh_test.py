@@ -219,12 +219,6 @@ class Explain(unittest.TestCase):
         host.objects = lambda c: []
         self.assertEqual(told_ours(host, alone, TIE, told), ([], both))
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "not-there-1-1.noarch"}), {"e-2-1.noarch"})
-        alone = change("+c-2-1.noarch -c-1-1.noarch")
-        told = lambda builds, exclude: alone if exclude else both
-        host.objects = lambda c: ["x is needed by c-doc"]
-        self.assertEqual(told_ours(host, alone, TIE, told), ([TIE, PARTS], both))
-        host.objects = lambda c: []
-        self.assertEqual(told_ours(host, alone, TIE, told), ([], both))
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "e-2-1.noarch"}), set())
 
     def test_a_kernel_that_stays(self):
