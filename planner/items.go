@@ -18,6 +18,7 @@ type item struct {
 	cands     []int32     // all eligible candidates, newest first
 	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
 	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
+	halves    []half      // what older builds of its own were split into, and the newest is not
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	split     []int32     // its own builds that were split so
 	together  []splitting // what else is a split: builds of several other names

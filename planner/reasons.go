@@ -42,7 +42,7 @@ func (s *solution) missed(it *item) (have *rpm.Package, best int32, ok bool) {
 		have, best = s.notReplaced(it)
 		return have, best, have != nil && !moved
 	}
-	return have, it.instead[0][0], !gone
+	return have, it.instead[0][0], !gone && !s.model[it.instead[0][0]] // of several builds of a name it may have taken another
 }
 
 // remains tells whether an installed build of an item stays.

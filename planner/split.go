@@ -45,8 +45,32 @@ func (p *problem) findParts(it *item, names [][]int32) {
 	for _, n := range it.cands {
 		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
 			it.split = append(it.split, n)
+		} else {
+			p.findHalves(it, n, lists)
 		}
 	}
+}
+
+// findHalves finds what an older build was split into where the newest one is not any more: when that cannot come, the older one comes with its parts.
+func (p *problem) findHalves(it *item, n int32, lists [][]int32) {
+	entries := p.entries(it, n)
+	if len(entries) == 0 {
+		return
+	}
+	for _, l := range lists {
+		part := slices.DeleteFunc(slices.Clone(l), func(m int32) bool {
+			return obsoletes(p.nodes[m].pkg, p.nodes[n].pkg) || !p.sharesEntry(it, n, m)
+		})
+		if len(part) > 0 && p.stillPart(part[0], entries) {
+			it.halves = append(it.halves, half{n, part})
+		}
+	}
+}
+
+// half is a build that was split, and the builds of one of its parts, best first.
+type half struct {
+	build int32
+	part  []int32
 }
 
 // stillPart tells whether the newest build of a candidate's name and arch has one of some Obsoletes entries.
@@ -130,6 +154,9 @@ func (p *problem) partClauses() {
 			for _, n := range it.split {
 				with(n, part)
 			}
+		}
+		for _, h := range it.halves {
+			with(h.build, h.part)
 		}
 		for _, g := range it.together {
 			for i, l := range g.lists {
