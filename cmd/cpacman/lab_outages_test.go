@@ -318,6 +318,7 @@ func outageSecondControlHost(t *testing.T, l *lab.Lab, hosts []string) {
 	hasty.reason(hasty.host(host, "held"), "locked by ", first.newest())
 	second.until(host + ": waiting_lock")
 	third.until(host + ": waiting_lock")
+	first.on(host, "touch /run/lab-slow.stay") // until the hasty one has been told
 	first.must(os.WriteFile(filepath.Join(busy, "go-on"), nil, 0o600))
 
 	first.slow(host, "post")
@@ -325,6 +326,7 @@ func outageSecondControlHost(t *testing.T, l *lab.Lab, hosts []string) {
 	hasty.run(1, "rollout", "resume")
 	hasty.reason(hasty.host(host, "held"), "under way", "locked by ", first.newest())
 	hasty.installed(host, "lab-tools", "1.0")
+	first.on(host, "rm /run/lab-slow.stay")
 	p.wait(0)
 	second.wait(0)
 	third.wait(1)

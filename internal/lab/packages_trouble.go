@@ -116,6 +116,7 @@ fi
 // lockHolder is the package whose installation holds rpm's lock.
 const lockHolder = "lab-lock-holder"
 
+// slowScript takes so many seconds, and up to five minutes longer while /run/lab-slow.stay is there.
 func slowScript(name string, seconds int) string {
 	return fmt.Sprintf(`log=/var/log/lab-slow.log
 echo "%[1]s begins $$" >>$log
@@ -124,6 +125,10 @@ while [ $i -lt %[2]d ]; do
     i=$((i + 1))
     sleep 1
     echo "lab-slow: second $i of %[2]d"
+done
+while [ -e /run/lab-slow.stay ] && [ $i -lt 300 ]; do
+    i=$((i + 1))
+    sleep 1
 done
 echo "%[1]s ends $$" >>$log
 `, name, seconds)
