@@ -2,8 +2,8 @@ package planner
 
 import "slices"
 
-// dropGroundless takes back the wishes of what has no reason of its own to be in a model any more: who recommended it has come as another build since,
-// and what it brought would keep it. It tells whether there were any.
+// dropGroundless takes back the wishes of what has no reason of its own to be in a model any more: another package does since what it came for, and what it
+// brought would keep it. It tells whether there were any.
 func (p *problem) dropGroundless(strong, m model, rounds [][]weakWish) (dropped bool) {
 	grounded := p.grounded(strong, m, rounds)
 	groundless := func(w weakWish) bool {
@@ -19,7 +19,7 @@ func (p *problem) dropGroundless(strong, m model, rounds [][]weakWish) (dropped 
 // grounded tells which packages of a model have a reason to be there: they are there without wishes, or a grounded one wishes for or requires them. Of
 // several that fulfil one requirement those that nothing else grounds are grounded only where none is.
 func (p *problem) grounded(strong, m model, rounds [][]weakWish) map[int32]bool {
-	g := grounds{there: m, grounded: map[int32]bool{}}
+	g, wishes := grounds{there: m, grounded: map[int32]bool{}}, slices.Concat(rounds...)
 	for n := range int32(len(m)) {
 		if strong[n] {
 			g.ground(n)
@@ -38,7 +38,8 @@ func (p *problem) grounded(strong, m model, rounds [][]weakWish) map[int32]bool 
 				}
 			}
 		}
-		for _, w := range slices.Concat(rounds...) {
+		p.effort.spend(len(wishes) + len(g.several))
+		for _, w := range wishes {
 			if !slices.ContainsFunc(w.whose, func(n int32) bool { return !g.grounded[n] }) {
 				g.ground(w.by...)
 			}

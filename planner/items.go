@@ -18,9 +18,9 @@ type item struct {
 	cands     []int32     // all eligible candidates, newest first
 	obsoleted [][]int32   // for each name that may replace it: its candidates, best first
 	groups    []splitting // alternatives among them: what has the same Obsoletes entry comes together
-	halves    []half      // what older builds of its own were split into, and the newest is not
 	parts     [][]int32   // for each name that its own newest build was split into: its candidates, best first
 	split     []int32     // its own builds that were split so
+	brings    []brought   // what these and older builds that were split bring
 	together  []splitting // what else is a split: builds of several other names
 	instead   [][]int32   // replacements that only serve when no build of its own can come, by name
 	spare     []splitting // alternatives among them

@@ -32,7 +32,10 @@ func (p *problem) findParts(it *item, names [][]int32) {
 			continue
 		}
 		lists = append(lists, l)
-		if part := slices.DeleteFunc(slices.Clone(l), func(n int32) bool { return !p.isPart(it, n) }); len(part) > 0 && p.stillPart(part[0], p.entries(it, it.cands[0])) {
+		if len(it.cands) == 0 {
+			continue
+		}
+		if part := p.partIn(it, it.cands[0], l); part != nil {
 			it.parts = append(it.parts, part)
 		}
 	}
@@ -45,32 +48,36 @@ func (p *problem) findParts(it *item, names [][]int32) {
 	for _, n := range it.cands {
 		if slices.ContainsFunc(it.parts, func(l []int32) bool { return p.sharesEntry(it, n, l[0]) }) {
 			it.split = append(it.split, n)
-		} else {
-			p.findHalves(it, n, lists)
+			for _, part := range it.parts {
+				it.brings = append(it.brings, brought{n, part})
+			}
+			continue
+		}
+		for _, l := range lists { // the newest build is not split any more; where it cannot come, an older one comes whole all the same
+			if part := p.partIn(it, n, l); part != nil {
+				it.brings = append(it.brings, brought{n, part})
+			}
 		}
 	}
 }
 
-// findHalves finds what an older build was split into where the newest one is not any more: when that cannot come, the older one comes with its parts.
-func (p *problem) findHalves(it *item, n int32, lists [][]int32) {
-	entries := p.entries(it, n)
+// partIn lists the builds of one name that are a part of what a build of an item was split into, best first; nil where there are none, or they are none any more.
+func (p *problem) partIn(it *item, build int32, name []int32) []int32 {
+	entries := p.entries(it, build)
 	if len(entries) == 0 {
-		return
+		return nil
 	}
-	for _, l := range lists {
-		part := slices.DeleteFunc(slices.Clone(l), func(m int32) bool {
-			return obsoletes(p.nodes[m].pkg, p.nodes[n].pkg) || !p.sharesEntry(it, n, m)
-		})
-		if len(part) > 0 && p.stillPart(part[0], entries) {
-			it.halves = append(it.halves, half{n, part})
-		}
+	part := slices.DeleteFunc(slices.Clone(name), func(n int32) bool { return !p.isPartOf(it, n, build) })
+	if len(part) == 0 || !p.stillPart(part[0], entries) {
+		return nil
 	}
+	return part
 }
 
-// half is a build that was split, and the builds of one of its parts, best first.
-type half struct {
-	build int32
-	part  []int32
+// brought is a build that was split, and the builds of one of its parts, best first: it brings one of them.
+type brought struct {
+	with int32
+	part []int32
 }
 
 // stillPart tells whether the newest build of a candidate's name and arch has one of some Obsoletes entries.
@@ -87,7 +94,12 @@ func (p *problem) stillPart(n int32, entries []depKey) bool {
 
 // isPart tells whether a candidate of another name is a part of an item that its newest build was split into.
 func (p *problem) isPart(it *item, n int32) bool {
-	return len(it.cands) > 0 && !obsoletes(p.nodes[n].pkg, p.nodes[it.cands[0]].pkg) && p.sharesEntry(it, n, it.cands[0])
+	return len(it.cands) > 0 && p.isPartOf(it, n, it.cands[0])
+}
+
+// isPartOf tells whether a candidate of another name is a part of an item that one of its builds was split into.
+func (p *problem) isPartOf(it *item, n, build int32) bool {
+	return !obsoletes(p.nodes[n].pkg, p.nodes[build].pkg) && p.sharesEntry(it, n, build)
 }
 
 // sharesEntry tells whether two nodes have an Obsoletes entry in common that matches what is installed of an item.
@@ -150,13 +162,8 @@ func (p *problem) partClauses() {
 		p.sat.add(p.because(whySplit, n, part[0], rpm.Dep{}), append(kept(part), neg(n))...)
 	}
 	for _, it := range p.items {
-		for _, part := range it.parts {
-			for _, n := range it.split {
-				with(n, part)
-			}
-		}
-		for _, h := range it.halves {
-			with(h.build, h.part)
+		for _, b := range it.brings {
+			with(b.with, b.part)
 		}
 		for _, g := range it.together {
 			for i, l := range g.lists {

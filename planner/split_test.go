@@ -38,7 +38,7 @@ func lostPart(p *problem, in []int32) bool {
 		lost := func(l []int32) bool { return !slices.ContainsFunc(l, has) }
 		some := func(l []int32) bool { return slices.ContainsFunc(l, has) }
 		return slices.ContainsFunc(it.split, has) && slices.ContainsFunc(it.parts, lost) ||
-			slices.ContainsFunc(it.halves, func(h half) bool { return has(h.build) && lost(h.part) }) ||
+			slices.ContainsFunc(it.brings, func(b brought) bool { return has(b.with) && lost(b.part) }) ||
 			slices.ContainsFunc(it.together, func(g splitting) bool {
 				return slices.ContainsFunc(g.lists, some) && slices.ContainsFunc(g.lists, lost)
 			})

@@ -164,10 +164,11 @@ func (p *problem) follow(strong model) (model, error) {
 	var rounds [][]weakWish
 	for m := strong; ; {
 		more, recommended := p.unseen(p.supplementWishes(strong, m, lacking), seen), p.recommendWishes(m, lacking)
-		if len(more) == 0 { // what is recommended comes later, as in dnf
+		if len(more) > 0 {
+			p.widen(more, recommended)
+		} else { // what is recommended comes later, as in dnf
 			more = p.unseen(recommended, seen)
 		}
-		p.widen(more, recommended)
 		if len(more) > 0 {
 			rounds = append(rounds, more)
 		} else if !p.dropGroundless(strong, m, rounds) {
@@ -182,15 +183,19 @@ func (p *problem) follow(strong model) (model, error) {
 
 // widen lets what supplements something come as any build that is recommended as well: it comes at its newest of those, though that supplements nothing.
 func (p *problem) widen(supplements, recommended []weakWish) {
-	for i, w := range supplements {
-		if w.dep.Name != "" { // recommended itself
-			continue
-		}
-		for _, r := range recommended {
+	byName := map[string][]int32{}
+	for _, r := range recommended {
+		if !r.dep.IsRich() {
 			for _, n := range r.by {
-				if !r.dep.IsRich() && p.nodes[n].pkg.Name == p.nodes[w.by[0]].pkg.Name && !slices.Contains(supplements[i].by, n) {
-					supplements[i].by = append(slices.Clone(supplements[i].by), n)
-				}
+				byName[p.nodes[n].pkg.Name] = append(byName[p.nodes[n].pkg.Name], n)
+			}
+		}
+	}
+	for i := range supplements {
+		w := &supplements[i]
+		for _, n := range byName[p.nodes[w.by[0]].pkg.Name] {
+			if !slices.Contains(w.by, n) {
+				w.by = append(w.by, n)
 			}
 		}
 	}

@@ -116,7 +116,7 @@ fi
 // lockHolder is the package whose installation holds rpm's lock.
 const lockHolder = "lab-lock-holder"
 
-// slowScript takes so many seconds, and up to five minutes longer while /run/lab-slow.stay is there.
+// slowScript takes so many seconds, and longer while /run/lab-slow.stay is there, five minutes in all.
 func slowScript(name string, seconds int) string {
 	return fmt.Sprintf(`log=/var/log/lab-slow.log
 echo "%[1]s begins $$" >>$log

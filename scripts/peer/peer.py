@@ -138,7 +138,7 @@ class Runner:
 
     def one_request(self, host, request, theirs, common, plain, judge):
         from peers import OURS_ALONE, Failed, Request
-        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, TOGETHER, TRIMMED, explain, narrowed, needless, parts_of, siblings_of, spares, trims
+        from weigh import CLOSED, EXCLUDES, NOTICES, SPARED, TOGETHER, explain, narrowed, needless, parts_of, siblings_of, spares
         case = {**common, "peer": "dnf", "request": str(request)}
         if request.kind in OURS_ALONE:
             self.judged(request, judge, {**case, "peer": "rpm"})
@@ -180,12 +180,9 @@ class Runner:
                 theirs.lets = again != other
                 if theirs.lets:
                     first, other = [*first, EXCLUDES], again
-            limited = mine != other and other and theirs.keep
-            if limited and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(asked, closed))):
+            if mine != other and other and theirs.keep and spares(host, mine, other, theirs.keeping_all(lambda: theirs.ask(asked, closed))):
                 useless = needless(host, mine, other, judge.objects)
                 verdict, rules, detail = ("unexplained", [], {"needless": useless}) if useless else ("explained", [SPARED], {})
-            elif limited and request.kind == "package" and trims(host, mine, other):
-                verdict, rules, detail = "explained", [TRIMMED], {}
             else:
                 verdict, rules, detail = explain(host, request, mine, other, lambda x: theirs.ask(asked, x | closed),
                                                  lambda c: self.ours.check(request, c), theirs.possible, judge.objects,

@@ -458,7 +458,7 @@ def by_preference(host, request, ours, now, rules, exclude, possible):
             name = kind
             break
     rule, told = told_ours(host, ours, name, possible)
-    if not rule and name == TIE and host.excluded and trims(host, ours, now):
+    if not rule and name == TIE and host.keep and (request.kind == "package" or host.excluded) and trims(host, ours, now):
         rule = [TRIMMED]
     if not rule:
         return "unexplained", rules, difference(ours, now, exclude=exclude, ahead=name, told=difference(ours, told) if told else "impossible")

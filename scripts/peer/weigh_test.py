@@ -6,8 +6,8 @@ import unittest
 
 from metadata import Package
 from peers import Request
-from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, Host, explain, from_faults, narrowed, needless, parts_of, siblings_of,
-                   by_preference, split_of, told_ours, trims, TRIMMED)
+from weigh import (ALL_OR_NOTHING, CHAIN, LOCKSTEP, MODULES, NEWER, PARTS, SAME_ARCH, STEPS, TIE, TRIMMED, Host, by_preference, explain, from_faults, narrowed,
+                   needless, parts_of, siblings_of, split_of, told_ours, trims)
 
 
 def package(text, requires=(), obsoletes=(), recommends=(), supplements=()):
@@ -211,13 +211,13 @@ class Explain(unittest.TestCase):
         self.assertEqual(split_of(host, change("+c-doc-2-1.noarch -c-1-1.noarch"), doc), ())
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch"}), {"c-doc-2-1.noarch"})
         self.assertEqual(parts_of(host, {"c-doc-2-1.noarch", "c-2-1.noarch"}), set())
-        new = Host([package("c-1-1.noarch")], [package("d-2-1.noarch", (), ("c",)), package("e-2-1.noarch", (), ("c",))], "x86_64")
         alone = change("+c-2-1.noarch -c-1-1.noarch")
         told = lambda builds, exclude: alone if exclude else both
         host.objects = lambda c: ["x is needed by c-doc"]
         self.assertEqual(told_ours(host, alone, TIE, told), ([TIE, PARTS], both))
         host.objects = lambda c: []
         self.assertEqual(told_ours(host, alone, TIE, told), ([], both))
+        new = Host([package("c-1-1.noarch")], [package("d-2-1.noarch", (), ("c",)), package("e-2-1.noarch", (), ("c",))], "x86_64")
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "not-there-1-1.noarch"}), {"e-2-1.noarch"})
         self.assertEqual(siblings_of(new, {"d-2-1.noarch", "e-2-1.noarch"}), set())
 
@@ -229,7 +229,7 @@ class Explain(unittest.TestCase):
         self.assertEqual(needless(host, ours, theirs, lambda c: []), ("kernel-2-1.x86_64",))
         self.assertTrue(trims(host, theirs, ours))
         self.assertFalse(trims(host, ours, theirs))
-        host.excluded = True
+        host.keep, host.excluded = 1, True
         self.assertEqual(by_preference(host, Request("all"), theirs, ours, [], (), lambda builds, exclude: None)[:2], ("explained", [TRIMMED]))
         host.excluded = False  # and the request is for all
         self.assertEqual(by_preference(host, Request("all"), theirs, ours, [], (), lambda builds, exclude: None)[0], "unexplained")
